@@ -1,0 +1,70 @@
+"""geospot_gpu: optimal-transport distances between regions of the Earth, on GPU or CPU.
+
+>>> import geospot_gpu as gs
+>>> regions = gs.Regions.from_points(
+...     lon=[0, 1, 90, 91], lat=[0, 0, 0, 0], region=["west", "west", "east", "east"]
+... )
+>>> distances = gs.pairwise(regions, solver=gs.Sinkhorn(epsilon=0.01))
+>>> f"{distances.divergence.sel(source='west', target='east').item():.2f}"
+'0.49'
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from geospot_gpu.cost import GroundCost
+    from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder, Precomputed
+    from geospot_gpu.engine import Engine
+    from geospot_gpu.errors import GeospotError
+    from geospot_gpu.pairs import pairwise
+    from geospot_gpu.points import Points
+    from geospot_gpu.regions import Regions
+    from geospot_gpu.sinkhorn.geomloss import GeomLoss
+    from geospot_gpu.sinkhorn.solver import Sinkhorn
+    from geospot_gpu.sweep.run import open_run
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Encoder": "geospot_gpu.encoders",
+    "Engine": "geospot_gpu.engine",
+    "GeoClip": "geospot_gpu.encoders",
+    "GeomLoss": "geospot_gpu.sinkhorn.geomloss",
+    "GeospotError": "geospot_gpu.errors",
+    "GroundCost": "geospot_gpu.cost",
+    "NoEncoder": "geospot_gpu.encoders",
+    "Points": "geospot_gpu.points",
+    "Precomputed": "geospot_gpu.encoders",
+    "Regions": "geospot_gpu.regions",
+    "Sinkhorn": "geospot_gpu.sinkhorn.solver",
+    "open_run": "geospot_gpu.sweep.run",
+    "pairwise": "geospot_gpu.pairs",
+}
+
+__all__ = [
+    "Encoder",
+    "Engine",
+    "GeoClip",
+    "GeomLoss",
+    "GeospotError",
+    "GroundCost",
+    "NoEncoder",
+    "Points",
+    "Precomputed",
+    "Regions",
+    "Sinkhorn",
+    "open_run",
+    "pairwise",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import public names when they are first used: torch and friends take seconds."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

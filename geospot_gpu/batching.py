@@ -1,0 +1,40 @@
+"""Batches of problems of similar size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_GROWTH = 1.2
+"""Ratio between the sizes that share a batch: at most this squared is padded."""
+
+
+def batches_of_similar_size(
+    n: NDArray[np.int64], m: NDArray[np.int64], max_entries: int
+) -> list[NDArray[np.int64]]:
+    """Split problems of ``n[k] x m[k]`` costs into batches.
+
+    Args:
+        n, m: sizes of the two sides of each problem, [K].
+        max_entries: most entries that a batch may have after padding its problems to the largest;
+            a problem larger than that is a batch of its own.
+
+    Returns:
+        Positions of the problems of each batch; every problem is in exactly one.
+
+    >>> [batch.tolist() for batch in batches_of_similar_size(np.array([5, 900, 5]), np.array([5, 900, 5]), 1000)]
+    [[0, 2], [1]]
+    """
+    if len(n) == 0:
+        return []
+    step = np.log(_GROWTH)
+    bucket = np.stack([np.log(n) // step, np.log(m) // step], axis=1).astype(np.int64)
+    _, group = np.unique(bucket, axis=0, return_inverse=True)
+    order = np.argsort(group.ravel(), kind="stable")
+    edges = np.flatnonzero(np.diff(group.ravel()[order])) + 1
+    batches = []
+    for members in np.split(order, edges):
+        entries = int(n[members].max()) * int(m[members].max())
+        count = max(1, max_entries // entries)
+        batches += np.split(members, range(count, len(members), count))
+    return batches

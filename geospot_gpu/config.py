@@ -1,0 +1,302 @@
+"""Configuration: typed schemas of the Hydra groups, and the objects they stand for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from geospot_gpu.errors import GeospotError
+
+if TYPE_CHECKING:
+    from geospot_gpu.cost import GroundCost
+    from geospot_gpu.encoders import Encoder
+    from geospot_gpu.engine import Engine, Solver
+    from geospot_gpu.points import Points
+    from geospot_gpu.regions import Regions
+
+# OmegaConf reads annotations at run time and knows Optional, not the | of Python 3.10.
+# ruff: noqa: UP045
+
+
+@dataclass
+class PointsConfig:
+    """Group ``points``."""
+
+    source: str = MISSING
+    path: Optional[str] = None
+    lon: Optional[str] = None
+    lat: Optional[str] = None
+    region: Optional[str] = None
+    weight: Optional[str] = None
+    invalid: str = "error"
+
+
+@dataclass
+class AgainstConfig:
+    """The second table of a rectangular sweep."""
+
+    path: Optional[str] = None
+    lon: Optional[str] = None
+    lat: Optional[str] = None
+    region: Optional[str] = None
+    weight: Optional[str] = None
+
+
+@dataclass
+class RegionsConfig:
+    """Group ``regions``."""
+
+    by: str = "auto"
+    path: Optional[str] = None
+    name: Optional[str] = None
+    degrees: Optional[float] = None
+    min_points: int = 100
+    max_points: Optional[int] = 1000
+    seed: int = 0
+    include: Optional[list[str]] = None
+    exclude: list[str] = field(default_factory=list)
+    unions: list[str] = field(default_factory=list)
+    cell_degrees: Optional[float] = None
+
+
+@dataclass
+class GeoClipConfig:
+    """``encoder=geoclip``."""
+
+    name: str = "geoclip"
+    cache: Optional[str] = None
+
+
+@dataclass
+class PrecomputedConfig:
+    """``encoder=precomputed``."""
+
+    name: str = "precomputed"
+    columns: Optional[list[str]] = None
+    path: Optional[str] = None
+    id: Optional[str] = None
+    normalize: bool = True
+
+
+@dataclass
+class NoEncoderConfig:
+    """``encoder=none``."""
+
+    name: str = "none"
+
+
+@dataclass
+class CostConfig:
+    """Group ``cost``."""
+
+    feature: str = "cosine"
+    geo_weight: Optional[float] = None
+    feature_scale: float = 1.0
+    geo_scale: float = MISSING
+    scaling: str = "global"
+
+
+@dataclass
+class SinkhornConfig:
+    """``solver=sinkhorn``."""
+
+    name: str = "sinkhorn"
+    epsilon: float = MISSING
+    tolerance: float = MISSING
+    max_iterations: int = MISSING
+    relaxation: bool = True
+    debias: bool = True
+    precision: str = "single"
+
+
+@dataclass
+class GeomLossConfig:
+    """``solver=geomloss``."""
+
+    name: str = "geomloss"
+    epsilon: float = MISSING
+    scaling: float = MISSING
+
+
+@dataclass
+class KernelConfig:
+    """Group ``kernel``."""
+
+    name: str = "auto"
+
+
+@dataclass
+class EngineConfig:
+    """Group ``engine``."""
+
+    memory_budget: str = "auto"
+
+
+@dataclass
+class SweepConfig:
+    """All of ``geospot sweep``."""
+
+    out: str
+    device: str
+    points: PointsConfig
+    against: AgainstConfig
+    regions: RegionsConfig
+    encoder: Any
+    cost: CostConfig
+    solver: Any
+    kernel: KernelConfig
+    engine: EngineConfig
+
+
+_GROUPS = {
+    "points": PointsConfig,
+    "against": AgainstConfig,
+    "regions": RegionsConfig,
+    "cost": CostConfig,
+    "kernel": KernelConfig,
+    "engine": EngineConfig,
+}
+_ENCODERS = {"geoclip": GeoClipConfig, "precomputed": PrecomputedConfig, "none": NoEncoderConfig}
+_SOLVERS = {"sinkhorn": SinkhornConfig, "geomloss": GeomLossConfig}
+
+
+def typed(config: DictConfig) -> SweepConfig:
+    """The composed configuration, every value checked against its schema.
+
+    Raises:
+        omegaconf.errors.OmegaConfBaseException: a key is unknown, missing, or of the wrong type.
+    """
+    schemas = _GROUPS | {
+        "encoder": _ENCODERS[config.encoder.name],
+        "solver": _SOLVERS[config.solver.name],
+    }
+    groups = {
+        key: OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), config[key]))
+        for key, schema in schemas.items()
+    }
+    return SweepConfig(out=str(config.out), device=str(config.device), **groups)  # type: ignore[arg-type]
+
+
+def make_cost(config: SweepConfig) -> GroundCost:
+    """The ground cost; half geography unless said otherwise, all of it without an encoder."""
+    from geospot_gpu.cost import GroundCost
+
+    cost, encoder = config.cost, config.encoder.name
+    geo_weight = cost.geo_weight
+    if geo_weight is None:
+        geo_weight = 1.0 if encoder == "none" else 0.5
+    if encoder == "none" and geo_weight != 1.0:
+        raise GeospotError(
+            f"cost.geo_weight={geo_weight:g} needs features and encoder=none gives none: choose "
+            "an encoder, or set cost.geo_weight=1"
+        )
+    return GroundCost(
+        feature=cost.feature,  # type: ignore[arg-type]
+        geo_weight=geo_weight,
+        feature_scale=cost.feature_scale,
+        geo_scale=cost.geo_scale,
+        scaling=cost.scaling,  # type: ignore[arg-type]
+    )
+
+
+def make_solver(config: SweepConfig) -> Solver:
+    """The solver."""
+    from geospot_gpu.sinkhorn.geomloss import GeomLoss
+    from geospot_gpu.sinkhorn.solver import Sinkhorn
+
+    settings = dict(vars(config.solver))
+    kind = {"sinkhorn": Sinkhorn, "geomloss": GeomLoss}[settings.pop("name")]
+    return kind(**settings)
+
+
+def make_engine(config: SweepConfig) -> Engine:
+    """Device, kernel and memory budget."""
+    from geospot_gpu.engine import Engine
+
+    return Engine(
+        device=config.device,
+        kernel=config.kernel.name,  # type: ignore[arg-type]
+        memory_budget=config.engine.memory_budget,
+    )
+
+
+def make_encoder(config: SweepConfig) -> Encoder:
+    """The encoder."""
+    from geospot_gpu.encoders import GeoClip, NoEncoder, Precomputed
+
+    settings = dict(vars(config.encoder))
+    kind: Any = {"geoclip": GeoClip, "precomputed": Precomputed, "none": NoEncoder}
+    return kind[settings.pop("name")](**settings)  # type: ignore[no-any-return]
+
+
+def make_regions(config: SweepConfig, encoder: Encoder, device: str) -> tuple[Regions, Regions | None]:
+    """The regions of the points, and those of the second table where there is one."""
+    from geospot_gpu.points.gallery import read_gallery
+    from geospot_gpu.points.readers import read_points
+
+    settings, second = config.points, config.against
+    if settings.invalid not in ("error", "drop"):
+        raise GeospotError(f"points.invalid={settings.invalid!r} is unknown: use error or drop")
+    invalid: Any = settings.invalid
+    if settings.source == "gallery":
+        points = read_gallery()
+    else:
+        points = read_points(
+            Path(settings.path or ""),
+            lon=settings.lon,
+            lat=settings.lat,
+            weight=settings.weight,
+            invalid=invalid,
+        )
+    regions = _grouped(config, points, settings.region, encoder, device)
+    if second.path is None:
+        return regions, None
+    others = read_points(
+        Path(second.path),
+        lon=second.lon or settings.lon,
+        lat=second.lat or settings.lat,
+        weight=second.weight or settings.weight,
+        invalid=invalid,
+    )
+    return regions, _grouped(config, others, second.region or settings.region, encoder, device)
+
+
+def _grouped(
+    config: SweepConfig, points: Points, region: str | None, encoder: Encoder, device: str
+) -> Regions:
+    from geospot_gpu.regions import Regions, grouping
+
+    settings = config.regions
+    by = settings.by
+    if by == "auto":
+        by = "country" if region is None else "column"
+    if by == "column":
+        if region is None:
+            raise GeospotError("regions=column needs points.region=...: the column of region names")
+        groups = grouping.by_column(points, region)
+    elif by == "country":
+        groups = grouping.by_country(points)
+    elif by == "polygons":
+        groups = grouping.by_polygons(points, settings.path or "", settings.name)
+    elif by == "grid":
+        groups = grouping.by_grid(points, settings.degrees or 0.0)
+    else:
+        raise GeospotError(
+            f"regions.by={by!r} is unknown: use auto, column, country, polygons or grid"
+        )
+    return Regions.from_groups(
+        points,
+        groups,
+        encoder=encoder,
+        min_points=settings.min_points,
+        max_points=settings.max_points,
+        seed=settings.seed,
+        include=settings.include,
+        exclude=settings.exclude,
+        unions=settings.unions,
+        cell_degrees=settings.cell_degrees,
+        device=device,
+    )

@@ -1,0 +1,75 @@
+"""The ground cost: what it takes to move a unit of mass from one point to another."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.sphere import HALF_CIRCUMFERENCE_KM
+
+FeatureCost = Literal["cosine", "sqeuclidean", "euclidean"]
+Scaling = Literal["global", "pair_max"]
+
+
+@dataclass(frozen=True)
+class GroundCost:
+    """Cost of moving mass between two points, mixed from features and geography.
+
+    ``(1 - geo_weight) * feature_cost / feature_scale + geo_weight * great_circle_km / geo_scale``
+
+    The object only declares the cost; kernels evaluate it, tile by tile.
+
+    Args:
+        feature: cost between feature vectors: ``cosine`` (1 - x.y of unit vectors, in [0, 2]),
+            ``sqeuclidean`` or ``euclidean``.
+        geo_weight: share of geography, in [0, 1]; 0 is features only, 1 geography only.
+        feature_scale: unit of the feature cost.
+        geo_scale: unit of the great-circle distance in km; half the Earth's circumference unless
+            given.
+        scaling: ``global`` keeps the two scales for every pair, so that distances compare across
+            pairs. ``pair_max`` divides each part by its largest value within the pair and the
+            mixture by its own largest value again, as the published GeoSpOT code does; such
+            distances do not compare across pairs.
+
+    Raises:
+        GeospotError: a value lies outside its range.
+
+    >>> GroundCost(geo_weight=1.0).epsilon_km(0.01)
+    200.15114...
+    """
+
+    feature: FeatureCost = "cosine"
+    geo_weight: float = 0.5
+    feature_scale: float = 1.0
+    geo_scale: float = HALF_CIRCUMFERENCE_KM
+    scaling: Scaling = "global"
+
+    def __post_init__(self) -> None:
+        if self.feature not in get_args(FeatureCost):
+            raise GeospotError(
+                f"cost.feature={self.feature!r} is unknown: use one of {', '.join(get_args(FeatureCost))}"
+            )
+        if self.scaling not in get_args(Scaling):
+            raise GeospotError(
+                f"cost.scaling={self.scaling!r} is unknown: use one of {', '.join(get_args(Scaling))}"
+            )
+        if not 0.0 <= self.geo_weight <= 1.0:
+            raise GeospotError(f"cost.geo_weight={self.geo_weight} must lie in [0, 1]")
+        for name in ("feature_scale", "geo_scale"):
+            if not 0.0 < getattr(self, name) < float("inf"):
+                raise GeospotError(f"cost.{name}={getattr(self, name)} must be positive")
+
+    @property
+    def uses_features(self) -> bool:
+        """Whether feature vectors enter the cost at all."""
+        return self.geo_weight < 1.0
+
+    @property
+    def uses_geography(self) -> bool:
+        """Whether great-circle distances enter the cost at all."""
+        return self.geo_weight > 0.0
+
+    def epsilon_km(self, epsilon: float) -> float | None:
+        """The great-circle distance in km that costs as much as ``epsilon``; None without geography."""
+        if not self.uses_geography or self.scaling == "pair_max":
+            return None
+        return epsilon * self.geo_scale / self.geo_weight

@@ -1,0 +1,28 @@
+"""Encoders: what turns points into feature vectors."""
+
+from __future__ import annotations
+
+from geospot_gpu.encoders.base import Encoder
+from geospot_gpu.encoders.geoclip import GeoClip
+from geospot_gpu.encoders.none import NoEncoder
+from geospot_gpu.encoders.precomputed import Precomputed
+from geospot_gpu.errors import GeospotError
+
+__all__ = ["Encoder", "GeoClip", "NoEncoder", "Precomputed", "get_encoder"]
+
+
+def get_encoder(encoder: str | Encoder) -> Encoder:
+    """The encoder itself, or the one of that name with its default settings.
+
+    Raises:
+        GeospotError: no encoder of that name works without settings.
+    """
+    if isinstance(encoder, Encoder):
+        return encoder
+    if encoder == "geoclip":
+        return GeoClip()
+    if encoder == "none":
+        return NoEncoder()
+    raise GeospotError(
+        f"encoder={encoder!r} is unknown: use geoclip, none, or an Encoder such as Precomputed(...)"
+    )

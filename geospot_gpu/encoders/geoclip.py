@@ -1,0 +1,84 @@
+"""GeoCLIP: a pretrained location encoder that needs nothing but coordinates."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from geospot_gpu.encoders.base import Encoder, unit_rows
+from geospot_gpu.encoders.cache import EmbeddingCache
+from geospot_gpu.points.gallery import geoclip_folder
+from geospot_gpu.points.table import Points
+
+if TYPE_CHECKING:
+    import torch
+
+_BATCH = 2048
+
+
+class GeoClip(Encoder):
+    """The location encoder of GeoCLIP (Vivanco Cepeda et al. 2023), 512 features per point.
+
+    Class and weights are those of the ``geoclip`` package. Vectors are normalised to length one
+    and cached on disk, one file per set of points.
+
+    Args:
+        cache: folder of the cache; ``$GEOSPOT_CACHE`` or the user's cache folder if not given.
+    """
+
+    reads_coordinates = True
+
+    def __init__(self, cache: str | Path | None = None) -> None:
+        self._cache_root = cache
+
+    @property
+    def version(self) -> str:
+        geoclip_folder()  # says how to install the package where it is missing
+        return f"geoclip-{importlib.metadata.version('geoclip')}"
+
+    def encode(
+        self, points: Points, rows: NDArray[np.int64], device: str
+    ) -> NDArray[np.float32]:
+        cache = EmbeddingCache(self.version, self._cache_root)
+        coordinates = np.stack([points.lat[rows], points.lon[rows]], axis=1)
+        unique, inverse = np.unique(coordinates, axis=0, return_inverse=True)
+        return cache.lookup(unique, lambda missing: self._run(missing, device))[inverse.ravel()]
+
+    @staticmethod
+    def _run(lat_lon: NDArray[np.float64], device: str) -> NDArray[np.float32]:
+        import torch
+
+        model = _load_location_encoder(device)
+        results = []
+        with torch.inference_mode(), tqdm(
+            total=len(lat_lon), desc="encoding", unit=" points", unit_scale=True, leave=False
+        ) as progress:
+            for start in range(0, len(lat_lon), _BATCH):
+                batch = torch.as_tensor(lat_lon[start : start + _BATCH], dtype=torch.float32)
+                results.append(model(batch.to(device)).cpu().numpy())
+                progress.update(len(batch))
+        return unit_rows(np.concatenate(results), "GeoCLIP")
+
+
+def _load_location_encoder(device: str) -> torch.nn.Module:
+    """The pretrained model, without the imports of the package's ``__init__``.
+
+    That one needs torchvision and transformers for the image encoder, which locations do not use.
+    The subpackage with the location encoder is therefore imported under a name of our own.
+    """
+    alias = "geospot_gpu.encoders._geoclip_model"
+    if alias not in sys.modules:
+        package = types.ModuleType(alias)
+        package.__path__ = [str(geoclip_folder() / "model")]
+        sys.modules[alias] = package
+    module = importlib.import_module(f"{alias}.location_encoder")
+    model: torch.nn.Module = module.LocationEncoder().to(device).eval()
+    return model

@@ -1,0 +1,236 @@
+"""The engine: solves batches of region pairs on one device."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from geospot_gpu.batching import batches_of_similar_size
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.kernels import (
+    KernelName,
+    batch_entries,
+    check_kernel,
+    choose_kernel,
+    make_kernel,
+)
+from geospot_gpu.kernels.contract import Cloud
+from geospot_gpu.regions import Regions
+from geospot_gpu.sinkhorn.bounds import Transport, certify
+from geospot_gpu.sinkhorn.geomloss import GeomLoss, geomloss_transport
+from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
+
+Solver = Sinkhorn | GeomLoss
+Indices = NDArray[np.int64]
+
+SELF_TOLERANCE = 0.1
+"""Self terms are solved to this share of the tolerance: they take few iterations, and the width
+of their intervals enters the interval of every divergence."""
+
+_BUDGET_UNITS = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where and how problems are solved; none of it changes a result beyond its interval.
+
+    Args:
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
+        kernel: ``auto``, ``dense``, ``streaming`` or ``keops``.
+        memory_budget: memory for costs, as ``"2GiB"`` or a number of bytes; ``auto`` is 2 GiB
+            (a quarter of what is free, if that is less) on a CPU and half of what is free on a GPU.
+
+    Raises:
+        GeospotError: a value is not understood.
+    """
+
+    device: str = "auto"
+    kernel: KernelName = "auto"
+    memory_budget: str | int = "auto"
+
+    def __post_init__(self) -> None:
+        check_kernel(self.kernel)
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
+            raise GeospotError(f"device={self.device!r} is unknown: use auto, cpu, cuda or cuda:1")
+        _parse_bytes(self.memory_budget)
+
+    def torch_device(self) -> torch.device:
+        """The device itself.
+
+        Raises:
+            GeospotError: a GPU is asked for and there is none, or not that many.
+        """
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if self.device.startswith("cuda"):
+            if not torch.cuda.is_available():
+                raise GeospotError(f"device={self.device}: no CUDA device here; use device=cpu or auto")
+            number = int(self.device.partition(":")[2] or 0)
+            if number >= torch.cuda.device_count():
+                raise GeospotError(
+                    f"device={self.device}: there are only {torch.cuda.device_count()} CUDA devices"
+                )
+        return torch.device(self.device)
+
+    def budget_bytes(self) -> int:
+        """The memory budget in bytes on this machine."""
+        budget = _parse_bytes(self.memory_budget)
+        if budget is not None:
+            return budget
+        device = self.torch_device()
+        if device.type == "cuda":
+            return torch.cuda.mem_get_info(device)[0] // 2
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return min(2 * 2**30, free // 4)
+
+
+def _parse_bytes(value: str | int) -> int | None:
+    if value == "auto":
+        return None
+    match = re.fullmatch(r"\s*([\d.]+)\s*([A-Za-z]*)\s*", str(value))
+    unit = _BUDGET_UNITS.get(match[2].upper()) if match else None
+    if match is None or unit is None or float(match[1]) * unit < 2**20:
+        raise GeospotError(f"engine.memory_budget={value!r}: give auto or at least 1MiB, as in 2GiB")
+    return int(float(match[1]) * unit)
+
+
+def check_compatible(regions: Regions, cost: GroundCost) -> None:
+    """Raise where the cost needs features that the regions do not have."""
+    if cost.uses_features and regions.features is None:
+        raise GeospotError(
+            f"cost.geo_weight={cost.geo_weight} needs features, and encoder=none gives none: "
+            "choose an encoder, or set cost.geo_weight=1"
+        )
+    if cost.uses_features and cost.feature == "cosine" and not regions.unit_features:
+        raise GeospotError(
+            "cost.feature=cosine needs features of length one: set encoder.normalize=true, or use "
+            "cost.feature=sqeuclidean or euclidean"
+        )
+
+
+def default_cost(regions: Regions) -> GroundCost:
+    """Half features and half geography where there are features, geography alone otherwise."""
+    return GroundCost(geo_weight=1.0 if regions.features is None else 0.5)
+
+
+class PairEngine:
+    """Solves problems between regions that live on one device.
+
+    Args:
+        regions: the regions, moved to the device once.
+        cost: ground cost.
+        solver: what solves a problem.
+        engine: device, kernel and memory budget.
+
+    Raises:
+        GeospotError: the cost needs features that the regions do not have, or there is no such
+            device.
+    """
+
+    def __init__(
+        self, regions: Regions, cost: GroundCost, solver: Solver, engine: Engine
+    ) -> None:
+        check_compatible(regions, cost)
+        self.cost, self.solver, self.kernel_name = cost, solver, engine.kernel
+        self.device = engine.torch_device()
+        self.regions = regions.to(self.device)
+        self.budget = engine.budget_bytes()
+        self.sizes = regions.sizes
+        self._offsets = torch.from_numpy(regions.offsets).to(self.device)
+        self._dtype = solver.dtype
+        self._itemsize = torch.finfo(self._dtype).bits // 8
+
+    def self_terms(self, index: Indices) -> pd.DataFrame:
+        """OT of each region at ``index`` [K] with itself; columns of :class:`Transport`."""
+        return self._solve(index, index, symmetric=True)
+
+    def pairs(self, left: Indices, right: Indices) -> pd.DataFrame:
+        """OT between the regions at ``left`` [K] and ``right`` [K].
+
+        Returns:
+            One row per pair: the columns of :class:`Transport`, ``kernel`` and ``seconds``; with
+            ``solver=GeomLoss`` also ``divergence``.
+        """
+        return self._solve(left, right, symmetric=False)
+
+    def _solve(self, left: Indices, right: Indices, *, symmetric: bool) -> pd.DataFrame:
+        parts = []
+        for kernel, positions in self._plan(self.sizes[left], self.sizes[right]):
+            started = time.perf_counter()
+            source, target = self._clouds(left[positions]), self._clouds(right[positions])
+            columns = self._solve_batch(kernel, source, target, symmetric)
+            part = pd.DataFrame(columns, index=positions)
+            part["kernel"] = kernel
+            work = (self.sizes[left] * self.sizes[right])[positions]
+            part["seconds"] = (time.perf_counter() - started) * work / work.sum()
+            parts.append(part)
+        return pd.concat(parts).sort_index()
+
+    def _plan(self, n: Indices, m: Indices) -> list[tuple[str, Indices]]:
+        """Batches of positions with the kernel for each."""
+        features = self.regions.features
+        dimension = 3 if features is None or not self.cost.uses_features else features.shape[1]
+        budget, size = self.budget, self._itemsize
+        kernels = np.array(
+            [choose_kernel(self.kernel_name, int(e), dimension, size, budget) for e in n * m]
+        )
+        batches = []
+        for kernel in np.unique(kernels):
+            members = np.flatnonzero(kernels == kernel)
+            limit = batch_entries(str(kernel), size, budget, self.device.type)
+            for batch in batches_of_similar_size(n[members], m[members], limit):
+                batches.append((str(kernel), members[batch]))
+        return batches
+
+    def _solve_batch(
+        self, kernel_name: str, source: Cloud, target: Cloud, symmetric: bool
+    ) -> dict[str, NDArray[np.generic]]:
+        if isinstance(self.solver, GeomLoss):
+            if kernel_name != "dense":
+                raise GeospotError(
+                    "solver=geomloss keeps all costs of a pair and they exceed engine.memory_budget: "
+                    "lower regions.max_points, raise the budget, or use solver=sinkhorn"
+                )
+            return geomloss_transport(self.cost, source, target, self.solver, self.budget)
+        epsilon, tolerance = self.solver.epsilon, self.solver.tolerance
+        if symmetric:
+            tolerance *= SELF_TOLERANCE
+        kernel = make_kernel(kernel_name, self.cost, source, target, epsilon, self.budget)
+        potentials = iterate(kernel, self.solver, tolerance=tolerance, symmetric=symmetric)
+        transport = certify(kernel, self.cost, potentials, tolerance)
+        return _to_numpy(transport)
+
+    def _clouds(self, index: Indices) -> Cloud:
+        """The regions at ``index`` [B] as a padded batch; a view where there is only one."""
+        features = self.regions.features if self.cost.uses_features else None
+        if len(index) == 1:
+            rows = slice(*self.regions.offsets[index[0] : index[0] + 2].tolist())
+            return Cloud(
+                None if features is None else features[rows].to(self._dtype)[None],
+                self.regions.xyz[rows].to(self._dtype)[None],
+                self.regions.weight[rows].to(self._dtype)[None],
+            )
+        chosen = torch.from_numpy(index).to(self.device)
+        start, end = self._offsets[chosen], self._offsets[chosen + 1]
+        longest = int(self.sizes[index].max())
+        position = start[:, None] + torch.arange(longest, device=self.device)
+        inside = position < end[:, None]
+        position = torch.minimum(position, end[:, None] - 1)
+        return Cloud(
+            None if features is None else features[position].to(self._dtype),
+            self.regions.xyz[position].to(self._dtype),
+            (self.regions.weight[position] * inside).to(self._dtype),
+        )
+
+
+def _to_numpy(transport: Transport) -> dict[str, NDArray[np.generic]]:
+    return {name: values.cpu().numpy() for name, values in transport._asdict().items()}

@@ -1,0 +1,108 @@
+"""Distances between all pairs of regions, in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.dataset import to_dataset
+from geospot_gpu.engine import Engine, Indices, PairEngine, Solver, default_cost
+from geospot_gpu.regions import Regions
+from geospot_gpu.sinkhorn.divergence import add_divergence
+from geospot_gpu.sinkhorn.solver import Sinkhorn
+
+if TYPE_CHECKING:
+    import xarray
+
+
+def pairwise(
+    regions: Regions,
+    against: Regions | None = None,
+    *,
+    cost: GroundCost | None = None,
+    solver: Solver | None = None,
+    engine: Engine | None = None,
+) -> xarray.Dataset:
+    """The distance between every two regions, with its evidence.
+
+    Args:
+        regions: the regions.
+        against: compare every region of ``regions`` with every region of these instead.
+        cost: ground cost; half features and half great circle if not given, or great circle alone
+            where the regions have no features.
+        solver: :class:`~geospot_gpu.Sinkhorn` if not given.
+        engine: device, kernel and memory budget.
+
+    Returns:
+        A dataset over dimensions ``source`` and ``target`` (region names) with variables
+        ``divergence``, ``lower``, ``upper``, ``ot_value``, ``ot_lower``, ``ot_upper``,
+        ``transport_cost``, ``iterations``, ``marginal_error`` and ``converged``.
+
+    Raises:
+        GeospotError: the cost needs features that the regions do not have, the two collections
+            do not compare, or the device does not exist.
+    """
+    cost = cost or default_cost(regions)
+    together = regions if against is None else regions.concatenated(against)
+    pair_engine = PairEngine(together, cost, solver or Sinkhorn(), engine or Engine())
+    left, right = all_pairs(len(regions), None if against is None else len(against))
+    selves = self_terms(pair_engine, np.arange(len(together)))
+    pairs = solve_pairs(pair_engine, left, right, selves)
+    table = together.table().join(selves.add_prefix("self_"))
+    names = np.array(together.names, dtype=object)
+    pairs = pairs.assign(source=names[left], target=names[right])
+    if against is None:
+        return to_dataset(pairs, table)
+    return to_dataset(pairs, table[: len(regions)], table[len(regions) :])
+
+
+def all_pairs(n: int, m: int | None) -> tuple[Indices, Indices]:
+    """Positions of the pairs of ``n`` regions, each once, or of ``n`` with the ``m`` after them.
+
+    >>> [side.tolist() for side in all_pairs(3, None)], [side.tolist() for side in all_pairs(1, 2)]
+    ([[0, 0, 1], [1, 2, 2]], [[0, 0], [1, 2]])
+    """
+    if m is None:
+        left, right = np.triu_indices(n, k=1)
+        return left.astype(np.int64), right.astype(np.int64)
+    return np.repeat(np.arange(n), m), np.tile(np.arange(n, n + m), n)
+
+
+def self_terms(engine: PairEngine, index: Indices) -> pd.DataFrame:
+    """Self terms of the regions at ``index`` [K]: columns ``ot``, ``lower``, ``upper``, ``converged``.
+
+    All are null where the solver does not debias.
+    """
+    if len(index) == 0 or not isinstance(engine.solver, Sinkhorn) or not engine.solver.debias:
+        return pd.DataFrame(
+            {"ot": np.nan, "lower": np.nan, "upper": np.nan, "converged": True},
+            index=range(len(index)),
+        )
+    solved = engine.self_terms(index)
+    return pd.DataFrame(
+        {
+            "ot": solved["ot_value"],
+            "lower": solved["ot_lower"],
+            "upper": solved["ot_upper"],
+            "converged": solved["converged"],
+        }
+    )
+
+
+def solve_pairs(
+    engine: PairEngine, left: Indices, right: Indices, selves: pd.DataFrame
+) -> pd.DataFrame:
+    """Pairs of regions [K] with every column that the solver can fill; others are absent.
+
+    Args:
+        engine: the engine.
+        left, right: positions of the two regions of each pair.
+        selves: what :func:`self_terms` returned, for all regions of the engine.
+    """
+    pairs = engine.pairs(left, right)
+    if isinstance(engine.solver, Sinkhorn) and engine.solver.debias:
+        return add_divergence(pairs, selves.iloc[left], selves.iloc[right])
+    return pairs

@@ -1,0 +1,165 @@
+"""Readers: files and data frames of points."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.points.table import Invalid, Points
+
+if TYPE_CHECKING:
+    import geopandas
+
+log = logging.getLogger("geospot_gpu")
+
+LON_NAMES = ("lon", "longitude", "lng", "long", "x")
+LAT_NAMES = ("lat", "latitude", "y")
+SUFFIXES = (".csv", ".csv.gz", ".parquet", ".geoparquet", ".geojson", ".geojson.gz", ".json")
+
+
+def read_points(
+    source: str | Path | pd.DataFrame | geopandas.GeoDataFrame,
+    *,
+    lon: str | None = None,
+    lat: str | None = None,
+    weight: str | None = None,
+    invalid: Invalid = "error",
+) -> Points:
+    """Points from a table.
+
+    Args:
+        source: a CSV (also .gz), Parquet, GeoParquet or GeoJSON file, or a data frame. Geometries
+            must be points; those in another reference system are reprojected to WGS84.
+        lon: longitude column; the usual spellings are found if not given.
+        lat: latitude column, likewise.
+        weight: column of positive masses; equal masses if not given.
+        invalid: ``error`` refuses invalid rows, ``drop`` leaves them out and counts them.
+
+    Raises:
+        GeospotError: the file is missing or unreadable, a column is missing, a row is invalid.
+    """
+    if isinstance(source, pd.DataFrame):
+        frame, origin = source, "table"
+    else:
+        frame, origin = read_table(Path(source)), str(source)
+    if hasattr(frame, "geometry") and lon is None and lat is None:
+        longitudes, latitudes, frame = _from_geometry(frame, origin)
+    else:
+        lon = _find(frame, lon, LON_NAMES, "lon", origin)
+        lat = _find(frame, lat, LAT_NAMES, "lat", origin)
+        longitudes, latitudes = _numbers(frame[lon]), _numbers(frame[lat])
+    mass = None if weight is None else _numbers(column(frame, weight, "points.weight", origin))
+    return Points.build(
+        lon=longitudes,
+        lat=latitudes,
+        weight=mass,
+        attributes=pd.DataFrame(frame),
+        origin=origin,
+        invalid=invalid,
+    )
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """The table in a file, as a GeoDataFrame where the file has geometries.
+
+    In CSV files only empty fields are missing: ``NA`` is Namibia.
+    """
+    if not path.exists():
+        raise GeospotError(f"{path}: no such file")
+    name = path.name.lower()
+    if not name.endswith(SUFFIXES):
+        raise GeospotError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)}")
+    try:
+        if name.endswith((".csv", ".csv.gz")):
+            return pd.read_csv(path, keep_default_na=False, na_values=[""], low_memory=False)
+        if name.endswith((".parquet", ".geoparquet")):
+            return _read_parquet(path)
+        frame: pd.DataFrame = require_geopandas().read_file(_vsi(path))
+        return frame
+    except GeospotError:
+        raise
+    except Exception as error:  # every reader has its own exceptions for a broken file
+        reason = str(error).strip().split("\n")[0]
+        raise GeospotError(f"{path}: cannot be read ({type(error).__name__}: {reason})") from error
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    import pyarrow.parquet
+
+    if b"geo" in (pyarrow.parquet.read_schema(path).metadata or {}):
+        frame: pd.DataFrame = require_geopandas().read_parquet(path)
+        return frame
+    return pd.read_parquet(path)
+
+
+def _vsi(path: Path) -> str:
+    return f"/vsigzip/{path.resolve()}" if path.name.lower().endswith(".gz") else str(path)
+
+
+def require_geopandas() -> Any:
+    """The geopandas module, or a clear error where it is not installed."""
+    try:
+        import geopandas
+    except ImportError as error:
+        raise GeospotError(
+            "geometries need geopandas: install it with pip install 'geospot_gpu[geo]'"
+        ) from error
+    return geopandas
+
+
+def to_wgs84(frame: Any, origin: str) -> Any:
+    """A GeoDataFrame in WGS84, reprojected with a word about it where it was in another system."""
+    if frame.crs is None:
+        log.warning("%s: no coordinate reference system given, taken as WGS84", origin)
+        return frame.set_crs(4326)
+    if not frame.crs.equals("EPSG:4326", ignore_axis_order=True):
+        log.warning("%s: reprojected from %s to WGS84", origin, frame.crs.to_string())
+        return frame.to_crs(4326)
+    return frame
+
+
+def _from_geometry(frame: Any, origin: str) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    frame = to_wgs84(frame, origin)
+    kinds = set(frame.geometry.geom_type.dropna()) - {"Point"}
+    if kinds:
+        raise GeospotError(
+            f"{origin}: geometries must be points, found {', '.join(sorted(kinds))}; "
+            "polygons define regions: use them as regions=polygons regions.path=..."
+        )
+    longitudes, latitudes = frame.geometry.x.to_numpy(float), frame.geometry.y.to_numpy(float)
+    return longitudes, latitudes, frame.drop(columns=frame.geometry.name)
+
+
+def column(frame: pd.DataFrame, name: str, key: str, origin: str) -> pd.Series[Any]:
+    """The named column, or an error that names the key and the columns there are."""
+    if name not in frame.columns:
+        there = ", ".join(map(str, frame.columns[:20]))
+        raise GeospotError(f"{origin}: {key}={name!r} is not a column; there are: {there}")
+    return frame[name]
+
+
+def _find(
+    frame: pd.DataFrame, given: str | None, spellings: Sequence[str], axis: str, origin: str
+) -> str:
+    if given is not None:
+        column(frame, given, f"points.{axis}", origin)
+        return given
+    by_lower = {str(name).lower(): str(name) for name in frame.columns}
+    for spelling in spellings:
+        if spelling in by_lower:
+            return by_lower[spelling]
+    there = ", ".join(map(str, frame.columns[:20]))
+    raise GeospotError(
+        f"{origin}: no {axis} column found (looked for {', '.join(spellings)}); "
+        f"name it with points.{axis}=...; there are: {there}"
+    )
+
+
+def _numbers(values: pd.Series[Any]) -> np.ndarray:
+    return pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)

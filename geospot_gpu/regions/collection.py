@@ -1,0 +1,360 @@
+"""The collection of all regions: one flat array per attribute, resident on one device."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from geospot_gpu.encoders import Encoder, get_encoder
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.points.gallery import read_gallery
+from geospot_gpu.points.readers import read_points
+from geospot_gpu.points.table import Invalid, Points
+from geospot_gpu.regions import grouping
+from geospot_gpu.regions.selection import Sampling, select_groups
+from geospot_gpu.sphere import centre, unit_vectors
+
+if TYPE_CHECKING:
+    import geopandas
+
+Cloud = tuple[
+    NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float32] | None
+]
+"""Longitude, latitude, weight and features of the points of one region."""
+
+
+@dataclass(frozen=True)
+class Regions:
+    """A ragged collection of named, weighted point clouds.
+
+    Region ``r`` is rows ``offsets[r]:offsets[r + 1]`` of every flat array. Points with the same
+    coordinates (and features) are merged into one that carries their mass.
+
+    Attributes:
+        names: region names, in order.
+        offsets: int64 [R + 1], on the CPU.
+        xyz: unit vectors of the points, float64 [N, 3].
+        weight: mass of the points, float64 [N]; sums to one within a region.
+        features: feature vectors, float32 [N, D], or None.
+        unit_features: whether feature vectors have length one.
+        lon, lat: coordinates in degrees, float64 [N], on the CPU.
+        n_points: how many points were taken into each region, duplicates counted, int64 [R].
+        n_available: how many points there were before subsampling, int64 [R].
+        mass: total weight of a region before normalising and subsampling, float64 [R].
+        digests: hash of each region's content.
+        encoder: version of the encoder the features come from.
+        sampling: how points were subsampled.
+    """
+
+    names: tuple[str, ...]
+    offsets: NDArray[np.int64]
+    xyz: Tensor
+    weight: Tensor
+    features: Tensor | None
+    unit_features: bool
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    n_points: NDArray[np.int64]
+    n_available: NDArray[np.int64]
+    mass: NDArray[np.float64]
+    digests: tuple[str, ...]
+    encoder: str
+    sampling: Sampling
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """How many distinct points each region has, [R]."""
+        return np.diff(self.offsets)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the flat arrays live."""
+        return self.xyz.device
+
+    @classmethod
+    def from_gallery(
+        cls,
+        *,
+        encoder: str | Encoder = "geoclip",
+        min_points: int = 100,
+        max_points: int | None = 1000,
+        **options: Any,
+    ) -> Regions:
+        """The countries of GeoCLIP's gallery of photo locations; options as in :meth:`from_points`."""
+        points = read_gallery()
+        groups = grouping.by_country(points)
+        return cls.from_groups(
+            points, groups, encoder=encoder, min_points=min_points, max_points=max_points, **options
+        )
+
+    @classmethod
+    def from_table(
+        cls,
+        table: str | Path | pd.DataFrame | geopandas.GeoDataFrame,
+        *,
+        region: str | None = None,
+        lon: str | None = None,
+        lat: str | None = None,
+        weight: str | None = None,
+        invalid: Invalid = "error",
+        encoder: str | Encoder = "geoclip",
+        **options: Any,
+    ) -> Regions:
+        """Regions of a table of points.
+
+        Args:
+            table: a CSV (also .gz), Parquet, GeoParquet or GeoJSON file, or a data frame.
+            region: column with region names; the country of each point if not given.
+            lon: longitude column; the usual spellings are found if not given.
+            lat: latitude column, likewise.
+            weight: column of positive masses; equal masses if not given.
+            invalid: ``error`` refuses invalid rows, ``drop`` leaves them out.
+            encoder: ``geoclip``, ``none`` or an :class:`~geospot_gpu.encoders.Encoder`.
+            options: as in :meth:`from_groups`.
+
+        Raises:
+            GeospotError: the input is missing or invalid; the message says what and where.
+        """
+        points = read_points(table, lon=lon, lat=lat, weight=weight, invalid=invalid)
+        groups = (
+            grouping.by_country(points) if region is None else grouping.by_column(points, region)
+        )
+        return cls.from_groups(points, groups, encoder=encoder, **options)
+
+    @classmethod
+    def from_points(
+        cls,
+        *,
+        lon: ArrayLike,
+        lat: ArrayLike,
+        region: Sequence[str],
+        weight: ArrayLike | None = None,
+        features: ArrayLike | None = None,
+        normalize: bool = True,
+        **options: Any,
+    ) -> Regions:
+        """Regions of points in memory.
+
+        Args:
+            lon: longitudes in degrees [n].
+            lat: latitudes in degrees [n].
+            region: region name of each point [n].
+            weight: positive masses [n]; equal ones if not given.
+            features: feature vectors [n, d]; none if not given.
+            normalize: scale feature vectors to length one.
+            options: as in :meth:`from_groups`.
+
+        >>> regions = Regions.from_points(lon=[0, 1, 9], lat=[0, 0, 0], region=["a", "a", "b"])
+        >>> regions.names, regions.sizes.tolist()
+        (('a', 'b'), [2, 1])
+        """
+        from geospot_gpu.encoders import NoEncoder, Precomputed
+
+        table = pd.DataFrame({"region": list(region)})
+        encoder: Encoder = NoEncoder()
+        if features is not None:
+            matrix = np.asarray(features, np.float32)
+            if matrix.ndim != 2 or len(matrix) != len(table):
+                raise GeospotError(
+                    f"features {matrix.shape} must be a matrix with one row per point ({len(table)})"
+                )
+            names = [f"feature_{k}" for k in range(matrix.shape[1])]
+            table = pd.concat([table, pd.DataFrame(matrix, columns=names)], axis=1)
+            encoder = Precomputed(columns=names, normalize=normalize)
+        points = Points.build(lon=lon, lat=lat, weight=weight, attributes=table)
+        return cls.from_groups(
+            points, grouping.by_column(points, "region"), encoder=encoder, **options
+        )
+
+    @classmethod
+    def from_groups(
+        cls,
+        points: Points,
+        groups: Mapping[str, NDArray[np.int64]],
+        *,
+        encoder: str | Encoder = "geoclip",
+        min_points: int = 1,
+        max_points: int | None = None,
+        seed: int = 0,
+        include: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
+        unions: Sequence[str] = (),
+        cell_degrees: float | None = None,
+        device: str | torch.device = "cpu",
+    ) -> Regions:
+        """Regions from rows of a table of points.
+
+        Args:
+            points: the table.
+            groups: rows of the points of each region.
+            encoder: ``geoclip``, ``none`` or an :class:`~geospot_gpu.encoders.Encoder`.
+            min_points: smaller regions are left out, aloud.
+            max_points: larger regions are subsampled to this many points.
+            seed: seed of the subsample. It is drawn region by region, so that a region's sample
+                does not depend on which other regions there are.
+            include: names of the regions to keep; all if not given.
+            exclude: names of regions to leave out.
+            unions: regions to add that are unions of others, as ``FR+DE``.
+            cell_degrees: give every lon/lat cell of this size the same mass within a region, to
+                undo uneven sampling.
+            device: where the flat arrays will live.
+
+        Raises:
+            GeospotError: a name is unknown or not allowed, a region asked for is too small, or
+                no region is left.
+        """
+        encoder = get_encoder(encoder)
+        sampling = Sampling(max_points, seed)
+        chosen = select_groups(
+            groups, points.origin, min_points, include=include, exclude=exclude, unions=unions
+        )
+        weighted = {
+            name: (rows, _mass(points, rows, cell_degrees)) for name, rows in chosen.items()
+        }
+        sampled = {
+            name: sampling.draw(name, rows, weight) for name, (rows, weight) in weighted.items()
+        }
+        rows = np.unique(np.concatenate([rows for rows, _ in sampled.values()]))
+        features = encoder.encode(points, rows, str(device))
+        clouds = []
+        for region_rows, weight in sampled.values():
+            at = np.searchsorted(rows, region_rows)
+            clouds.append(
+                _merge_duplicates(
+                    points.lon[region_rows],
+                    points.lat[region_rows],
+                    weight,
+                    None if features is None else features[at],
+                    encoder.reads_coordinates,
+                )
+            )
+        lon, lat, weight = (np.concatenate([cloud[k] for cloud in clouds]) for k in (0, 1, 2))
+        sizes = [len(cloud[0]) for cloud in clouds]
+        regions = cls(
+            names=tuple(sampled),
+            offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            xyz=torch.from_numpy(unit_vectors(lon=lon, lat=lat)),
+            weight=torch.from_numpy(weight),
+            features=None
+            if features is None
+            else torch.from_numpy(np.concatenate([cloud[3] for cloud in clouds])),
+            unit_features=encoder.unit_length,
+            lon=lon,
+            lat=lat,
+            n_points=np.array([len(rows) for rows, _ in sampled.values()]),
+            n_available=np.array([len(rows) for rows in chosen.values()]),
+            mass=np.array([mass.sum() for _, mass in weighted.values()]),
+            digests=tuple(_digest(cloud, encoder.reads_coordinates) for cloud in clouds),
+            encoder=encoder.version,
+            sampling=sampling,
+        )
+        return regions.to(device)
+
+    def to(self, device: str | torch.device) -> Regions:
+        """The same regions with their flat arrays on ``device``."""
+        return replace(
+            self,
+            xyz=self.xyz.to(device),
+            weight=self.weight.to(device),
+            features=None if self.features is None else self.features.to(device),
+        )
+
+    def concatenated(self, other: Regions) -> Regions:
+        """These regions followed by the others, on this device; names may occur twice.
+
+        Raises:
+            GeospotError: the features of the two do not compare.
+        """
+        other = other.to(self.device)
+        mine, theirs = self.features, other.features
+        shape = None if mine is None else mine.shape[1]
+        other_shape = None if theirs is None else theirs.shape[1]
+        if self.encoder != other.encoder or shape != other_shape:
+            raise GeospotError(
+                f"regions do not compare: features from {self.encoder} ({shape or 0} per point) "
+                f"against {other.encoder} ({other_shape or 0} per point)"
+            )
+        return replace(
+            self,
+            names=self.names + other.names,
+            offsets=np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]]),
+            xyz=torch.cat([self.xyz, other.xyz]),
+            weight=torch.cat([self.weight, other.weight]),
+            features=None if mine is None or theirs is None else torch.cat([mine, theirs]),
+            lon=np.concatenate([self.lon, other.lon]),
+            lat=np.concatenate([self.lat, other.lat]),
+            n_points=np.concatenate([self.n_points, other.n_points]),
+            n_available=np.concatenate([self.n_available, other.n_available]),
+            mass=np.concatenate([self.mass, other.mass]),
+            digests=self.digests + other.digests,
+        )
+
+    def table(self) -> pd.DataFrame:
+        """One row per region: name, n_points, n_available, n_distinct, weight, lon and lat of centre."""
+        xyz, weight = self.xyz.cpu().numpy(), self.weight.cpu().numpy()
+        centres = [
+            centre(xyz[start:end], weight[start:end])
+            for start, end in zip(self.offsets[:-1], self.offsets[1:], strict=True)
+        ]
+        return pd.DataFrame(
+            {
+                "name": list(self.names),
+                "n_points": self.n_points,
+                "n_available": self.n_available,
+                "n_distinct": self.sizes,
+                "weight": self.mass,
+                "lon": [lon for lon, _ in centres],
+                "lat": [lat for _, lat in centres],
+            }
+        )
+
+
+def _mass(
+    points: Points, rows: NDArray[np.int64], cell_degrees: float | None
+) -> NDArray[np.float64]:
+    return (points.take(rows).balanced(cell_degrees) if cell_degrees else points.take(rows)).weight
+
+
+def _merge_duplicates(
+    lon: NDArray[np.float64],
+    lat: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    features: NDArray[np.float32] | None,
+    reads_coordinates: bool,
+) -> Cloud:
+    """The distinct points in a canonical order, with their masses added up and normalised."""
+    keys = np.stack([lon + 0.0, lat + 0.0], axis=1)  # turns -0.0 into 0.0, which has other bytes
+    if features is not None and not reads_coordinates:
+        digests = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in features]
+        codes = np.frombuffer(b"".join(digests), np.int64)
+        keys = np.column_stack([keys, codes.view(np.float64)]).view(np.int64).copy()
+    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    mass = np.bincount(inverse.ravel(), weight)
+    return (
+        lon[first] + 0.0,
+        lat[first] + 0.0,
+        mass / mass.sum(),
+        None if features is None else features[first],
+    )
+
+
+def _digest(cloud: Cloud, reads_coordinates: bool) -> str:
+    lon, lat, weight, features = cloud
+    content = hashlib.blake2b(digest_size=12)
+    for values in (lon, lat, weight):
+        content.update(np.ascontiguousarray(values).tobytes())
+    if features is not None and not reads_coordinates:
+        content.update(np.ascontiguousarray(features).tobytes())
+    return content.hexdigest()

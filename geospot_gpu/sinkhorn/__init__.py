@@ -1,0 +1,1 @@
+"""Sinkhorn's algorithm: the solver, its bounds, the divergence, and GeomLoss beside it."""

@@ -1,0 +1,98 @@
+"""Kernels: implementations of one contract, and the choice between them."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import Literal, get_args
+
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.kernels.contract import Cloud, Kernel
+from geospot_gpu.kernels.dense import KEPT_TILES, DenseKernel
+from geospot_gpu.kernels.keops import KeopsKernel, keops_problem
+from geospot_gpu.kernels.streaming import TILE_TEMPORARIES, StreamingKernel
+from geospot_gpu.kernels.tiles import CostTiles
+
+KernelName = Literal["auto", "dense", "streaming", "keops"]
+
+# Tiles of this many entries stay in a processor's cache, or keep a GPU busy.
+_TILE_ENTRIES = {"cpu": 1 << 18, "cuda": 1 << 26}
+# Streamed tiles are larger: matrix products run faster on them.
+_STREAMED_TILE_ENTRIES = {"cpu": 1 << 22, "cuda": 1 << 27}
+# Features beyond which KeOps, which uses no matrix product, loses to streamed tiles.
+_KEOPS_FEATURES = 32
+
+log = logging.getLogger("geospot_gpu")
+
+
+def check_kernel(name: str) -> None:
+    """Raise unless ``name`` is one of :data:`KernelName`."""
+    if name not in get_args(KernelName):
+        raise GeospotError(f"kernel={name!r} is unknown: use one of {', '.join(get_args(KernelName))}")
+
+
+def choose_kernel(wanted: KernelName, entries: int, features: int, itemsize: int, budget: int) -> str:
+    """The kernel for problems of ``entries`` costs each, within ``budget`` bytes.
+
+    ``auto`` keeps the costs where they fit the budget. Where they do not, it takes KeOps for
+    points of few features if KeOps works here, and streamed tiles otherwise.
+    """
+    fits = entries * itemsize * KEPT_TILES <= budget
+    if wanted == "dense" and not fits:
+        _warn_once("kernel=dense exceeds engine.memory_budget for the largest pairs: streaming those")
+        return "streaming"
+    if wanted == "keops":
+        problem = _keops_problem()
+        if problem is None:
+            return "keops"
+        _warn_once(f"kernel=keops is not available, {problem}: using dense or streaming instead")
+    if wanted == "streaming":
+        return "streaming"
+    if fits:
+        return "dense"
+    if features <= _KEOPS_FEATURES and _keops_problem() is None:
+        return "keops"
+    return "streaming"
+
+
+def batch_entries(kernel: str, itemsize: int, budget: int, device_type: str) -> int:
+    """How many cost entries a batch of several small problems may have in total."""
+    if kernel == "dense":
+        within_budget = budget // (itemsize * (KEPT_TILES + 1))
+        return min(within_budget, 1 << 20 if device_type == "cpu" else 1 << 30)
+    return _streamed_tile_entries(itemsize, budget, device_type)
+
+
+def make_kernel(
+    name: str, cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int
+) -> Kernel:
+    """The kernel ``name`` over a batch of clouds.
+
+    Args:
+        name: ``dense``, ``streaming`` or ``keops``.
+        cost: the ground cost.
+        source, target: the batch, [B, N] and [B, M] points.
+        epsilon: entropic regularisation.
+        budget: memory in bytes that tiles may take.
+    """
+    itemsize, device = source.weight.element_size(), source.weight.device.type
+    streamed = _streamed_tile_entries(itemsize, budget, device)
+    tile_entries = min(_TILE_ENTRIES[device], streamed) if name == "dense" else streamed
+    tiles = CostTiles(cost, source, target, tile_entries)
+    if name == "keops":
+        return KeopsKernel(tiles, source, target, epsilon)
+    kind = DenseKernel if name == "dense" else StreamingKernel
+    return kind(tiles, source, target, epsilon, tile_entries)
+
+
+def _streamed_tile_entries(itemsize: int, budget: int, device_type: str) -> int:
+    return max(1, min(_STREAMED_TILE_ENTRIES[device_type], budget // (itemsize * TILE_TEMPORARIES)))
+
+
+_keops_problem = cache(keops_problem)
+
+
+@cache
+def _warn_once(message: str) -> None:
+    log.warning(message)

@@ -1,0 +1,89 @@
+"""Dense kernel: the costs of a batch are computed once and kept; iterations are products."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from geospot_gpu.kernels.contract import Cloud, Kernel, Side, safe_log
+from geospot_gpu.kernels.tiles import LOWEST_EXPONENT, CostTiles, TiledKernel, blocks, part
+
+KEPT_TILES = 2
+"""Arrays of the size of all costs that the kernel keeps: the costs and their exponentials."""
+
+# How far potentials, in units of epsilon, may move from the absorbed reference before the
+# stored exponentials lose terms that matter: those below exp(-87) (float32) are flushed, and
+# twice the reach must stay well short of that.
+_REACH = {torch.float32: 30.0, torch.float64: 300.0}
+
+
+class DenseKernel(TiledKernel):
+    """Keeps C and ``K = exp((f0 + g0 - C) / eps)`` for absorbed reference potentials f0, g0.
+
+    A softmin is then one matrix-vector product between two logarithms (Schmitzer 2019, Stabilized
+    sparse scaling algorithms, section 3). The references start from the two c-transforms of zero,
+    which put an entry of exactly one into every row and column of K, and move to the current
+    potentials when those have gone too far; beyond that, the softmin is taken in the log domain.
+    """
+
+    name = "dense"
+
+    def __init__(
+        self, tiles: CostTiles, source: Cloud, target: Cloud, epsilon: float, tile_entries: int
+    ) -> None:
+        super().__init__(tiles, source, target, epsilon, tile_entries)
+        shape = (*source.weight.shape, target.weight.shape[1])
+        self._costs = source.weight.new_empty(shape)
+        for rows, columns in blocks(source, target, tile_entries):
+            self._costs[:, rows, columns] = tiles.tile(part(source, rows), part(target, columns))
+        self._exponentials = torch.empty_like(self._costs)
+        self._absorb(torch.zeros_like(target.weight))
+
+    def _absorb(self, g: Tensor) -> None:
+        """Take as references the c-transforms of ``g`` [B, M]."""
+        exponents = torch.sub(self._costs, g[:, None, :], out=self._exponentials)
+        self._f0 = exponents.amin(2)
+        torch.sub(self._costs, self._f0[:, :, None], out=exponents)
+        self._g0 = exponents.amin(1)
+        exponents.sub_(self._g0[:, None, :]).mul_(-1.0 / self.epsilon)
+        exponents.clamp_(min=LOWEST_EXPONENT[exponents.dtype]).exp_()
+
+    def cost_tile(self, rows: slice, columns: slice) -> Tensor:
+        return self._costs[:, rows, columns]
+
+    def softmin(self, potential: Tensor, side: Side) -> Tensor:
+        if not self._within_reach(potential, side):
+            self._absorb(potential if side == "source" else self._log_domain(potential, side))
+            if not self._within_reach(potential, side):
+                return self._log_domain(potential, side)
+        if side == "source":
+            scaling = ((potential - self._g0) / self.epsilon).exp_().mul_(self.target.weight)
+            sums = torch.bmm(self._exponentials, scaling[:, :, None])[:, :, 0]
+            return self._f0 - self.epsilon * sums.log_()
+        scaling = ((potential - self._f0) / self.epsilon).exp_().mul_(self.source.weight)
+        sums = torch.bmm(scaling[:, None, :], self._exponentials)[:, 0, :]
+        return self._g0 - self.epsilon * sums.log_()
+
+    def _within_reach(self, potential: Tensor, side: Side) -> bool:
+        reference = self._g0 if side == "source" else self._f0
+        reach = _REACH[potential.dtype] * self.epsilon
+        return bool((potential - reference).abs().amax() <= reach)
+
+    def _log_domain(self, potential: Tensor, side: Side) -> Tensor:
+        """The softmin by a log-sum-exp over the costs, tile by tile."""
+        if side == "source":
+            weights = (safe_log(self.target.weight) + potential / self.epsilon)[:, None, :]
+            return -self.epsilon * torch.logsumexp(weights - self._costs / self.epsilon, 2)
+        weights = (safe_log(self.source.weight) + potential / self.epsilon)[:, :, None]
+        return -self.epsilon * torch.logsumexp(weights - self._costs / self.epsilon, 1)
+
+    def select(self, index: Tensor) -> DenseKernel:
+        chosen = object.__new__(DenseKernel)
+        source, target = self.source.select(index), self.target.select(index)
+        TiledKernel.__init__(
+            chosen, self.tiles.select(index), source, target, self.epsilon, self.tile_entries
+        )
+        chosen._costs = self._costs[index]
+        chosen._f0, chosen._g0 = self._f0[index], self._g0[index]
+        chosen._exponentials = self._exponentials[index]
+        return chosen

@@ -1,0 +1,47 @@
+"""Streaming kernel: costs are recomputed tile by tile; memory grows with n + m only."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from geospot_gpu.kernels.contract import Cloud, Side, safe_log
+from geospot_gpu.kernels.tiles import TiledKernel, blocks, part
+
+TILE_TEMPORARIES = 5
+"""Arrays of the size of one tile that are alive at once."""
+
+
+class StreamingKernel(TiledKernel):
+    """Reductions by an online log-sum-exp over tiles that are forgotten at once."""
+
+    name = "streaming"
+
+    def cost_tile(self, rows: slice, columns: slice) -> Tensor:
+        return self.tiles.tile(part(self.source, rows), part(self.target, columns))
+
+    def softmin(self, potential: Tensor, side: Side) -> Tensor:
+        here, there = self._oriented(side)
+        log_weights = safe_log(there.weight) + potential / self.epsilon
+        peak = torch.full_like(here.weight, -torch.inf)
+        total = torch.zeros_like(here.weight)
+        for rows, columns in blocks(here, there, self.tile_entries):
+            tile = self.tiles.tile(part(here, rows), part(there, columns))
+            tile.mul_(-1.0 / self.epsilon).add_(log_weights[:, None, columns])
+            new_peak = torch.maximum(peak[:, rows], tile.amax(2))
+            total[:, rows] *= (peak[:, rows] - new_peak).exp_()
+            total[:, rows] += tile.sub_(new_peak[:, :, None]).exp_().sum(2)
+            peak[:, rows] = new_peak
+        return -self.epsilon * (peak + total.log_())
+
+    def _oriented(self, side: Side) -> tuple[Cloud, Cloud]:
+        return (self.source, self.target) if side == "source" else (self.target, self.source)
+
+    def select(self, index: Tensor) -> StreamingKernel:
+        return StreamingKernel(
+            self.tiles.select(index),
+            self.source.select(index),
+            self.target.select(index),
+            self.epsilon,
+            self.tile_entries,
+        )
