@@ -44,6 +44,8 @@ def write_heatmap(dataset: xarray.Dataset, path: Path) -> None:
     width = float(np.clip(0.16 * len(columns), 4, 24))
     figure, axes = plt.subplots(figsize=(width + 2.2, height + 1.2), layout="constrained")
     shown = np.ma.masked_invalid(values[np.ix_(rows, columns)])
+    if square:  # zeros on the diagonal would take half of the colours
+        shown[np.diag_indices(len(rows))] = np.ma.masked
     image = axes.imshow(shown, cmap="viridis", interpolation="nearest", aspect="auto")
     image.cmap.set_bad("0.85")
     for axis, labels, order in (
@@ -68,11 +70,13 @@ def write_heatmap(dataset: xarray.Dataset, path: Path) -> None:
 def _cluster_order(values: np.ndarray) -> np.ndarray:
     """Rows in the order of an average-linkage clustering of their profiles."""
     from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import pdist
 
-    if len(values) < 3:
+    if len(values) < 3 or np.isnan(values).all():
         return np.arange(len(values))
-    known = np.where(np.isnan(values), np.nanmean(values) if (~np.isnan(values)).any() else 0, values)
-    ordered: np.ndarray = leaves_list(linkage(known, "average", optimal_ordering=len(values) <= 500))
+    known = np.where(np.isnan(values), np.nanmean(values), values)
+    tree = linkage(pdist(known), "average", optimal_ordering=len(values) <= 500)
+    ordered: np.ndarray = leaves_list(tree)
     return ordered
 
 

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+Geospot = Callable[..., "subprocess.CompletedProcess[str]"]
+
+GEOSPOT = Path(sys.executable).with_name("geospot")
+"""The installed command, as a user would call it."""
+
+
+@pytest.fixture
+def geospot(tmp_path: Path) -> Geospot:
+    """Run ``geospot`` with the given arguments in an empty folder."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(GEOSPOT), *arguments],
+            cwd=tmp_path,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run
+
+
+@pytest.fixture
+def towns(tmp_path: Path) -> Path:
+    """A CSV of 120 points around four towns, 30 each, in ``towns.csv``."""
+    generator = np.random.default_rng(0)
+    centres = {"lima": (-77.0, -12.0), "oslo": (10.7, 59.9), "rome": (12.5, 41.9), "suva": (178.4, -18.1)}
+    frames = [
+        pd.DataFrame(
+            {
+                "id": [f"{town}{k}" for k in range(30)],
+                "town": town,
+                "lon": (lon + generator.normal(0, 2, 30) + 180) % 360 - 180,
+                "lat": lat + generator.normal(0, 2, 30),
+            }
+        )
+        for town, (lon, lat) in centres.items()
+    ]
+    path = tmp_path / "towns.csv"
+    pd.concat(frames).to_csv(path, index=False)
+    return path
