@@ -1,0 +1,43 @@
+# make demo   the distance between every two of 63 countries, into runs/world
+# make test   style, types and tests
+#
+# Each sets up .venv first. EXTRA=gpu takes the packages for GPU nodes; PYTHON=... another python3.
+
+EXTRA  ?= cpu
+PYTHON ?= python3
+
+BIN   := .venv/bin
+PIP   := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+         --constraint constraints-$(EXTRA).txt
+READY := .venv/ready-$(EXTRA)
+
+SUPPORTED = $(filter True,$(shell \
+  $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11))' 2>/dev/null))
+
+ifeq ($(filter cpu gpu,$(EXTRA)),)
+$(error EXTRA=$(EXTRA) is unknown: use EXTRA=cpu or EXTRA=gpu)
+endif
+
+.PHONY: demo test
+
+demo: $(READY)
+	$(BIN)/geospot sweep out=runs/world
+	@echo "see runs/world: matrix.csv and heatmap.png, or geospot_gpu.open_run('runs/world') in Python"
+
+test: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+# Always made anew, and marked ready only at the end: the sets for CPU and GPU do not mix, and half
+# an environment is none. torch goes first, alone: what follows then takes the build that is there.
+$(READY): pyproject.toml constraints-cpu.txt constraints-gpu.txt
+	$(if $(SUPPORTED),,$(error $(PYTHON) is missing or older than 3.11: name another, as in PYTHON=python3.12))
+	@echo "making .venv for EXTRA=$(EXTRA); this takes some minutes"
+	@$(PYTHON) -m venv --clear .venv
+	@echo "1/2 installing torch"
+	@$(PIP) torch
+	@echo "2/2 installing geospot_gpu and all that it needs"
+	@$(PIP) --editable '.[$(EXTRA),geo,dev]'
+	@touch $@
