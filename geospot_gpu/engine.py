@@ -181,7 +181,9 @@ class PairEngine:
         dimension = 3 if features is None or not self.cost.uses_features else features.shape[1]
         budget, size = self.budget, self._itemsize
         kernels = np.array(
-            [choose_kernel(self.kernel_name, int(e), dimension, size, budget) for e in n * m]
+            [choose_kernel(
+                    self.kernel_name, int(e), dimension, size, budget, self.device.type
+                ) for e in n * m]
         )
         batches = []
         for kernel in np.unique(kernels):

@@ -22,12 +22,12 @@ def unit_vectors(*, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
     """
     lon_rad, lat_rad = np.radians(np.asarray(lon, float)), np.radians(np.asarray(lat, float))
     cos_lat = np.cos(lat_rad)
-    return np.stack([cos_lat * np.cos(lon_rad), cos_lat * np.sin(lon_rad), np.sin(lat_rad)], axis=-1)
+    return np.stack(
+        [cos_lat * np.cos(lon_rad), cos_lat * np.sin(lon_rad), np.sin(lat_rad)], axis=-1
+    )
 
 
-def centre(
-    xyz: NDArray[np.float64], weight: NDArray[np.float64]
-) -> tuple[float, float]:
+def centre(xyz: NDArray[np.float64], weight: NDArray[np.float64]) -> tuple[float, float]:
     """Longitude and latitude, in degrees, of the weighted mean direction of unit vectors [n, 3]."""
     x, y, z = weight @ xyz
     return math.degrees(math.atan2(y, x)), math.degrees(math.atan2(z, math.hypot(x, y)))

@@ -29,10 +29,14 @@ log = logging.getLogger("geospot_gpu")
 def check_kernel(name: str) -> None:
     """Raise unless ``name`` is one of :data:`KernelName`."""
     if name not in get_args(KernelName):
-        raise GeospotError(f"kernel={name!r} is unknown: use one of {', '.join(get_args(KernelName))}")
+        raise GeospotError(
+            f"kernel={name!r} is unknown: use one of {', '.join(get_args(KernelName))}"
+        )
 
 
-def choose_kernel(wanted: KernelName, entries: int, features: int, itemsize: int, budget: int) -> str:
+def choose_kernel(
+    wanted: KernelName, entries: int, features: int, itemsize: int, budget: int, device_type: str
+) -> str:
     """The kernel for problems of ``entries`` costs each, within ``budget`` bytes.
 
     ``auto`` keeps the costs where they fit the budget. Where they do not, it takes KeOps for
@@ -40,10 +44,12 @@ def choose_kernel(wanted: KernelName, entries: int, features: int, itemsize: int
     """
     fits = entries * itemsize * KEPT_TILES <= budget
     if wanted == "dense" and not fits:
-        _warn_once("kernel=dense exceeds engine.memory_budget for the largest pairs: streaming those")
+        _warn_once(
+            "kernel=dense exceeds engine.memory_budget for the largest pairs: streaming those"
+        )
         return "streaming"
     if wanted == "keops":
-        problem = _keops_problem()
+        problem = _keops_problem(device_type)
         if problem is None:
             return "keops"
         _warn_once(f"kernel=keops is not available, {problem}: using dense or streaming instead")
@@ -51,7 +57,7 @@ def choose_kernel(wanted: KernelName, entries: int, features: int, itemsize: int
         return "streaming"
     if fits:
         return "dense"
-    if features <= _KEOPS_FEATURES and _keops_problem() is None:
+    if features <= _KEOPS_FEATURES and _keops_problem(device_type) is None:
         return "keops"
     return "streaming"
 
@@ -72,7 +78,8 @@ def make_kernel(
     Args:
         name: ``dense``, ``streaming`` or ``keops``.
         cost: the ground cost.
-        source, target: the batch, [B, N] and [B, M] points.
+        source: one side of the batch, [B, N] points.
+        target: the other side, [B, M] points.
         epsilon: entropic regularisation.
         budget: memory in bytes that tiles may take.
     """

@@ -32,12 +32,12 @@ class Cloud(NamedTuple):
 
 
 class PlanSums(NamedTuple):
-    """Two integrals of a plan, each [B], in float64."""
+    """Two integrals of a plan ``P = a b q``, each [B], in float64."""
 
     transport_cost: Tensor
     """<P, C>."""
-    objective: Tensor
-    """<P, C> + epsilon KL(P, a x b)."""
+    entropy: Tensor
+    """sum_ij a_i b_j q_ij log q_ij: for a plan of mass one, KL(P, a x b)."""
 
 
 class Kernel(ABC):
@@ -63,8 +63,15 @@ class Kernel(ABC):
         """
 
     @abstractmethod
+    def marginals(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        """Marginals [B, N] and [B, M] of ``a_i b_j exp((f_i + g_j - C_ij) / eps)`` over a and b.
+
+        They are sums of the very numbers that :meth:`plan_sums` integrates.
+        """
+
+    @abstractmethod
     def plan_sums(self, f: Tensor, g: Tensor, u: Tensor, v: Tensor) -> PlanSums:
-        """Integrals of the plan ``P_ij = a_i b_j (exp((f_i + g_j - C_ij) / eps) + u_i v_j)``."""
+        """Integrals of the plan with density ``q_ij = exp((f_i + g_j - C_ij) / eps) + u_i v_j``."""
 
     @abstractmethod
     def select(self, index: Tensor) -> Kernel:
@@ -76,3 +83,9 @@ def safe_log(weight: Tensor) -> Tensor:
     return torch.where(weight > 0, weight, torch.ones_like(weight)).log() + torch.where(
         weight > 0, 0.0, -1e30
     )
+
+
+def required(features: Tensor | None) -> Tensor:
+    """The features, which a cost with a feature part must have been given."""
+    assert features is not None
+    return features

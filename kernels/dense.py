@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from geospot_gpu.kernels.contract import Cloud, Kernel, Side, safe_log
+from geospot_gpu.kernels.contract import Cloud, Side, safe_log
 from geospot_gpu.kernels.tiles import LOWEST_EXPONENT, CostTiles, TiledKernel, blocks, part
 
 KEPT_TILES = 2

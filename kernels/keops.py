@@ -2,84 +2,61 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from geospot_gpu.kernels.contract import Cloud, Kernel, PlanSums, Side, safe_log
+from geospot_gpu.kernels.contract import Cloud, Kernel, PlanSums, Side, required, safe_log
 from geospot_gpu.kernels.tiles import CostTiles
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
+log = logging.getLogger("geospot_gpu")
+
 
 class KeopsKernel(Kernel):
-    """Reductions of a KeOps LazyTensor; best where points have few features."""
+    """Reductions of a KeOps LazyTensor; best where points have few features.
+
+    Every formula and dimension is compiled once per machine, which takes seconds. Both directions
+    of a softmin therefore share one formula, with the clouds exchanged.
+    """
 
     name = "keops"
 
     def __init__(self, tiles: CostTiles, source: Cloud, target: Cloud, epsilon: float) -> None:
         super().__init__(source, target, epsilon)
         self.tiles = tiles
-        self._costs = self._formula()
-
-    def _formula(self) -> Any:
-        from pykeops.torch import LazyTensor
-
-        def points(values: Tensor, side: Side) -> Any:
-            values = values.contiguous()
-            return LazyTensor(values[:, :, None] if side == "source" else values[:, None, :])
-
-        cost = self.tiles.cost
-        terms = []
-        if cost.uses_features:
-            assert self.source.features is not None and self.target.features is not None
-            x = points(self.source.features, "source")
-            y = points(self.target.features, "target")
-            if cost.feature == "cosine":
-                feature = 1.0 - (x | y)
-            elif cost.feature == "sqeuclidean":
-                feature = x.sqdist(y)
-            else:
-                feature = x.sqdist(y).sqrt()
-            terms.append(feature * LazyTensor(self.tiles.feature_factor[..., None]))
-        if cost.uses_geography:
-            x = points(self.source.xyz, "source")
-            y = points(self.target.xyz, "target")
-            # Half-angles from both ends: exact near zero and near the antipode alike.
-            angle = x.sqdist(y).sqrt().atan2((x + y).sqnorm2().sqrt())
-            factor = self.tiles.geo_factor * (2.0 * EARTH_RADIUS_KM)
-            terms.append(angle * LazyTensor(factor[..., None]))
-        return sum(terms[1:], terms[0])
-
-    def _column(self, values: Tensor, side: Side) -> Any:
-        from pykeops.torch import LazyTensor
-
-        values = values.contiguous()
-        return LazyTensor(
-            values[:, :, None, None] if side == "source" else values[:, None, :, None]
-        )
 
     def softmin(self, potential: Tensor, side: Side) -> Tensor:
-        there = self.target if side == "source" else self.source
+        here, there = self.source, self.target
+        if side == "target":
+            here, there = there, here
         log_weights = safe_log(there.weight) + potential / self.epsilon
-        other: Side = "target" if side == "source" else "source"
-        exponents = self._column(log_weights, other) - self._costs * (1.0 / self.epsilon)
-        reduced = exponents.logsumexp(dim=2 if side == "source" else 1)
-        return -self.epsilon * reduced.view_as((self.source if side == "source" else self.target).weight)
+        exponents = _columns(log_weights) - self._costs(here, there) * (1.0 / self.epsilon)
+        reduced: Tensor = exponents.logsumexp(dim=2)
+        return -self.epsilon * reduced.view_as(here.weight)
+
+    def _density(self, f: Tensor, g: Tensor, here: Cloud, there: Cloud) -> Any:
+        exponents = _rows(f) + _columns(g) - self._costs(here, there)
+        return (exponents * (1.0 / self.epsilon)).exp()
+
+    def marginals(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        source, target = self.source, self.target
+        over_a = (self._density(f, g, source, target) * _columns(target.weight)).sum(dim=2)
+        over_b = (self._density(g, f, target, source) * _columns(source.weight)).sum(dim=2)
+        return over_a.view_as(f), over_b.view_as(g)
 
     def plan_sums(self, f: Tensor, g: Tensor, u: Tensor, v: Tensor) -> PlanSums:
-        exponents = self._column(f, "source") + self._column(g, "target") - self._costs
-        density = (exponents * (1.0 / self.epsilon)).exp()
-        density = density + self._column(u, "source") * self._column(v, "target")
-        weights = self._column(self.target.weight, "target")
-
-        def integral(values: Any) -> Tensor:
-            rows: Tensor = (values * weights).sum(dim=2).view_as(self.source.weight)
-            return (rows.double() * self.source.weight.double()).sum(1)
-
-        transport = integral(density * self._costs)
-        entropy = integral(density.xlogx())
-        return PlanSums(transport, transport + self.epsilon * entropy)
+        density = self._density(f, g, self.source, self.target) + _rows(u) * _columns(v)
+        costs = self._costs(self.source, self.target)
+        both = (density * costs).concat(density.xlogx()) * _columns(self.target.weight)
+        rows: Tensor = both.sum(dim=2).view(*self.source.weight.shape, 2)
+        sums = (rows.double() * self.source.weight.double()[:, :, None]).sum(1)
+        return PlanSums(*sums.unbind(1))
 
     def select(self, index: Tensor) -> KeopsKernel:
         return KeopsKernel(
@@ -89,16 +66,68 @@ class KeopsKernel(Kernel):
             self.epsilon,
         )
 
+    def _costs(self, here: Cloud, there: Cloud) -> Any:
+        """The ground cost [B, n, m] as a formula."""
+        lazy_tensor = import_keops().LazyTensor
+        cost, terms = self.tiles.cost, []
+        if cost.uses_features:
+            x, y = _rows(required(here.features)), _columns(required(there.features))
+            if cost.feature == "cosine":
+                feature = 1.0 - (x | y)
+            else:
+                feature = x.sqdist(y)
+                feature = feature if cost.feature == "sqeuclidean" else feature.sqrt()
+            terms.append(feature * lazy_tensor(self.tiles.feature_factor[..., None]))
+        if cost.uses_geography:
+            x, y = _rows(here.xyz), _columns(there.xyz)
+            # Half the angle, from both ends: exact near zero and near the antipode alike.
+            angle = x.sqdist(y).sqrt().atan2((x + y).sqnorm2().sqrt())
+            factor = self.tiles.geo_factor * (2.0 * EARTH_RADIUS_KM)
+            terms.append(angle * lazy_tensor(factor[..., None]))
+        return sum(terms[1:], terms[0])
 
-def keops_problem() -> str | None:
-    """Why KeOps cannot run here, in one clause; None where a small reduction works."""
+
+def _rows(values: Tensor) -> Any:
+    """Values [B, n] or [B, n, d] of the points in rows."""
+    values = values if values.dim() == 3 else values[:, :, None]
+    return import_keops().LazyTensor(values[:, :, None, :].contiguous())
+
+
+def _columns(values: Tensor) -> Any:
+    """Values [B, m] or [B, m, d] of the points in columns."""
+    values = values if values.dim() == 3 else values[:, :, None]
+    return import_keops().LazyTensor(values[:, None, :, :].contiguous())
+
+
+@cache
+def import_keops() -> Any:
+    """The module ``pykeops.torch``, without the lines that KeOps prints to standard output."""
+    with quiet_import():
+        import pykeops.torch
+    pykeops.set_verbose(False)
+    return pykeops.torch
+
+
+@contextlib.contextmanager
+def quiet_import() -> Any:
+    """Log at debug level what an import that pulls in KeOps prints to standard output."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        yield
+    if printed.getvalue():
+        log.debug(printed.getvalue().strip())
+
+
+def keops_problem(device_type: str) -> str | None:
+    """Why KeOps cannot run on a device, in one clause; None where a small reduction works."""
     try:
-        from pykeops.torch import LazyTensor
-
-        x = torch.zeros(2, 1)
-        float((LazyTensor(x[:, None]) + LazyTensor(x[None])).sum(dim=1).sum())
-    except ImportError as error:  # pykeops missing, or its compiled module could not be built
-        return f"it cannot be imported or compiled ({type(error).__name__}: {error})".split("\n")[0]
-    except (OSError, RuntimeError) as error:  # read-only home, compiler errors
-        return f"it failed ({type(error).__name__}: {error})".split("\n")[0]
+        x = torch.zeros(1, 2, 1, device=device_type)
+        float((_rows(x) + _columns(x)).sum(dim=2).sum())
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("pykeops_"):
+            return "its formulas cannot be compiled here (is there a C++ compiler?)"
+        return "pykeops is not installed"
+    except Exception as error:  # a read-only home, missing CUDA headers: all fail in their own way
+        reason = (str(error).strip().splitlines() or [""])[0]
+        return f"{type(error).__name__}: {reason}"
     return None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.kernels.contract import Cloud, Kernel, PlanSums
+from geospot_gpu.kernels.contract import Cloud, Kernel, PlanSums, required
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
 LOWEST_EXPONENT = {torch.float32: -87.0, torch.float64: -700.0}
@@ -68,8 +68,7 @@ class CostTiles:
         return tile
 
     def _feature_tile(self, source: Cloud, target: Cloud) -> Tensor:
-        x, y = source.features, target.features
-        assert x is not None and y is not None
+        x, y = required(source.features), required(target.features)
         if self.cost.feature == "euclidean":
             # From differences: through a product, the square root would amplify its rounding.
             return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
@@ -149,18 +148,31 @@ class TiledKernel(Kernel):
         spans = blocks(self.source, self.target, self.tile_entries)
         return torch.stack([self.cost_tile(*span).amax() for span in spans]).amax()
 
+    def _density(self, f: Tensor, g: Tensor, rows: slice, columns: slice, costs: Tensor) -> Tensor:
+        density = f[:, rows, None] + g[:, None, columns]
+        density.sub_(costs).mul_(1.0 / self.epsilon)
+        return density.clamp_(min=LOWEST_EXPONENT[f.dtype]).exp_()
+
+    def marginals(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        over_a, over_b = torch.zeros_like(f), torch.zeros_like(g)
+        for rows, columns in blocks(self.source, self.target, self.tile_entries):
+            density = self._density(f, g, rows, columns, self.cost_tile(rows, columns))
+            a, b = self.source.weight[:, rows], self.target.weight[:, columns]
+            over_a[:, rows] += torch.bmm(density, b[:, :, None])[:, :, 0]
+            over_b[:, columns] += torch.bmm(a[:, None, :], density)[:, 0, :]
+        return over_a, over_b
+
     def plan_sums(self, f: Tensor, g: Tensor, u: Tensor, v: Tensor) -> PlanSums:
         transport = torch.zeros(len(f), dtype=torch.float64, device=f.device)
         entropy = torch.zeros_like(transport)
         for rows, columns in blocks(self.source, self.target, self.tile_entries):
             costs = self.cost_tile(rows, columns)
             a, b = self.source.weight[:, rows], self.target.weight[:, columns]
-            density = f[:, rows, None] + g[:, None, columns]
-            density.sub_(costs).mul_(1.0 / self.epsilon).clamp_(min=LOWEST_EXPONENT[f.dtype])
-            density.exp_().addcmul_(u[:, rows, None], v[:, None, columns])
+            density = self._density(f, g, rows, columns, costs)
+            density.addcmul_(u[:, rows, None], v[:, None, columns])
             transport += _integral(a, density * costs, b)
             entropy += _integral(a, density.log().mul_(density), b)
-        return PlanSums(transport, transport + self.epsilon * entropy)
+        return PlanSums(transport, entropy)
 
 
 def _integral(a: Tensor, values: Tensor, b: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import geospot_gpu as gs
+
 Geospot = Callable[..., "subprocess.CompletedProcess[str]"]
 
 GEOSPOT = Path(sys.executable).with_name("geospot")
@@ -37,7 +39,12 @@ def geospot(tmp_path: Path) -> Geospot:
 def towns(tmp_path: Path) -> Path:
     """A CSV of 120 points around four towns, 30 each, in ``towns.csv``."""
     generator = np.random.default_rng(0)
-    centres = {"lima": (-77.0, -12.0), "oslo": (10.7, 59.9), "rome": (12.5, 41.9), "suva": (178.4, -18.1)}
+    centres = {
+        "lima": (-77.0, -12.0),
+        "oslo": (10.7, 59.9),
+        "rome": (12.5, 41.9),
+        "suva": (178.4, -18.1),
+    }
     frames = [
         pd.DataFrame(
             {
@@ -52,3 +59,9 @@ def towns(tmp_path: Path) -> Path:
     path = tmp_path / "towns.csv"
     pd.concat(frames).to_csv(path, index=False)
     return path
+
+
+@pytest.fixture(scope="session")
+def gallery() -> gs.Regions:
+    """The gallery countries with at most 250 points each."""
+    return gs.Regions.from_gallery(max_points=250)

@@ -14,7 +14,7 @@ from geospot_gpu.sinkhorn.solver import Potentials
 from geospot_gpu.sphere import EARTH_RADIUS_KM, HALF_CIRCUMFERENCE_KM
 
 # Roundings that a great-circle angle from float vectors goes through, in units of 2^-24 or 2^-53.
-_ANGLE_ROUNDINGS = 8.0
+_ANGLE_ROUNDINGS = 16.0
 # Roundings of magnitude |C| + |f| + |g| on the way from costs and potentials to an exponent.
 _EXPONENT_ROUNDINGS = 4.0
 
@@ -38,33 +38,37 @@ class Transport(NamedTuple):
 def certify(
     kernel: Kernel, cost: GroundCost, potentials: Potentials, tolerance: float
 ) -> Transport:
-    """Values and certified bounds of a batch of problems, in one softmin and one pass more.
+    """Values and certified bounds of a batch of problems, in two passes over the costs.
 
     Below: the dual value of ``(f, next_g)``, which is feasible with mass exactly one because
     ``next_g`` is an exact half-step. Above: the primal value of the plan of ``(f, g)`` rounded to
     both marginals (Altschuler, Weed & Rigollet 2017, algorithm 2). Scaling down the overfull
     columns is the same as taking ``min(g, next_g)``; what is then missing in rows and columns is
-    added as a product. Both are widened by what rounding can do to a cost and an exponent.
+    added as a product. The plan is first shrunk by what rounding leaves too much in any row or
+    column, so that it is feasible as computed. Both bounds are widened by what rounding can do.
     """
     f, g, next_g, iterations, error = potentials
     a, b, epsilon = kernel.source.weight, kernel.target.weight, kernel.epsilon
     dual = (a.double() * f.double()).sum(1) + (b.double() * next_g.double()).sum(1)
 
     capped = torch.minimum(g, next_g)
-    column_gap = -torch.expm1((capped - next_g) / epsilon)
-    row_gap = -torch.expm1((f - kernel.softmin(capped, "source")) / epsilon)
-    row_gap = torch.where(a > 0, row_gap.clamp(min=0.0), 0.0)
+    over_a, over_b = kernel.marginals(f, capped)
+    shrink = 1.0 / torch.maximum(over_a.amax(1), over_b.amax(1)).clamp(min=1.0)[:, None]
+    row_gap, column_gap = 1.0 - shrink * over_a, 1.0 - shrink * over_b
     missing = (b * column_gap).sum(1, keepdim=True)
-    u = torch.where(missing > 0, row_gap / missing, 0.0)
+    u = torch.where(missing > 0, row_gap / (missing * shrink), 0.0)
     sums = kernel.plan_sums(f, capped, u, column_gap)
+    scale = shrink[:, 0].double()
+    transport = scale * sums.transport_cost
+    primal = transport + epsilon * (scale * sums.entropy + scale.log())
 
     margin = rounding_error(kernel, cost, f, g)
-    lower, upper = dual - margin, sums.objective + margin
+    lower, upper = dual - margin, primal + margin
     return Transport(
         ot_value=dual,
         ot_lower=lower,
         ot_upper=torch.maximum(upper, lower),
-        transport_cost=sums.transport_cost,
+        transport_cost=transport,
         iterations=iterations,
         marginal_error=error.double(),
         converged=error <= tolerance,

@@ -13,6 +13,7 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.contract import Cloud
+from geospot_gpu.kernels.keops import quiet_import
 from geospot_gpu.kernels.tiles import TiledKernel
 from geospot_gpu.sinkhorn.solver import check_epsilon
 
@@ -52,9 +53,11 @@ def geomloss_transport(
     """Divergence, OT value and transport cost of a batch, as GeomLoss finds them.
 
     Returns:
-        Columns ``divergence``, ``ot_value``, ``transport_cost`` and ``marginal_error``, each [B].
+        Columns ``divergence``, ``ot_value``, ``transport_cost`` and ``marginal_error``, each [B];
+        ``converged`` is null.
     """
-    from geomloss import SamplesLoss
+    with quiet_import():
+        from geomloss import SamplesLoss
 
     kernel = make_kernel("dense", cost, source, target, solver.epsilon, budget)
     assert isinstance(kernel, TiledKernel)
@@ -82,16 +85,22 @@ def geomloss_transport(
     value = (source.weight * f).sum(1) + (target.weight * g).sum(1)
     zeros = torch.zeros_like(f), torch.zeros_like(g)
     sums = kernel.plan_sums(f, g, *zeros)
-    row_error = source.weight * torch.expm1((f - kernel.softmin(g, "source")) / solver.epsilon)
-    column_error = target.weight * torch.expm1((g - kernel.softmin(f, "target")) / solver.epsilon)
-    error = torch.maximum(row_error.abs().sum(1), column_error.abs().sum(1))
+    over_a, over_b = kernel.marginals(f, g)
+    error = torch.maximum(
+        (source.weight * (over_a - 1.0).abs()).sum(1),
+        (target.weight * (over_b - 1.0).abs()).sum(1),
+    )
     columns = {
         "divergence": divergence,
         "ot_value": value,
         "transport_cost": sums.transport_cost,
         "marginal_error": error,
     }
-    return {name: column.double().cpu().numpy() for name, column in columns.items()}
+    results: dict[str, NDArray[np.generic]] = {
+        name: column.double().cpu().numpy() for name, column in columns.items()
+    }
+    results["converged"] = np.full(len(f), None, dtype=object)
+    return results
 
 
 def _pack(cloud: Cloud) -> Tensor:

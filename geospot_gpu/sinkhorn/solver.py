@@ -84,7 +84,7 @@ class Potentials(NamedTuple):
 
 
 def marginal_error(weight: Tensor, potential: Tensor, softmin: Tensor, epsilon: float) -> Tensor:
-    """L1 violation [B] of one marginal, given its potential and the exact softmin that replaces it."""
+    """L1 violation [B] of one marginal, from its potential and the softmin that would mend it."""
     return (weight * torch.expm1((potential - softmin) / epsilon).abs()).sum(1)
 
 

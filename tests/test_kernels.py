@@ -1,0 +1,170 @@
+"""All kernels compute the same reductions, against float64 formulas and each other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import logsumexp
+
+import geospot_gpu as gs
+from geospot_gpu.engine import PairEngine
+from geospot_gpu.kernels import KernelName, choose_kernel, make_kernel
+from geospot_gpu.kernels.keops import keops_problem
+from geospot_gpu.sinkhorn.solver import iterate
+from tests.clouds import KERNELS, cost_matrix, kernel, random_regions, weights
+
+MIXED = gs.GroundCost(geo_weight=0.5)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("size", [0.0, 0.2, 5.0, 400.0])
+def test_softmin_is_the_log_sum_exp_it_says(name: str, size: float) -> None:
+    """Also for potentials so far from zero that the dense kernel must absorb or use logarithms."""
+    regions = random_regions([37, 53])
+    costs, epsilon = cost_matrix(regions, 0, 1, MIXED), 0.01
+    generator = np.random.default_rng(1)
+    f, g = size * generator.normal(size=37), size * generator.normal(size=53)
+    ours = kernel(name, regions, 0, 1, MIXED, epsilon)
+    expected_f = -epsilon * logsumexp((g - costs) / epsilon, b=weights(regions, 1), axis=1)
+    expected_g = -epsilon * logsumexp(
+        (f[:, None] - costs) / epsilon, b=weights(regions, 0)[:, None], axis=0
+    )
+    for _ in range(2):  # the second time from the absorbed state
+        np.testing.assert_allclose(ours.softmin(torch.tensor(g)[None], "source")[0], expected_f)
+        np.testing.assert_allclose(ours.softmin(torch.tensor(f)[None], "target")[0], expected_g)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_plan_sums_integrate_the_plan(name: str) -> None:
+    regions = random_regions([37, 53])
+    costs, epsilon = cost_matrix(regions, 0, 1, MIXED), 0.05
+    a, b = weights(regions, 0), weights(regions, 1)
+    generator = np.random.default_rng(1)
+    f, g = generator.uniform(0, 0.1, 37), generator.uniform(0, 0.1, 53)
+    u, v = generator.uniform(0, 1, 37), generator.uniform(0, 1, 53)
+    density = np.exp((f[:, None] + g - costs) / epsilon) + np.outer(u, v)
+    transport = a @ (density * costs) @ b
+    entropy = a @ (density * np.log(density)) @ b
+    ours = kernel(name, regions, 0, 1, MIXED, epsilon)
+    sums = ours.plan_sums(*(torch.tensor(values)[None] for values in (f, g, u, v)))
+    assert sums.transport_cost.item() == pytest.approx(transport, rel=1e-12)
+    assert sums.entropy.item() == pytest.approx(entropy, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_marginals_are_those_of_the_plan(name: str) -> None:
+    regions = random_regions([37, 53])
+    costs, epsilon = cost_matrix(regions, 0, 1, MIXED), 0.05
+    a, b = weights(regions, 0), weights(regions, 1)
+    generator = np.random.default_rng(1)
+    f, g = generator.uniform(0, 0.3, 37), generator.uniform(0, 0.3, 53)
+    density = np.exp((f[:, None] + g - costs) / epsilon)
+    over_a, over_b = kernel(name, regions, 0, 1, MIXED, epsilon).marginals(
+        torch.tensor(f)[None], torch.tensor(g)[None]
+    )
+    np.testing.assert_allclose(over_a[0], density @ b, rtol=1e-12)
+    np.testing.assert_allclose(over_b[0], a @ density, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("budget", [2**30, 2**14])
+def test_padding_and_selection_change_nothing(name: str, budget: int) -> None:
+    """Problems of different sizes in one batch, part of which is then taken out."""
+    regions = random_regions([20, 31, 12, 25, 18, 9])
+    engine = PairEngine(regions, MIXED, gs.Sinkhorn(precision="high"), gs.Engine(device="cpu"))
+    left, right = np.array([0, 1, 2]), np.array([3, 4, 5])
+    batch = make_kernel(name, MIXED, engine._clouds(left), engine._clouds(right), 0.02, budget)
+    chosen = batch.select(torch.tensor([2, 0]))
+    for position, (i, j) in enumerate([(2, 5), (0, 3)]):
+        alone = kernel(name, regions, i, j, MIXED, 0.02)
+        n, m = alone.source.weight.shape[1], alone.target.weight.shape[1]
+        zero = torch.zeros_like(chosen.target.weight)
+        np.testing.assert_allclose(
+            chosen.softmin(zero, "source")[position, :n],
+            alone.softmin(zero[:1, :m], "source")[0],
+            rtol=1e-12,
+        )
+        f, g = torch.full_like(chosen.source.weight, 0.5), zero
+        np.testing.assert_allclose(
+            chosen.plan_sums(f, g, f, g).entropy[position],
+            alone.plan_sums(f[:1, :n], g[:1, :m], f[:1, :n], g[:1, :m]).entropy[0],
+            rtol=1e-12,
+        )
+
+
+@pytest.mark.parametrize("cost", [MIXED, gs.GroundCost(geo_weight=0.5, scaling="pair_max")])
+def test_dense_and_streaming_agree_at_equal_iterations(cost: gs.GroundCost) -> None:
+    regions = random_regions([200, 150])
+    solver = gs.Sinkhorn(max_iterations=7)
+    values = []
+    for name, budget in (("dense", 2**30), ("streaming", 2**18)):
+        batch = kernel(name, regions, 0, 1, cost, solver.epsilon, torch.float32, budget)
+        potentials = iterate(batch, solver, tolerance=1e-12)
+        assert potentials.iterations.item() == 7
+        values.append(float((batch.source.weight * potentials.f).sum()))
+        values[-1] += float((batch.target.weight * potentials.next_g).sum())
+    assert values[1] == pytest.approx(values[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("feature", ["cosine", "sqeuclidean", "euclidean"])
+def test_keops_agrees_with_dense(feature: str) -> None:
+    if problem := keops_problem("cpu"):
+        pytest.skip(f"KeOps cannot run: {problem}")
+    regions = random_regions([60, 40, 50])
+    cost = gs.GroundCost(feature=feature, geo_weight=0.5)  # type: ignore[arg-type]
+    solver = gs.Sinkhorn(epsilon=0.03, tolerance=1e-4)
+    results = {}
+    names: tuple[KernelName, ...] = ("dense", "keops")
+    for name in names:
+        engine = PairEngine(regions, cost, solver, gs.Engine(device="cpu", kernel=name))
+        results[name] = engine.pairs(np.array([0, 0]), np.array([1, 2]))
+        assert set(results[name]["kernel"]) == {name}
+    for column in ("ot_value", "ot_lower", "ot_upper", "transport_cost"):
+        np.testing.assert_allclose(results["keops"][column], results["dense"][column], rtol=1e-4)
+    assert results["keops"]["iterations"].tolist() == results["dense"]["iterations"].tolist()
+
+
+@pytest.mark.parametrize("missing", ["compiler", "pykeops"])
+def test_keops_falls_back_with_one_warning(missing: str, tmp_path: Path) -> None:
+    code = """
+import sys
+if MISSING == "pykeops":
+    sys.modules["pykeops"] = None
+import logging; logging.basicConfig(format="%(levelname)s: %(message)s")
+import geospot_gpu as gs
+regions = gs.Regions.from_points(lon=[0, 1, 2, 9], lat=[0, 0, 1, 1], region=list("aabb"))
+engine = gs.Engine(device="cpu", kernel="keops")
+for epsilon in (0.01, 0.5):
+    gs.pairwise(regions, solver=gs.Sinkhorn(epsilon=epsilon), engine=engine)
+print("done")
+"""
+    hidden = {"PATH": str(tmp_path)} if missing == "compiler" else {}
+    ran = subprocess.run(
+        [sys.executable, "-c", code.replace("MISSING", repr(missing))],
+        env=os.environ | hidden | {"KEOPS_CACHE_FOLDER": str(tmp_path / "keops")},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout == "done\n"
+    lines = [line for line in ran.stderr.splitlines() if line.startswith("WARNING")]
+    assert len(lines) == 1, ran.stderr
+    assert "kernel=keops is not available" in lines[0]
+    assert {"compiler": "C++ compiler", "pykeops": "pykeops is not installed"}[missing] in lines[0]
+    assert "using dense or streaming instead" in lines[0]
+
+
+def test_auto_keeps_costs_within_the_budget_and_streams_the_rest() -> None:
+    assert choose_kernel("auto", 10**6, 512, 4, 8 * 10**6, "cpu") == "dense"
+    assert choose_kernel("auto", 10**6, 512, 4, 8 * 10**6 - 1, "cpu") == "streaming"
+    assert choose_kernel("streaming", 100, 512, 4, 2**30, "cpu") == "streaming"
+
+
+def test_dense_beyond_the_budget_streams_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert choose_kernel("dense", 10**9, 512, 4, 2**20, "cpu") == "streaming"
+    assert "kernel=dense exceeds engine.memory_budget" in caplog.text
