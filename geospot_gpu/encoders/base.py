@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,29 +35,41 @@ class Encoder(ABC):
     def encode(
         self, points: Points, rows: NDArray[np.int64], device: str
     ) -> NDArray[np.float32] | None:
-        """Feature vectors [len(rows), d] of the given rows; None where there are none."""
+        """Feature vectors [len(rows), d] of the given rows; None where there are none.
+
+        Args:
+            points: the table of points.
+            rows: positions in it [len(rows)].
+            device: where a model should run, as in ``cpu`` or ``cuda:1``.
+        """
 
 
-def unit_rows(features: NDArray[np.floating], what: str) -> NDArray[np.float32]:
+def unit_rows(features: NDArray[np.floating], place: Callable[[int], str]) -> NDArray[np.float32]:
     """Rows [n, d] scaled to length one.
+
+    Args:
+        features: the vectors.
+        place: says where the vector at a position comes from, for messages.
 
     Raises:
         GeospotError: a row is not finite or has length zero.
     """
-    check_finite(features, what)
+    check_finite(features, place)
     length = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
     if (length == 0).any():
-        row = int(np.flatnonzero(length[:, 0] == 0)[0]) + 1
         raise GeospotError(
-            f"{what}: feature vector of length zero in row {row}: it has no direction for the "
-            "cosine cost; remove the point"
+            f"{place(int(np.argmin(length)))}: feature vector of length zero: it has no direction "
+            "for the cosine cost; remove the point, or set encoder.normalize=false and another cost"
         )
-    return (features / length).astype(np.float32)
+    unit: NDArray[np.float32] = (features / length).astype(np.float32)
+    return unit
 
 
-def check_finite(features: NDArray[np.floating], what: str) -> None:
-    """Raise where a feature vector has a missing or infinite entry."""
+def check_finite(features: NDArray[np.floating], place: Callable[[int], str]) -> None:
+    """Raise where a vector [n, d] has a missing or infinite entry; ``place`` says where it is."""
     bad = ~np.isfinite(features).all(axis=1)
     if bad.any():
-        row = int(np.flatnonzero(bad)[0]) + 1
-        raise GeospotError(f"{what}: feature vector in row {row} is not finite: mend or remove it")
+        raise GeospotError(
+            f"{place(int(np.argmax(bad)))}: feature vector with an entry that is missing, infinite "
+            "or not a number: mend it or remove the point"
+        )

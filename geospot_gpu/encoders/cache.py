@@ -19,11 +19,11 @@ _CELL_DEGREES = 5.0
 
 
 class EmbeddingCache:
-    """Embeddings of coordinates on disk, one ``.npy`` file per map cell and set of points in it.
+    """Embeddings of coordinates on disk, one ``.npz`` file per map cell and set of points in it.
 
     The name of a file hashes the coordinates it is for, so a file never goes stale; a changed
     set of points renews only the cells that changed. Files are written to a temporary name and
-    renamed, so that several processes may share the cache.
+    renamed, so that several processes may share the cache, and carry a checksum.
 
     Args:
         version: name and version of the encoder.
@@ -41,9 +41,9 @@ class EmbeddingCache:
         compute: Callable[[NDArray[np.float64]], NDArray[np.float32]],
     ) -> NDArray[np.float32]:
         """Embeddings [n, d] of distinct coordinates [n, 2], computing in one go what is missing."""
-        cells = np.floor((lat_lon + [90.0, 180.0]) / _CELL_DEGREES) @ [1000.0, 1.0]
+        cells = np.floor(lat_lon / _CELL_DEGREES) @ [1000.0, 1.0]
         order = np.argsort(cells, kind="stable")
-        starts = np.flatnonzero(np.diff(cells[order], prepend=-1.0))
+        starts = np.flatnonzero(np.diff(cells[order], prepend=-np.inf))
         groups = np.split(order, starts[1:])
         found = [self._load(lat_lon[rows]) for rows in groups]
         missing = [rows for rows, features in zip(groups, found, strict=True) if features is None]
@@ -59,18 +59,19 @@ class EmbeddingCache:
 
     def _path(self, lat_lon: NDArray[np.float64]) -> Path:
         digest = hashlib.blake2b(np.ascontiguousarray(lat_lon).tobytes(), digest_size=16)
-        return self.folder / digest.hexdigest()[:2] / f"{digest.hexdigest()}.npy"
+        return self.folder / digest.hexdigest()[:2] / f"{digest.hexdigest()}.npz"
 
     def _load(self, lat_lon: NDArray[np.float64]) -> NDArray[np.float32] | None:
         path = self._path(lat_lon)
         try:
-            features: NDArray[np.float32] = np.load(path, allow_pickle=False)
-        except FileNotFoundError:
+            with np.load(path, allow_pickle=False) as file:
+                features: NDArray[np.float32] = file["features"]
+        except OSError:  # absent or out of reach; where it matters, storing says so once
             return None
-        except (ValueError, EOFError, OSError) as error:
+        except Exception as error:  # bytes can be damaged in many ways
             log.warning("%s: damaged embeddings are computed again (%s)", path, error)
             return None
-        return features if features.ndim == 2 and len(features) == len(lat_lon) else None
+        return features
 
     def _store(
         self,
@@ -84,7 +85,7 @@ class EmbeddingCache:
                 path = self._path(lat_lon[rows])
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with atomic_path(path) as temporary, open(temporary, "wb") as file:
-                    np.save(file, features[start : start + len(rows)], allow_pickle=False)
+                    np.savez(file, features=features[start : start + len(rows)])
                 start += len(rows)
         except OSError as error:  # the run does not need the cache to go on
             log.warning("%s: embeddings are not cached (%s)", self.folder, error.strerror or error)
@@ -92,7 +93,7 @@ class EmbeddingCache:
 
 def default_cache() -> Path:
     """``$GEOSPOT_CACHE``, or ``geospot_gpu`` in the user's cache folder."""
-    if "GEOSPOT_CACHE" in os.environ:
-        return Path(os.environ["GEOSPOT_CACHE"])
+    if own := os.environ.get("GEOSPOT_CACHE"):
+        return Path(own)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "geospot_gpu"

@@ -28,7 +28,7 @@ class GeoClip(Encoder):
     """The location encoder of GeoCLIP (Vivanco Cepeda et al. 2023), 512 features per point.
 
     Class and weights are those of the ``geoclip`` package. Vectors are normalised to length one
-    and cached on disk, one file per set of points.
+    and cached on disk under a hash of their coordinates and the package's version.
 
     Args:
         cache: folder of the cache; ``$GEOSPOT_CACHE`` or the user's cache folder if not given.
@@ -44,9 +44,7 @@ class GeoClip(Encoder):
         geoclip_folder()  # says how to install the package where it is missing
         return f"geoclip-{importlib.metadata.version('geoclip')}"
 
-    def encode(
-        self, points: Points, rows: NDArray[np.int64], device: str
-    ) -> NDArray[np.float32]:
+    def encode(self, points: Points, rows: NDArray[np.int64], device: str) -> NDArray[np.float32]:
         cache = EmbeddingCache(self.version, self._cache_root)
         coordinates = np.stack([points.lat[rows], points.lon[rows]], axis=1)
         unique, inverse = np.unique(coordinates, axis=0, return_inverse=True)
@@ -58,14 +56,19 @@ class GeoClip(Encoder):
 
         model = _load_location_encoder(device)
         results = []
-        with torch.inference_mode(), tqdm(
-            total=len(lat_lon), desc="encoding", unit=" points", unit_scale=True, leave=False
-        ) as progress:
+        with (
+            torch.inference_mode(),
+            tqdm(
+                total=len(lat_lon), desc="encoding", unit=" points", unit_scale=True, leave=False
+            ) as progress,
+        ):
             for start in range(0, len(lat_lon), _BATCH):
                 batch = torch.as_tensor(lat_lon[start : start + _BATCH], dtype=torch.float32)
                 results.append(model(batch.to(device)).cpu().numpy())
                 progress.update(len(batch))
-        return unit_rows(np.concatenate(results), "GeoCLIP")
+        return unit_rows(
+            np.concatenate(results), lambda k: f"GeoCLIP at (lat, lon) {tuple(lat_lon[k].tolist())}"
+        )
 
 
 def _load_location_encoder(device: str) -> torch.nn.Module:

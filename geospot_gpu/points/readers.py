@@ -48,7 +48,7 @@ def read_points(
         frame, origin = source, "table"
     else:
         frame, origin = read_table(Path(source)), str(source)
-    if hasattr(frame, "geometry") and lon is None and lat is None:
+    if has_geometry(frame) and lon is None and lat is None:
         longitudes, latitudes, frame = _from_geometry(frame, origin)
     else:
         lon = _find(frame, lon, LON_NAMES, "lon", origin)
@@ -113,6 +113,13 @@ def require_geopandas() -> Any:
     return geopandas
 
 
+def has_geometry(frame: pd.DataFrame) -> bool:
+    """Whether this is a GeoDataFrame with geometries, and not a table with such a column name."""
+    return (
+        hasattr(type(frame), "to_crs") and getattr(frame, "active_geometry_name", None) is not None
+    )
+
+
 def to_wgs84(frame: Any, origin: str) -> Any:
     """A GeoDataFrame in WGS84, reprojected with a word about it where it was in another system."""
     if frame.crs is None:
@@ -144,13 +151,23 @@ def column(frame: pd.DataFrame, name: str, key: str, origin: str) -> pd.Series[A
     return frame[name]
 
 
+def labels(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Names or ids as text, missing ones as NA; whole numbers have no decimals."""
+    if pd.api.types.is_float_dtype(values):
+        known = values.dropna()
+        # Columns of whole numbers become floating point where one of them is missing.
+        if (known % 1 == 0).all() and (known.abs() < 2**53).all():
+            values = values.astype("Int64")
+    return values.astype("string")
+
+
 def _find(
     frame: pd.DataFrame, given: str | None, spellings: Sequence[str], axis: str, origin: str
 ) -> str:
     if given is not None:
         column(frame, given, f"points.{axis}", origin)
         return given
-    by_lower = {str(name).lower(): str(name) for name in frame.columns}
+    by_lower = {str(name).strip().lower(): str(name) for name in frame.columns}
     for spelling in spellings:
         if spelling in by_lower:
             return by_lower[spelling]

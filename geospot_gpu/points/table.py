@@ -16,6 +16,8 @@ log = logging.getLogger("geospot_gpu")
 
 Invalid = Literal["error", "drop"]
 
+_SMALLEST_CELL = 1e-6
+
 
 @dataclass(frozen=True)
 class Points:
@@ -25,7 +27,8 @@ class Points:
         lon: longitude in degrees, in [-180, 180), float64 [n].
         lat: latitude in degrees, in [-90, 90], float64 [n].
         weight: positive mass, float64 [n].
-        attributes: the other columns of the table, [n] rows.
+        attributes: the other columns of the table, [n] rows, indexed by their row number in the
+            source, counted from 1 for the first row of data.
         origin: where the points came from, for messages.
         dropped: how many invalid rows were dropped.
     """
@@ -62,19 +65,25 @@ class Points:
             invalid: ``error`` refuses invalid rows, ``drop`` leaves them out and counts them.
 
         Raises:
-            GeospotError: a coordinate or weight is missing, infinite or out of range.
+            GeospotError: a coordinate or weight is missing, infinite or out of range, or the
+                arguments are not equally long vectors of numbers.
 
         >>> Points.build(lon=[359.0], lat=[10.0]).lon.tolist()
         [-1.0]
         """
-        lon, lat = np.asarray(lon, float), np.asarray(lat, float)
-        if lon.shape != lat.shape or lon.ndim != 1:
-            raise GeospotError(f"{origin}: lon {lon.shape} and lat {lat.shape} must be equally long vectors")
-        mass = np.ones_like(lon) if weight is None else np.asarray(weight, float)
-        if mass.shape != lon.shape:
-            raise GeospotError(f"{origin}: weight {mass.shape} must be as long as lon {lon.shape}")
-        table = pd.DataFrame(index=range(len(lon))) if attributes is None else attributes
-        table = table.reset_index(drop=True)
+        if invalid not in ("error", "drop"):
+            raise GeospotError(f"points.invalid={invalid!r} is unknown: use error or drop")
+        lon, lat = _vector(lon, "lon", origin), _vector(lat, "lat", origin)
+        mass = np.ones_like(lon) if weight is None else _vector(weight, "weight", origin)
+        rows = pd.RangeIndex(1, len(lon) + 1)
+        table = pd.DataFrame(index=rows) if attributes is None else attributes
+        lengths = {"lat": len(lat), "weight": len(mass), "attributes": len(table)}
+        for name, length in lengths.items():
+            if length != len(lon):
+                raise GeospotError(
+                    f"{origin}: {name} has {length} rows and lon {len(lon)}: give every point one"
+                )
+        table = table.set_axis(rows, axis=0)
         problems = {
             "longitude or latitude missing or not a finite number": ~(
                 np.isfinite(lon) & np.isfinite(lat)
@@ -84,22 +93,23 @@ class Points:
             "weight not a positive finite number": ~(np.isfinite(mass) & (mass > 0)),
         }
         bad = np.zeros(len(lon), dtype=bool)
-        for problem, rows in problems.items():
-            if rows.any() and invalid == "error":
+        for problem, found in problems.items():
+            if found.any() and invalid == "error":
                 raise GeospotError(
-                    f"{origin}: {problem} in {_row_list(rows)}: mend the rows, or drop them with "
+                    f"{origin}: {problem} in {_row_list(found)}: mend the rows, or drop them with "
                     "points.invalid=drop"
                 )
-            bad |= rows
+            bad |= found
         if bad.any():
-            log.warning("%s: dropped %d invalid rows: %s", origin, bad.sum(), _row_list(bad))
+            log.warning("%s: dropped %d invalid: %s", origin, bad.sum(), _row_list(bad))
         keep = ~bad
         if not keep.any():
-            raise GeospotError(f"{origin}: no valid points")
-        wrapped = (lon[keep] + 180.0) % 360.0 - 180.0
-        return cls(
-            wrapped, lat[keep], mass[keep], table[keep].reset_index(drop=True), origin, int(bad.sum())
-        )
+            raise GeospotError(f"{origin}: no valid points: give at least one")
+        lon, lat = lon[keep], lat[keep]
+        # Subtracting is exact, so that equal places stay equal. Adding zero turns -0.0 into 0.0,
+        # which has other bytes.
+        lon = np.where(lon >= 180.0, lon - 360.0, lon) + 0.0
+        return cls(lon, lat + 0.0, mass[keep], table[keep], origin, int(bad.sum()))
 
     def take(self, rows: NDArray[np.int64]) -> Points:
         """The given rows."""
@@ -116,28 +126,55 @@ class Points:
 
         Undoes uneven sampling: within a cell, mass stays in proportion to the weights.
 
+        Raises:
+            GeospotError: there is no grid of this size.
+
         >>> points = Points.build(lon=[0.1, 0.2, 5.5], lat=[0.1, 0.2, 5.5])
         >>> points.balanced(1.0).weight.tolist()
         [0.5, 0.5, 1.0]
         """
-        cells = grid_cells(lon=self.lon, lat=self.lat, degrees=degrees)
+        cells = grid_cells(lon=self.lon, lat=self.lat, degrees=degrees, key="regions.cell_degrees")
         _, cell = np.unique(cells, axis=0, return_inverse=True)
         cell = cell.ravel()
         return replace(self, weight=self.weight / np.bincount(cell, self.weight)[cell])
 
 
 def grid_cells(
-    *, lon: NDArray[np.float64], lat: NDArray[np.float64], degrees: float
+    *, lon: NDArray[np.float64], lat: NDArray[np.float64], degrees: float, key: str
 ) -> NDArray[np.int64]:
     """Column and row [n, 2] of the lon/lat grid cell of each point, counted from (-180, -90).
 
     The north pole belongs to the last row of cells.
+
+    Args:
+        lon: longitudes in degrees, in [-180, 180), [n].
+        lat: latitudes in degrees, [n].
+        degrees: size of a cell.
+        key: the setting that gave the size, for the message.
+
+    Raises:
+        GeospotError: there is no grid of this size.
     """
-    if not 0.0 < degrees <= 180.0:
-        raise GeospotError(f"a grid of {degrees} degrees is not possible: use a size in (0, 180]")
-    column = np.floor((lon + 180.0) / degrees)
-    row = np.minimum(np.floor((lat + 90.0) / degrees), np.ceil(180.0 / degrees) - 1)
-    return np.stack([column, row], axis=1).astype(np.int64)
+    if not _SMALLEST_CELL <= degrees <= 180.0:
+        raise GeospotError(
+            f"{key}={degrees:g} is not a size of grid cells: use degrees from {_SMALLEST_CELL:f} "
+            "to 180"
+        )
+    # Rounding keeps a point on a border in the cell that begins there: 0.3 is the third 0.1.
+    cells = np.floor(np.stack([lon + 180.0, lat + 90.0], axis=1) / degrees + 1e-9)
+    last = np.ceil(np.array([360.0, 180.0]) / degrees - 1e-9) - 1
+    inside: NDArray[np.int64] = np.minimum(cells, last).astype(np.int64)
+    return inside
+
+
+def _vector(values: ArrayLike, name: str, origin: str) -> NDArray[np.float64]:
+    try:
+        vector = np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise GeospotError(f"{origin}: {name} must hold numbers only ({error})") from error
+    if vector.ndim != 1:
+        raise GeospotError(f"{origin}: {name} {vector.shape} must be a vector: one entry per point")
+    return vector
 
 
 def _row_list(rows: NDArray[np.bool_]) -> str:

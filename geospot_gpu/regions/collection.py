@@ -92,7 +92,14 @@ class Regions:
         max_points: int | None = 1000,
         **options: Any,
     ) -> Regions:
-        """The countries of GeoCLIP's gallery of photo locations; options as in :meth:`from_points`."""
+        """The countries of GeoCLIP's gallery of photo locations.
+
+        Args:
+            encoder: ``geoclip``, ``none`` or an :class:`~geospot_gpu.encoders.Encoder`.
+            min_points: countries with fewer points are left out, aloud.
+            max_points: countries with more are subsampled to this many points.
+            options: as in :meth:`from_groups`.
+        """
         points = read_gallery()
         groups = grouping.by_country(points)
         return cls.from_groups(
@@ -156,6 +163,9 @@ class Regions:
             normalize: scale feature vectors to length one.
             options: as in :meth:`from_groups`.
 
+        Raises:
+            GeospotError: the arguments are not equally long, or one of them is invalid.
+
         >>> regions = Regions.from_points(lon=[0, 1, 9], lat=[0, 0, 0], region=["a", "a", "b"])
         >>> regions.names, regions.sizes.tolist()
         (('a', 'b'), [2, 1])
@@ -168,7 +178,8 @@ class Regions:
             matrix = np.asarray(features, np.float32)
             if matrix.ndim != 2 or len(matrix) != len(table):
                 raise GeospotError(
-                    f"features {matrix.shape} must be a matrix with one row per point ({len(table)})"
+                    f"features {matrix.shape} must be a matrix with one row per point, "
+                    f"{len(table)} in all"
                 )
             names = [f"feature_{k}" for k in range(matrix.shape[1])]
             table = pd.concat([table, pd.DataFrame(matrix, columns=names)], axis=1)
@@ -203,7 +214,7 @@ class Regions:
             min_points: smaller regions are left out, aloud.
             max_points: larger regions are subsampled to this many points.
             seed: seed of the subsample. It is drawn region by region, so that a region's sample
-                does not depend on which other regions there are.
+                depends neither on which other regions there are nor on the order of places.
             include: names of the regions to keep; all if not given.
             exclude: names of regions to leave out.
             unions: regions to add that are unions of others, as ``FR+DE``.
@@ -220,8 +231,9 @@ class Regions:
         chosen = select_groups(
             groups, points.origin, min_points, include=include, exclude=exclude, unions=unions
         )
+        ordered = {name: _in_order(points, rows) for name, rows in chosen.items()}
         weighted = {
-            name: (rows, _mass(points, rows, cell_degrees)) for name, rows in chosen.items()
+            name: (rows, _mass(points, rows, cell_degrees)) for name, rows in ordered.items()
         }
         sampled = {
             name: sampling.draw(name, rows, weight) for name, (rows, weight) in weighted.items()
@@ -302,7 +314,10 @@ class Regions:
         )
 
     def table(self) -> pd.DataFrame:
-        """One row per region: name, n_points, n_available, n_distinct, weight, lon and lat of centre."""
+        """One row per region: name, n_points, n_available, n_distinct, weight, and its centre.
+
+        The centre (``lon``, ``lat``, degrees) is the mean direction of its points.
+        """
         xyz, weight = self.xyz.cpu().numpy(), self.weight.cpu().numpy()
         centres = [
             centre(xyz[start:end], weight[start:end])
@@ -321,10 +336,16 @@ class Regions:
         )
 
 
+def _in_order(points: Points, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows in an order that depends on their content: sums then agree to the last bit."""
+    return rows[np.lexsort((points.weight[rows], points.lat[rows], points.lon[rows]))]
+
+
 def _mass(
     points: Points, rows: NDArray[np.int64], cell_degrees: float | None
 ) -> NDArray[np.float64]:
-    return (points.take(rows).balanced(cell_degrees) if cell_degrees else points.take(rows)).weight
+    taken = points.take(rows)
+    return (taken if cell_degrees is None else taken.balanced(cell_degrees)).weight
 
 
 def _merge_duplicates(
@@ -335,16 +356,16 @@ def _merge_duplicates(
     reads_coordinates: bool,
 ) -> Cloud:
     """The distinct points in a canonical order, with their masses added up and normalised."""
-    keys = np.stack([lon + 0.0, lat + 0.0], axis=1)  # turns -0.0 into 0.0, which has other bytes
+    bits = np.stack([lon, lat], axis=1).view(np.int64)
     if features is not None and not reads_coordinates:
         digests = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in features]
         codes = np.frombuffer(b"".join(digests), np.int64)
-        keys = np.column_stack([keys, codes.view(np.float64)]).view(np.int64).copy()
-    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        bits = np.column_stack([bits, codes])
+    _, first, inverse = np.unique(bits, axis=0, return_index=True, return_inverse=True)
     mass = np.bincount(inverse.ravel(), weight)
     return (
-        lon[first] + 0.0,
-        lat[first] + 0.0,
+        lon[first],
+        lat[first],
         mass / mass.sum(),
         None if features is None else features[first],
     )

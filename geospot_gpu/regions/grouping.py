@@ -10,8 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.points.readers import (
+    column,
+    has_geometry,
+    labels,
+    read_table,
+    to_wgs84,
+)
 from geospot_gpu.points.table import Points, grid_cells
-from geospot_gpu.points.readers import column, read_table, require_geopandas, to_wgs84
+from geospot_gpu.regions.plane import cut_at_antimeridian, positions
 from geospot_gpu.sphere import unit_vectors
 
 Groups = dict[str, NDArray[np.int64]]
@@ -24,10 +31,7 @@ def by_column(points: Points, name: str) -> Groups:
     Raises:
         GeospotError: there is no such column.
     """
-    values = column(points.attributes, name, "points.region", points.origin)
-    if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
-        values = values.astype("Int64")  # whole numbers beside missing ones
-    return _groups(values.astype("string"))
+    return _groups(labels(column(points.attributes, name, "points.region", points.origin)))
 
 
 def by_country(points: Points) -> Groups:
@@ -41,38 +45,44 @@ def by_country(points: Points) -> Groups:
     cities = pd.DataFrame(GeocodeData()._locations)
     tree = KDTree(unit_vectors(lon=cities["longitude"], lat=cities["latitude"]))
     _, nearest = tree.query(unit_vectors(lon=points.lon, lat=points.lat))
-    return _groups(cities["country_code"].iloc[nearest].reset_index(drop=True).astype("string"))
+    return _groups(labels(cities["country_code"].iloc[nearest]))
 
 
 def by_polygons(points: Points, path: str | Path, name: str | None) -> Groups:
     """One region per name in a polygon file; a point may lie in several, or in none.
 
+    Borders belong to the polygons on both sides. Polygons may cross the antimeridian, cut there
+    or not: a side longer than 180 degrees is meant the short way round.
+
     Args:
         points: the points.
         path: GeoJSON or GeoParquet with polygons, in any reference system.
-        name: column with the region names.
+        name: column with the region names; several polygons of one name make one region.
 
     Raises:
-        GeospotError: the file is missing or has no polygons, or the name column is missing.
+        GeospotError: the file is missing, has no polygons or one that cannot be placed on the
+            Earth, or the name column is missing.
     """
     if name is None:
         raise GeospotError(f"{path}: say which column names the regions, with regions.name=...")
     frame: Any = read_table(Path(path))
-    if not hasattr(frame, "geometry"):
+    if not has_geometry(frame):
         raise GeospotError(f"{path}: has no geometries; use GeoJSON or GeoParquet with polygons")
     column(frame, name, "regions.name", str(path))
     frame = to_wgs84(frame, str(path))
-    polygonal = frame.geometry.geom_type.isin(["Polygon", "MultiPolygon"])
-    if not polygonal.any():
-        raise GeospotError(f"{path}: has no polygons")
-    geopandas = require_geopandas()
-    places = geopandas.GeoDataFrame(
-        geometry=geopandas.points_from_xy(points.lon, points.lat), crs=4326
+    named = labels(frame[name])
+    kept = frame.geometry.geom_type.isin(["Polygon", "MultiPolygon"]) & ~frame.geometry.is_empty
+    kept &= named.notna()
+    if not kept.any():
+        raise GeospotError(
+            f"{path}: has no polygons with a name in {name!r}: use polygons to define regions"
+        )
+    polygons = cut_at_antimeridian(
+        frame.geometry[kept].set_axis(named[kept].to_numpy(object)), str(path)
     )
-    polygons = frame.loc[polygonal, [name, frame.geometry.name]].dropna()
-    joined = geopandas.sjoin(places, polygons, predicate="intersects")
-    pairs = pd.DataFrame({"row": joined.index, "name": joined[name].astype("string")})
-    pairs = pairs.drop_duplicates()  # several polygons of one name, or a point on a shared border
+    joined = positions(points, polygons.total_bounds).sjoin(polygons, predicate="intersects")
+    # Several polygons of one name, or several positions of one point, may match.
+    pairs = pd.DataFrame({"row": joined.index, "name": joined["name"]}).drop_duplicates()
     return {
         str(region): np.sort(rows.to_numpy(np.int64))
         for region, rows in pairs.groupby("name")["row"]
@@ -80,8 +90,12 @@ def by_polygons(points: Points, path: str | Path, name: str | None) -> Groups:
 
 
 def by_grid(points: Points, degrees: float) -> Groups:
-    """One region per lon/lat cell of ``degrees``, named by its south-west corner: ``40N 010W``."""
-    cells = grid_cells(lon=points.lon, lat=points.lat, degrees=degrees)
+    """One region per lon/lat cell of ``degrees``, named by its south-west corner: ``40N 010W``.
+
+    Raises:
+        GeospotError: there is no grid of this size.
+    """
+    cells = grid_cells(lon=points.lon, lat=points.lat, degrees=degrees, key="regions.degrees")
     corners, cell = np.unique(cells, axis=0, return_inverse=True)
     names = [
         f"{_degrees(-90.0 + row * degrees, 'NS', 2)} {_degrees(-180.0 + column * degrees, 'EW', 3)}"
@@ -91,12 +105,11 @@ def by_grid(points: Points, degrees: float) -> Groups:
 
 
 def _degrees(value: float, letters: str, width: int) -> str:
-    whole, _, fraction = f"{round(abs(value), 6):g}".partition(".")
-    return whole.zfill(width) + (f".{fraction}" if fraction else "") + letters[value < 0]
+    value = round(value, 6)
+    whole, _, fraction = f"{abs(value):.6f}".rstrip("0").rstrip(".").partition(".")
+    return whole.zfill(width) + (f".{fraction}" if fraction else "") + letters[int(value < 0)]
 
 
-def _groups(labels: pd.Series[Any]) -> Groups:
-    return {
-        str(name): rows.to_numpy(np.int64)
-        for name, rows in pd.Series(labels.index, index=labels.index).groupby(labels.to_numpy())
-    }
+def _groups(names: pd.Series[Any]) -> Groups:
+    rows = pd.Series(np.arange(len(names), dtype=np.int64))
+    return {str(name): group.to_numpy() for name, group in rows.groupby(names.to_numpy(object))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import unicodedata
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,11 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.max_points is not None and self.max_points < 1:
-            raise GeospotError(f"regions.max_points={self.max_points} must be at least 1")
+            raise GeospotError(
+                f"regions.max_points={self.max_points}: give at least 1, or null to take all points"
+            )
+        if self.seed < 0:
+            raise GeospotError(f"regions.seed={self.seed}: give a seed of 0 or more")
 
     def draw(
         self, name: str, rows: NDArray[np.int64], weight: NDArray[np.float64]
@@ -58,8 +63,6 @@ def select_groups(
         GeospotError: a name is unknown or not allowed, a region asked for has fewer points than
             ``min_points``, or no region is left.
     """
-    for name in groups:
-        _check_name(name, origin)
     for name in [*(include or ()), *exclude]:
         _check_known(name, groups, origin)
     kept = {
@@ -67,12 +70,15 @@ def select_groups(
         for name, rows in groups.items()
         if (include is None or name in include) and name not in exclude
     }
+    for name in kept:
+        _check_name(name, origin)
     for union in unions:
         members = union.split("+")
         if len(members) < 2:
             raise GeospotError(f"regions.unions: {union!r} must join names with +, as in FR+DE")
         for name in members:
             _check_known(name, groups, origin)
+            _check_name(name, origin)
         kept[union] = np.unique(np.concatenate([groups[name] for name in members]))
     small = {name: len(rows) for name, rows in kept.items() if len(rows) < min_points}
     asked = [name for name in [*(include or ()), *unions] if name in small]
@@ -103,7 +109,7 @@ def _check_name(name: str, origin: str) -> None:
         problem = "is empty"
     elif len(name) > LONGEST_NAME:
         problem = f"has {len(name)} characters, more than {LONGEST_NAME}"
-    elif any(ord(character) < 32 or ord(character) == 127 for character in name):
+    elif any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
         problem = "contains a line break or another control character"
     elif "/" in name:
         problem = "contains a slash"
@@ -118,4 +124,9 @@ def _check_known(name: str, groups: Mapping[str, NDArray[np.int64]], origin: str
     if name not in groups:
         close = difflib.get_close_matches(name, list(groups), n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise GeospotError(f"{origin}: there is no region {name!r}{hint}")
+        raise GeospotError(f"{origin}: there is no region {name!r}{hint or _some(groups)}")
+
+
+def _some(groups: Mapping[str, NDArray[np.int64]]) -> str:
+    """What there is instead, where no name is close."""
+    return f"; there are: {', '.join(sorted(groups)[:10])}{', ...' if len(groups) > 10 else ''}"

@@ -1,0 +1,505 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geospot_gpu import Regions
+from geospot_gpu.encoders import GeoClip, NoEncoder, Precomputed, get_encoder
+from geospot_gpu.encoders.cache import EmbeddingCache, default_cache
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import atomic_path
+from geospot_gpu.points import Points
+
+PLACES = Points.build(
+    lon=[2.35, -77.0, 178.4, -180.0, 0.0, 2.35], lat=[48.85, -12.0, -18.1, 5.0, 90.0, 48.85]
+)
+EVERY = np.arange(len(PLACES))
+
+
+def no_model(*_: Any) -> Any:
+    raise AssertionError("the model ran")
+
+
+@pytest.fixture
+def model_runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many places each run of the model was given; the model itself still runs."""
+    runs: list[int] = []
+    real = GeoClip._run
+
+    def counted(lat_lon: Any, device: str) -> Any:
+        runs.append(len(lat_lon))
+        return real(lat_lon, device)
+
+    monkeypatch.setattr(GeoClip, "_run", staticmethod(counted))
+    return runs
+
+
+# --- geoclip
+
+
+def test_geoclip_agrees_with_the_packages_own_encoder(tmp_path: Path) -> None:
+    """Imported as its users do, in a process of its own; its image encoder's needs are stubbed."""
+    lat_lon = np.stack([PLACES.lat, PLACES.lon], axis=1)
+    np.save(tmp_path / "places.npy", lat_lon)
+    program = """if True:
+        import numpy, sys, torch
+        from unittest.mock import MagicMock
+        for name in ("torchvision", "torchvision.transforms", "transformers"):
+            sys.modules[name] = MagicMock()
+        from geoclip import LocationEncoder
+        places = torch.from_numpy(numpy.load(sys.argv[1])).float()
+        with torch.inference_mode():
+            numpy.save(sys.argv[2], LocationEncoder().eval()(places).numpy())
+    """
+    arguments = [str(tmp_path / "places.npy"), str(tmp_path / "features.npy")]
+    subprocess.run([sys.executable, "-c", program, *arguments], check=True)
+    expected = np.load(tmp_path / "features.npy")
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    features = GeoClip(tmp_path).encode(PLACES, EVERY, "cpu")
+    assert features.dtype == np.float32
+    # Rounding differs with the batch, and the encoder's high frequencies amplify it.
+    np.testing.assert_allclose(features, expected, atol=5e-5)
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-6)
+    swapped = GeoClip(tmp_path).encode(Points.build(lon=[48.85], lat=[2.35]), EVERY[:1], "cpu")
+    assert (features[0] * swapped[0]).sum() < 0.9  # (lat, lon) and (lon, lat) differ
+
+
+def test_geoclip_needs_neither_torchvision_nor_transformers(tmp_path: Path) -> None:
+    program = """if True:
+        import sys
+        sys.modules["torchvision"] = sys.modules["transformers"] = None  # importing them raises
+        import geospot_gpu as gs
+        regions = gs.Regions.from_points(lon=[1.0, 2.0], lat=[3.0, 4.0], region=["a", "b"])
+        points = gs.Points.build(lon=[2.0], lat=[48.0])
+        print(gs.GeoClip().encode(points, __import__("numpy").array([0]), "cpu").shape)
+        assert "geoclip" not in sys.modules
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"GEOSPOT_CACHE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "(1, 512)"
+
+
+def test_geoclip_tells_near_from_far(tmp_path: Path) -> None:
+    points = Points.build(lon=[2.35, 2.35, 2.35], lat=[48.85, 48.86, 49.75])  # 1 and 100 km north
+    features = GeoClip(tmp_path).encode(points, np.arange(3), "cpu")
+    near, far = features[0] @ features[1], features[0] @ features[2]
+    assert near > 0.9 > 0.4 > far
+
+
+def test_geoclip_runs_once(tmp_path: Path, model_runs: list[int]) -> None:
+    encoder = GeoClip(tmp_path)
+    first = encoder.encode(PLACES, EVERY, "cpu")
+    assert model_runs == [5]  # the place that occurs twice is encoded once
+    np.testing.assert_array_equal(first[0], first[5])
+    second = GeoClip(tmp_path).encode(PLACES, EVERY[::-1], "cpu")
+    assert model_runs == [5]
+    np.testing.assert_array_equal(second[::-1], first)
+
+
+def test_geoclip_gives_rows_of_the_points_asked_for(tmp_path: Path) -> None:
+    encoder = GeoClip(tmp_path)
+    everything = encoder.encode(PLACES, EVERY, "cpu")
+    np.testing.assert_allclose(
+        encoder.encode(PLACES, np.array([3, 1]), "cpu"), everything[[3, 1]], atol=5e-5
+    )
+
+
+def test_regions_with_geoclip_carry_its_version(tmp_path: Path) -> None:
+    table = pd.DataFrame({"lon": [1.0, 2.0], "lat": [3.0, 4.0], "r": ["a", "b"]})
+    regions = Regions.from_table(table, region="r", encoder=GeoClip(tmp_path))
+    assert regions.encoder == GeoClip().version
+    assert regions.encoder.startswith("geoclip-1.")
+    assert regions.features is not None
+    assert regions.features.shape == (2, 512)
+    assert regions.features.dtype == torch.float32
+    assert regions.unit_features
+
+
+# --- the cache
+
+
+def embed(lat_lon: Any) -> Any:
+    """A stand-in for the model: features that tell every place apart."""
+    return np.column_stack([lat_lon, lat_lon**2]).astype(np.float32)
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+GRID = np.array(
+    [[lat, lon] for lat in (-89.0, 1.0, 2.0, 6.0, 90.0) for lon in (-180.0, 3.0, 4.0, 179.0)]
+)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.tuples(st.integers(-90, 90), st.integers(-180, 179)), min_size=1, unique=True).map(
+        sorted
+    )
+)
+def test_cache_gives_back_what_was_computed(
+    tmp_path_factory: pytest.TempPathFactory, places: list[tuple[int, int]]
+) -> None:
+    lat_lon = np.array(places, float)
+    cache = EmbeddingCache("v", tmp_path_factory.mktemp("cache"))
+    np.testing.assert_array_equal(cache.lookup(lat_lon, embed), embed(lat_lon))
+    np.testing.assert_array_equal(cache.lookup(lat_lon, no_model), embed(lat_lon))
+
+
+def test_changed_points_renew_only_their_cell(tmp_path: Path) -> None:
+    cache = EmbeddingCache("v", tmp_path)
+    cache.lookup(GRID, embed)
+    asked: list[Any] = []
+
+    def compute(missing: Any) -> Any:
+        asked.extend(missing.tolist())
+        return embed(missing)
+
+    changed = np.concatenate([GRID, [[1.5, 3.5]]])
+    np.testing.assert_array_equal(cache.lookup(changed, compute), embed(changed))
+    # Those of the cell from (0, 0) to (5, 5), and no other.
+    assert sorted(asked) == [[1.0, 3.0], [1.0, 4.0], [1.5, 3.5], [2.0, 3.0], [2.0, 4.0]]
+
+
+def test_versions_do_not_mix(tmp_path: Path) -> None:
+    EmbeddingCache("v1", tmp_path).lookup(GRID, embed)
+    other = EmbeddingCache("v2", tmp_path).lookup(GRID, lambda missing: embed(missing) + 1)
+    np.testing.assert_array_equal(other, embed(GRID) + 1)
+
+
+def cut_short(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def emptied(content: bytes) -> bytes:
+    return b""
+
+
+def one_bit_flipped(content: bytes) -> bytes:
+    at = content.index(embed(GRID[[0]])[:1].tobytes()[:4])
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+@pytest.mark.parametrize("damage", [cut_short, emptied, one_bit_flipped])
+def test_a_damaged_file_is_computed_again_aloud(
+    damage: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = EmbeddingCache("v", tmp_path)
+    cache.lookup(GRID[:1], embed)
+    (path,) = files(tmp_path)
+    path.write_bytes(damage(path.read_bytes()))
+    np.testing.assert_array_equal(cache.lookup(GRID[:1], embed), embed(GRID[:1]))
+    assert f"{path}: damaged embeddings are computed again" in caplog.text
+    np.testing.assert_array_equal(cache.lookup(GRID[:1], no_model), embed(GRID[:1]))
+    assert len(caplog.records) == 1
+
+
+def test_a_cache_that_cannot_be_written_only_warns(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    cache = EmbeddingCache("v", tmp_path / "file")
+    np.testing.assert_array_equal(cache.lookup(GRID, embed), embed(GRID))
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "embeddings are not cached (Not a directory)" in record.message
+
+
+def test_a_failed_write_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    EmbeddingCache("v", tmp_path).lookup(GRID, embed)
+    assert files(tmp_path) == []
+    assert "embeddings are not cached (No space left on device)" in caplog.text
+
+
+def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEOSPOT_CACHE", "/a")
+    assert default_cache() == Path("/a")
+    monkeypatch.setenv("GEOSPOT_CACHE", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
+    assert default_cache() == Path("/b/geospot_gpu")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/c")
+    assert default_cache() == Path("/c/.cache/geospot_gpu")
+
+
+def test_atomic_path_replaces_all_or_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "t"
+    target.write_text("old")
+
+    def interrupted() -> None:
+        with atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [target.read_text(), *tmp_path.iterdir()] == ["old", target]
+    with atomic_path(target) as one, atomic_path(target) as other:
+        assert one != other
+        one.write_text("first")
+        other.write_text("second")
+    assert [target.read_text(), *tmp_path.iterdir()] == ["first", target]
+
+
+# --- precomputed
+
+IDS = ["p", "q", "r"]
+VECTORS = np.array([[3.0, 4.0], [0.0, -2.0], [1.0, 0.0]])
+UNIT = np.array([[0.6, 0.8], [0.0, -1.0], [1.0, 0.0]], np.float32)
+
+
+def table_of(ids: Any) -> Points:
+    n = len(ids)
+    return Points.build(
+        lon=np.arange(n), lat=np.zeros(n), attributes=pd.DataFrame({"id": ids}), origin="t.csv"
+    )
+
+
+def save(folder: Path, kind: str, ids: Any, vectors: Any) -> Path:
+    """A file of features of the given kind, its rows in the order given."""
+    vectors = np.asarray(vectors)
+    if kind == "npz":
+        np.savez(folder / "f.npz", id=np.array(ids), features=vectors)
+        return folder / "f.npz"
+    if kind == "npy":
+        np.save(folder / "f.npy", vectors)
+        np.save(folder / "f.ids.npy", np.array(ids))
+        return folder / "f.npy"
+    table = pd.DataFrame({"id": ids, "note": "text"})
+    if kind == "lists":
+        table["vector"] = vectors.tolist()
+    else:
+        table[["f0", "f1"]] = vectors
+    table.to_parquet(folder / "f.parquet")
+    return folder / "f.parquet"
+
+
+KINDS = pytest.mark.parametrize("kind", ["npz", "npy", "parquet", "lists"])
+
+
+@KINDS
+@pytest.mark.parametrize("rows", [[0, 1, 2], [2, 0]])
+def test_files_are_aligned_by_id(kind: str, rows: list[int], tmp_path: Path) -> None:
+    path = save(tmp_path, kind, ["r", "extra", "p", "q"], [[1, 0], [9, 9], [3, 4], [0, -2]])
+    features = Precomputed(path=path, id="id").encode(table_of(IDS), np.array(rows), "cpu")
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(features, UNIT[rows], atol=1e-7)
+    raw = Precomputed(path=path, id="id", normalize=False)
+    np.testing.assert_array_equal(raw.encode(table_of(IDS), np.array(rows), "cpu"), VECTORS[rows])
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("table_ids", "file_ids"),
+    [
+        ([7, 8, 9], [9, 7, 8]),
+        ([7.0, 8.0, 9.0], [9, 7, 8]),  # as where an id is missing elsewhere in the column
+        (["7", "8", "9"], [9, 7, 8]),
+        ([7, 8, 9], ["9", "7", "8"]),
+    ],
+)
+def test_ids_may_be_numbers_or_text(
+    kind: str, table_ids: list[Any], file_ids: list[Any], tmp_path: Path
+) -> None:
+    path = save(tmp_path, kind, file_ids, VECTORS[[2, 0, 1]])
+    features = Precomputed(path=path, id="id").encode(table_of(table_ids), np.arange(3), "cpu")
+    np.testing.assert_allclose(features, UNIT, atol=1e-7)
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("table_ids", "file_ids", "vectors", "message"),
+    [
+        (IDS, ["p", "q", "p"], VECTORS, r"id 'p' occurs more than once: keep one row for each"),
+        (
+            ["p", "s", "t"],
+            IDS,
+            VECTORS,
+            r"no features for 2 of 3 points, for example id 's': ids must match column 'id' of t\.",
+        ),
+        (["p", None, "r"], IDS, VECTORS, r"for example row 2, which has no id: ids must match"),
+        (IDS, IDS, [[1, 1], [0, 0], [1, 1]], r"id 'q': feature vector of length zero: it has no"),
+        (IDS, IDS, [[1, 1], [1, np.nan], [1, 1]], r"id 'q': feature vector with an entry that is"),
+        (IDS, IDS, [[1, 1], [1, 1], [-np.inf, 1]], r"id 'r': feature vector with an entry that is"),
+    ],
+)
+def test_files_that_do_not_match(
+    kind: str, table_ids: Any, file_ids: Any, vectors: Any, message: str, tmp_path: Path
+) -> None:
+    path = save(tmp_path, kind, file_ids, vectors)
+    with pytest.raises(GeospotError, match=message) as error:
+        Precomputed(path=path, id="id").encode(table_of(table_ids), np.arange(3), "cpu")
+    assert str(error.value).startswith(f"{path}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_points_that_take_no_part_need_no_features(tmp_path: Path) -> None:
+    path = save(tmp_path, "npz", ["p", "q"], VECTORS[:2])
+    features = Precomputed(path=path, id="id").encode(table_of(IDS), np.array([1, 0]), "cpu")
+    np.testing.assert_allclose(features, UNIT[[1, 0]], atol=1e-7)
+
+
+def points_with(**columns: Any) -> Points:
+    return Points.build(
+        lon=[1, 2, 3], lat=[4, 5, 6], attributes=pd.DataFrame(columns), origin="t.csv"
+    )
+
+
+@pytest.mark.parametrize("columns", [["f0", "f1"], ["f*"], ["f0", "f*"]])
+def test_columns_of_the_table(columns: list[str]) -> None:
+    points = points_with(g="x", f0=VECTORS[:, 0], f1=VECTORS[:, 1].astype(int))
+    features = Precomputed(columns=columns).encode(points, np.array([2, 1]), "cpu")
+    np.testing.assert_allclose(features, UNIT[[2, 1]], atol=1e-7)
+    swapped = Precomputed(columns=["f1", "f0"]).encode(points, np.array([0]), "cpu")
+    np.testing.assert_allclose(swapped, UNIT[:1, ::-1], atol=1e-7)
+
+
+def test_a_column_of_lists() -> None:
+    points = points_with(vector=VECTORS.tolist(), n=[1, 2, 3])
+    features = Precomputed(columns=["vector"]).encode(points, np.arange(3), "cpu")
+    np.testing.assert_allclose(features, UNIT, atol=1e-7)
+
+
+def test_rows_in_messages_are_those_of_the_file() -> None:
+    table = pd.DataFrame({"lon": [0, 0, 1, 2], "lat": [95, 0, 0, 0], "f": [1.0, 1.0, 1.0, 0.0]})
+    table["r"] = ["a", "b", "b", "b"]
+    with pytest.raises(GeospotError, match=r"table: row 4: feature vector of length zero"):
+        Regions.from_table(table, region="r", invalid="drop", encoder=Precomputed(columns=["f"]))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (["f9"], r"t\.csv: encoder\.columns='f9' is not a column; there are: f0, text, short"),
+        (["g*"], r"t\.csv: encoder\.columns='g\*' matches no column; there are: f0, text, short"),
+        (["text"], r"t\.csv: row 1: feature vector with an entry that is missing, infinite or"),
+        (["short"], r"t\.csv: column 'short' must hold equally long lists of numbers"),
+        (["f0", "short"], r"column 'short' must hold .* the only one: set encoder\.columns=\[sho"),
+    ],
+)
+def test_columns_that_do_not_do(columns: list[str], message: str) -> None:
+    points = points_with(f0=[1, 2, 3], text=["a", "b", "c"], short=[[1, 2], [1], [1, 2]])
+    with pytest.raises(GeospotError, match=message):
+        Precomputed(columns=columns).encode(points, np.arange(3), "cpu")
+
+
+def test_a_parquet_file_may_name_its_feature_columns(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"f_id": IDS, "f_0": VECTORS[:, 0], "f_1": VECTORS[:, 1], "year": 2020})
+    frame.to_parquet(tmp_path / "f.parquet")
+    points = points_with(f_id=IDS)
+    encoder = Precomputed(path=tmp_path / "f.parquet", id="f_id", columns=["f_*"])
+    np.testing.assert_allclose(encoder.encode(points, np.arange(3), "cpu"), UNIT, atol=1e-7)
+
+
+def test_lists_beside_numbers_are_ambiguous(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": IDS, "vector": VECTORS.tolist(), "lon": [1.0, 2.0, 3.0]})
+    frame.to_parquet(tmp_path / "f.parquet")
+    with pytest.raises(GeospotError, match=r"column 'vector' .* set encoder\.columns=\[vector\]"):
+        Precomputed(path=tmp_path / "f.parquet", id="id").encode(table_of(IDS), EVERY[:3], "cpu")
+    encoder = Precomputed(path=tmp_path / "f.parquet", id="id", columns=["vector"])
+    np.testing.assert_allclose(encoder.encode(table_of(IDS), EVERY[:3], "cpu"), UNIT, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("f.npz", None, r"f\.npz: no such file"),
+        ("f.txt", lambda p: p.write_text("1"), r"f\.txt: use a \.parquet, \.npz or \.npy file"),
+        ("f.npy", lambda p: np.save(p, VECTORS), r"f\.npy: its ids are expected in .*f\.ids\.npy"),
+        ("f.npz", lambda p: np.savez(p, x=VECTORS), r"f\.npz: cannot be read \(.*id is not a file"),
+        ("f.npz", lambda p: p.write_bytes(b"PK\x03\x04broken"), r"f\.npz: cannot be read \("),
+        ("f.npz", lambda p: p.write_bytes(b""), r"f\.npz: cannot be read \(No data left in file"),
+        ("f.parquet", lambda p: p.write_bytes(b"x"), r"f\.parquet: cannot be read \("),
+        (
+            "f.npz",
+            lambda p: np.savez(p, id=IDS, features=VECTORS[:2]),
+            r"features \(2, 2\) must be a matrix with one row per id \(3,\)",
+        ),
+        (
+            "f.npz",
+            lambda p: np.savez(p, id=IDS, features=np.ones(3)),
+            r"features \(3,\) must be a matrix with one row per id \(3,\)",
+        ),
+        (
+            "f.npz",
+            lambda p: np.savez(p, id=IDS, features=np.array([["a"], ["b"], ["c"]])),
+            r"f\.npz: features must be numbers, not of type <U1",
+        ),
+        (
+            "f.parquet",
+            lambda p: pd.DataFrame({"key": IDS, "f": 1.0}).to_parquet(p),
+            r"f\.parquet: encoder\.id='id' is not a column; there are: key, f",
+        ),
+        (
+            "f.parquet",
+            lambda p: pd.DataFrame({"id": IDS, "name": IDS}).to_parquet(p),
+            r"f\.parquet: there are no feature columns beside the ids",
+        ),
+    ],
+)
+def test_files_that_cannot_be_used(name: str, write: Any, message: str, tmp_path: Path) -> None:
+    if write is not None:
+        write(tmp_path / name)
+    with pytest.raises(GeospotError, match=message) as error:
+        Precomputed(path=tmp_path / name, id="id").encode(table_of(IDS), np.arange(3), "cpu")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, r"encoder=precomputed needs encoder\.columns=\[\.\.\.\] or encoder\.path="),
+        ({"path": "f.npz"}, r"encoder\.path needs encoder\.id="),
+        ({"path": "f.npz", "id": "id", "columns": ["f"]}, r"f\.npz: only a \.parquet file has col"),
+    ],
+)
+def test_settings_that_do_not_fit(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(GeospotError, match=message):
+        Precomputed(**settings)
+
+
+def test_the_table_must_have_the_id_column(tmp_path: Path) -> None:
+    path = save(tmp_path, "npz", IDS, VECTORS)
+    with pytest.raises(GeospotError, match=r"t\.csv: encoder\.id='key' is not a column; there are"):
+        Precomputed(path=path, id="key").encode(table_of(IDS), np.arange(3), "cpu")
+
+
+# --- none, and by name
+
+
+def test_no_encoder_gives_no_features() -> None:
+    assert NoEncoder().encode(PLACES, EVERY, "cpu") is None  # type: ignore[func-returns-value]
+    regions = Regions.from_points(lon=[1.0], lat=[2.0], region=["a"])
+    assert regions.features is None
+    assert regions.encoder == "none"
+
+
+def test_encoders_by_name() -> None:
+    assert isinstance(get_encoder("geoclip"), GeoClip)
+    assert isinstance(get_encoder("none"), NoEncoder)
+    mine = Precomputed(columns=["f"])
+    assert get_encoder(mine) is mine
+    with pytest.raises(GeospotError, match=r"encoder='clip' is unknown: use geoclip, none, or"):
+        get_encoder("clip")
