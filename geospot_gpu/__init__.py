@@ -6,7 +6,7 @@
 ... )
 >>> distances = gs.pairwise(regions, solver=gs.Sinkhorn(epsilon=0.01))
 >>> f"{distances.divergence.sel(source='west', target='east').item():.2f}"
-'0.49'
+'0.50'
 """
 
 from importlib import import_module

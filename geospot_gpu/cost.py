@@ -44,14 +44,12 @@ class GroundCost:
     scaling: Scaling = "global"
 
     def __post_init__(self) -> None:
-        if self.feature not in get_args(FeatureCost):
-            raise GeospotError(
-                f"cost.feature={self.feature!r} is unknown: use one of {', '.join(get_args(FeatureCost))}"
-            )
-        if self.scaling not in get_args(Scaling):
-            raise GeospotError(
-                f"cost.scaling={self.scaling!r} is unknown: use one of {', '.join(get_args(Scaling))}"
-            )
+        for name, choices in (("feature", FeatureCost), ("scaling", Scaling)):
+            value = getattr(self, name)
+            if value not in get_args(choices):
+                raise GeospotError(
+                    f"cost.{name}={value!r} is unknown: use one of {', '.join(get_args(choices))}"
+                )
         if not 0.0 <= self.geo_weight <= 1.0:
             raise GeospotError(f"cost.geo_weight={self.geo_weight} must lie in [0, 1]")
         for name in ("feature_scale", "geo_scale"):
@@ -69,7 +67,7 @@ class GroundCost:
         return self.geo_weight > 0.0
 
     def epsilon_km(self, epsilon: float) -> float | None:
-        """The great-circle distance in km that costs as much as ``epsilon``; None without geography."""
+        """The great-circle distance in km that costs ``epsilon``; None without geography."""
         if not self.uses_geography or self.scaling == "pair_max":
             return None
         return epsilon * self.geo_scale / self.geo_weight

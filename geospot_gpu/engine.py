@@ -6,7 +6,6 @@ import os
 import re
 import time
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -36,7 +35,7 @@ SELF_TOLERANCE = 0.1
 """Self terms are solved to this share of the tolerance: they take few iterations, and the width
 of their intervals enters the interval of every divergence."""
 
-_BUDGET_UNITS = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_BYTES = {"": 1, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,9 @@ class Engine:
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         if self.device.startswith("cuda"):
             if not torch.cuda.is_available():
-                raise GeospotError(f"device={self.device}: no CUDA device here; use device=cpu or auto")
+                raise GeospotError(
+                    f"device={self.device}: there is no CUDA device here; use device=cpu or auto"
+                )
             number = int(self.device.partition(":")[2] or 0)
             if number >= torch.cuda.device_count():
                 raise GeospotError(
@@ -97,9 +98,11 @@ def _parse_bytes(value: str | int) -> int | None:
     if value == "auto":
         return None
     match = re.fullmatch(r"\s*([\d.]+)\s*([A-Za-z]*)\s*", str(value))
-    unit = _BUDGET_UNITS.get(match[2].upper()) if match else None
+    unit = _BYTES.get(match[2].upper()) if match else None
     if match is None or unit is None or float(match[1]) * unit < 2**20:
-        raise GeospotError(f"engine.memory_budget={value!r}: give auto or at least 1MiB, as in 2GiB")
+        raise GeospotError(
+            f"engine.memory_budget={value!r}: give auto or at least 1MiB, as in 2GiB"
+        )
     return int(float(match[1]) * unit)
 
 
@@ -136,9 +139,7 @@ class PairEngine:
             device.
     """
 
-    def __init__(
-        self, regions: Regions, cost: GroundCost, solver: Solver, engine: Engine
-    ) -> None:
+    def __init__(self, regions: Regions, cost: GroundCost, solver: Solver, engine: Engine) -> None:
         check_compatible(regions, cost)
         self.cost, self.solver, self.kernel_name = cost, solver, engine.kernel
         self.device = engine.torch_device()
@@ -180,11 +181,11 @@ class PairEngine:
         features = self.regions.features
         dimension = 3 if features is None or not self.cost.uses_features else features.shape[1]
         budget, size = self.budget, self._itemsize
+        entries, of_pair = np.unique(n * m, return_inverse=True)
+        wanted, device = self.kernel_name, self.device.type
         kernels = np.array(
-            [choose_kernel(
-                    self.kernel_name, int(e), dimension, size, budget, self.device.type
-                ) for e in n * m]
-        )
+            [choose_kernel(wanted, int(e), dimension, size, budget, device) for e in entries]
+        )[of_pair]
         batches = []
         for kernel in np.unique(kernels):
             members = np.flatnonzero(kernels == kernel)
@@ -199,8 +200,8 @@ class PairEngine:
         if isinstance(self.solver, GeomLoss):
             if kernel_name != "dense":
                 raise GeospotError(
-                    "solver=geomloss keeps all costs of a pair and they exceed engine.memory_budget: "
-                    "lower regions.max_points, raise the budget, or use solver=sinkhorn"
+                    "solver=geomloss keeps all costs of a pair; they exceed engine.memory_budget:"
+                    " lower regions.max_points, raise the budget, or use solver=sinkhorn"
                 )
             return geomloss_transport(self.cost, source, target, self.solver, self.budget)
         epsilon, tolerance = self.solver.epsilon, self.solver.tolerance

@@ -16,10 +16,10 @@ from geospot_gpu.kernels.tiles import CostTiles
 
 KernelName = Literal["auto", "dense", "streaming", "keops"]
 
-# Tiles of this many entries stay in a processor's cache, or keep a GPU busy.
-_TILE_ENTRIES = {"cpu": 1 << 18, "cuda": 1 << 26}
-# Streamed tiles are larger: matrix products run faster on them.
-_STREAMED_TILE_ENTRIES = {"cpu": 1 << 22, "cuda": 1 << 27}
+# Tiles of this many entries stay in a processor's cache (2 MB in float32), or keep a GPU busy.
+_TILE_ENTRIES = {"cpu": 1 << 19, "cuda": 1 << 26}
+# A batch of small dense problems: large enough to amortise the calls, small enough for the cache.
+_BATCH_ENTRIES = {"cpu": 1 << 20, "cuda": 1 << 30}
 # Features beyond which KeOps, which uses no matrix product, loses to streamed tiles.
 _KEOPS_FEATURES = 32
 
@@ -65,9 +65,8 @@ def choose_kernel(
 def batch_entries(kernel: str, itemsize: int, budget: int, device_type: str) -> int:
     """How many cost entries a batch of several small problems may have in total."""
     if kernel == "dense":
-        within_budget = budget // (itemsize * (KEPT_TILES + 1))
-        return min(within_budget, 1 << 20 if device_type == "cpu" else 1 << 30)
-    return _streamed_tile_entries(itemsize, budget, device_type)
+        return min(budget // (itemsize * (KEPT_TILES + 1)), _BATCH_ENTRIES[device_type])
+    return _tile_entries(itemsize, budget, device_type)
 
 
 def make_kernel(
@@ -83,9 +82,7 @@ def make_kernel(
         epsilon: entropic regularisation.
         budget: memory in bytes that tiles may take.
     """
-    itemsize, device = source.weight.element_size(), source.weight.device.type
-    streamed = _streamed_tile_entries(itemsize, budget, device)
-    tile_entries = min(_TILE_ENTRIES[device], streamed) if name == "dense" else streamed
+    tile_entries = _tile_entries(source.weight.element_size(), budget, source.weight.device.type)
     tiles = CostTiles(cost, source, target, tile_entries)
     if name == "keops":
         return KeopsKernel(tiles, source, target, epsilon)
@@ -93,8 +90,8 @@ def make_kernel(
     return kind(tiles, source, target, epsilon, tile_entries)
 
 
-def _streamed_tile_entries(itemsize: int, budget: int, device_type: str) -> int:
-    return max(1, min(_STREAMED_TILE_ENTRIES[device_type], budget // (itemsize * TILE_TEMPORARIES)))
+def _tile_entries(itemsize: int, budget: int, device_type: str) -> int:
+    return max(1, min(_TILE_ENTRIES[device_type], budget // (itemsize * TILE_TEMPORARIES)))
 
 
 _keops_problem = cache(keops_problem)

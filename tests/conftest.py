@@ -9,8 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 import geospot_gpu as gs
+
+# How long an example takes says something about the machine, not about the code.
+settings.register_profile("geospot", deadline=None)
+settings.load_profile("geospot")
 
 Geospot = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -208,7 +208,7 @@ class TestOracles:
 
 
 class TestInvariants:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(
         n=st.integers(1, 30),
         m=st.integers(1, 30),
@@ -300,7 +300,7 @@ class TestConvergence:
         assert relaxed["iterations"] < plain["iterations"]
         assert relaxed["ot_value"] == pytest.approx(plain["ot_value"], rel=1e-4)
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(seed=st.integers(0, 10**6), epsilon=st.sampled_from([0.003, 0.01, 0.1]))
     def test_relaxation_never_diverges(self, seed: int, epsilon: float) -> None:
         regions = random_regions([40, 25], seed=seed)
