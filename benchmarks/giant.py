@@ -3,7 +3,7 @@
 Two Sinkhorn iterations without bounds at D = 512, geo_weight 0.5: time and peak memory above what
 it was before. The floor is the time of the four matrix products alone.
 
-    python benchmarks/giant.py [points]
+    python -m benchmarks.giant [points]
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import sys
 
 import numpy as np
 import torch
-from record import PeakMemory, Stopwatch, save
 
+from benchmarks.record import PeakMemory, Stopwatch, save
 from geospot_gpu import GroundCost, Sinkhorn
 from geospot_gpu.kernels import choose_kernel, make_kernel
 from geospot_gpu.kernels.contract import Cloud

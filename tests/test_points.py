@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import geospot_gpu as gs
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.points import Points
 from geospot_gpu.points.gallery import read_gallery
@@ -361,3 +362,14 @@ def test_nothing_is_said_about_good_points(caplog: pytest.LogCaptureFixture) -> 
     with caplog.at_level(logging.INFO):
         Points.build(lon=[0.0], lat=[90.0])
     assert not caplog.records
+
+
+def test_names_in_csv_keep_their_leading_zeros(tmp_path: Path) -> None:
+    path = tmp_path / "counties.csv"
+    path.write_text("lon,lat,fips,n\n1,2,06037,06\n3,4,,07\n")
+    attributes = read_points(path, text=("fips", None, "absent")).attributes
+    assert attributes["fips"].iloc[0] == "06037"
+    assert attributes["fips"].isna().tolist() == [False, True]
+    assert attributes["n"].tolist() == [6, 7]
+    regions = gs.Regions.from_table(path, region="fips", encoder="none")
+    assert regions.names == ("06037",)

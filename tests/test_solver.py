@@ -84,7 +84,8 @@ class TestClosedForms:
 
         def of(mean: float, deviation: float) -> Array:
             density: Array = np.exp(-((grid - mean) ** 2) / (2 * deviation**2))
-            return density / density.sum()
+            mass: Array = density / density.sum()
+            return mass
 
         regions = features_only(
             {"a": grid[:, None].tolist(), "b": grid[:, None].tolist()},

@@ -23,6 +23,9 @@ class Encoder(ABC):
     """True where features are a function of the coordinates alone. Regions are then identified by
     their coordinates and the encoder's version; otherwise by their feature vectors too."""
 
+    id: str | None = None
+    """Column of the table that the encoder aligns features by, where it does."""
+
     unit_length: bool = True
     """Whether the vectors it returns have length one, as the cosine cost needs."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ def read_points(
     lon: str | None = None,
     lat: str | None = None,
     weight: str | None = None,
+    text: Iterable[str | None] = (),
     invalid: Invalid = "error",
 ) -> Points:
     """Points from a table.
@@ -39,6 +40,7 @@ def read_points(
         lon: longitude column; the usual spellings are found if not given.
         lat: latitude column, likewise.
         weight: column of positive masses; equal masses if not given.
+        text: columns of a CSV file that hold names, where ``007`` is not the number 7.
         invalid: ``error`` refuses invalid rows, ``drop`` leaves them out and counts them.
 
     Raises:
@@ -47,7 +49,7 @@ def read_points(
     if isinstance(source, pd.DataFrame):
         frame, origin = source, "table"
     else:
-        frame, origin = read_table(Path(source)), str(source)
+        frame, origin = read_table(Path(source), text), str(source)
     if has_geometry(frame) and lon is None and lat is None:
         longitudes, latitudes, frame = _from_geometry(frame, origin)
     else:
@@ -65,10 +67,11 @@ def read_points(
     )
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, text: Iterable[str | None] = ()) -> pd.DataFrame:
     """The table in a file, as a GeoDataFrame where the file has geometries.
 
-    In CSV files only empty fields are missing: ``NA`` is Namibia.
+    In CSV files only empty fields are missing: ``NA`` is Namibia. The columns ``text`` of a CSV
+    file are not read as numbers.
     """
     if not path.exists():
         raise GeospotError(f"{path}: no such file")
@@ -77,7 +80,13 @@ def read_table(path: Path) -> pd.DataFrame:
         raise GeospotError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)}")
     try:
         if name.endswith((".csv", ".csv.gz")):
-            return pd.read_csv(path, keep_default_na=False, na_values=[""], low_memory=False)
+            return pd.read_csv(
+                path,
+                keep_default_na=False,
+                na_values=[""],
+                low_memory=False,
+                dtype={name: "str" for name in text if name is not None},
+            )
         if name.endswith((".parquet", ".geoparquet")):
             return _read_parquet(path)
         frame: pd.DataFrame = require_geopandas().read_file(_vsi(path))

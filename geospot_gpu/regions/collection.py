@@ -134,7 +134,9 @@ class Regions:
         Raises:
             GeospotError: the input is missing or invalid; the message says what and where.
         """
-        points = read_points(table, lon=lon, lat=lat, weight=weight, invalid=invalid)
+        encoder = get_encoder(encoder)
+        text = (region, encoder.id)
+        points = read_points(table, lon=lon, lat=lat, weight=weight, text=text, invalid=invalid)
         groups = (
             grouping.by_country(points) if region is None else grouping.by_column(points, region)
         )
