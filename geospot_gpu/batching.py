@@ -22,7 +22,8 @@ def batches_of_similar_size(
     Returns:
         Positions of the problems of each batch; every problem is in exactly one.
 
-    >>> [batch.tolist() for batch in batches_of_similar_size(np.array([5, 900, 5]), np.array([5, 900, 5]), 1000)]
+    >>> sizes = np.array([5, 900, 5])
+    >>> [batch.tolist() for batch in batches_of_similar_size(sizes, sizes, 1000)]
     [[0, 2], [1]]
     """
     if len(n) == 0:

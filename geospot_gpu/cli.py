@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from geospot_gpu.errors import GeospotError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 COMMANDS = {"sweep": ("geospot_gpu.sweep.command", "the distance between every two regions")}
 """Module of each command, which has a function of the same name, and one line about it."""
+
+_FLAGS = ("-h", "--help", "-m", "--multirun")
 
 _USAGE = """geospot: optimal-transport distances between regions of the Earth
 
@@ -44,21 +46,37 @@ def main() -> None:
 
         print(__version__)
         return
-    command = arguments[0]
-    if command not in COMMANDS:
-        _fail(f"there is no command {command!r}{_did_you_mean(command, COMMANDS)}; see geospot --help")
+    logging.addLevelName(logging.WARNING, "warning")
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
-        _run(command, arguments[1:])
+        succeeded = _run(arguments[0], arguments[1:])
     except GeospotError as error:
-        _fail(str(error))
+        _print_error(str(error))
+        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted: finished batches are kept, the same command goes on", file=sys.stderr)
         sys.exit(130)
+    sys.exit(0 if succeeded else 1)
 
 
-def _run(command: str, arguments: list[str]) -> None:
-    """Compose the command's configuration with Hydra and run it, once or over a grid."""
+def _run(command: str, arguments: list[str]) -> bool:
+    """Compose the command's configuration with Hydra and run it, once or over a grid.
+
+    Returns:
+        Whether all points of the grid succeeded.
+
+    Raises:
+        GeospotError: the arguments are wrong, or the command failed outside a grid.
+    """
+    if command not in COMMANDS:
+        hint = _did_you_mean(command, COMMANDS)
+        raise GeospotError(f"there is no command {command!r}{hint}; see geospot --help")
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    settings = [argument for argument in arguments if not argument.startswith("-")]
+    for flag in flags:
+        if flag not in _FLAGS:
+            raise GeospotError(f"there is no option {flag!r}; use one of {', '.join(_FLAGS)}")
+
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
@@ -68,100 +86,124 @@ def _run(command: str, arguments: list[str]) -> None:
 
     # Values of a swept key may contain slashes; a folder of the grid is still one folder.
     OmegaConf.register_new_resolver("one_folder", lambda name: name.replace("/", "-"), replace=True)
-    errors: list[BaseException] = []
+    module, _ = COMMANDS[command]
+    errors: list[Exception] = []
 
     def task(config: DictConfig) -> None:
-        # Hydra would print errors in its own way, so they are kept and raised afterwards. In a
-        # multirun the remaining jobs still run.
+        # Hydra would end a multirun at the first error, and print errors in its own way.
+        runtime = HydraConfig.get()
+        job = runtime.job.override_dirname if runtime.mode == RunMode.MULTIRUN else None
         try:
-            runtime = HydraConfig.get()
-            alone = runtime.mode == RunMode.RUN
-            out = config.out if alone else runtime.runtime.output_dir
-            module, _ = COMMANDS[command]
-            work: Callable[[Any, str], None] = getattr(importlib.import_module(module), command)
-            work(config, out)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:
+            if job is not None:
+                print(f"job {runtime.job.num}: {job}", flush=True)
+                config.out = runtime.runtime.output_dir
+            work: Callable[[DictConfig], None] = getattr(importlib.import_module(module), command)
+            work(config)
+        except Exception as error:
             errors.append(error)
+            if job is not None and isinstance(error, (GeospotError, OmegaConfBaseException)):
+                _print_error(f"job {runtime.job.num}: {_explain(error, command, settings)}")
 
-    sys.argv = [f"geospot {command}", *arguments, *_folder_names(arguments)]
+    # Hydra takes flags in one place only.
+    sys.argv = [f"geospot {command}", *flags, *settings]
+    if {"-m", "--multirun"} & set(flags):
+        sys.argv += _folder_names(settings)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     launch = hydra.main(
         version_base="1.3", config_path="pkg://geospot_gpu.conf", config_name=command
     )(task)
     try:
         launch()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise GeospotError(_explain(error, command)) from error
-    for error in errors:
-        if isinstance(error, OmegaConfBaseException):
-            raise GeospotError(_explain(error, command)) from error
-        if not isinstance(error, GeospotError):
-            raise error
-    if errors:
-        raise GeospotError("; ".join(str(error) for error in errors))
+    except (HydraException, OmegaConfBaseException, OSError, ValueError) as error:
+        raise GeospotError(_explain(error, command, settings)) from error
+    for failure in errors:
+        if not isinstance(failure, (GeospotError, OmegaConfBaseException)):
+            raise failure
+        if not {"-m", "--multirun"} & set(flags):
+            raise GeospotError(_explain(failure, command, settings)) from failure
+    return not errors
 
 
-def _folder_names(arguments: list[str]) -> list[str]:
-    """Overrides that name the folders of a multirun by the swept keys alone."""
+def _folder_names(settings: list[str]) -> list[str]:
+    """Settings of Hydra that name the folders of a multirun by the swept keys alone.
+
+    Raises:
+        GeospotError: the folder of the run is swept itself.
+    """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    if not {"-m", "--multirun"} & set(arguments):
-        return []
-    overrides = [argument for argument in arguments if "=" in argument and argument[0] != "-"]
     try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
+        parsed = OverridesParser.create().parse_overrides(settings)
     except HydraException:
         return []  # Hydra will say what is wrong
-    fixed = [override.key_or_group for override in parsed if not override.is_sweep_override()]
-    return [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]"] if fixed else []
+    swept = {override.key_or_group for override in parsed if override.is_sweep_override()}
+    if "out" in swept:
+        raise GeospotError("out cannot be swept: every point of the grid gets a folder in out=...")
+    fixed = sorted({override.key_or_group for override in parsed} - swept)
+    return [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]"]
 
 
-def _explain(error: Exception, command: str) -> str:
-    """One line for an error of Hydra or OmegaConf, with the nearest valid key or option."""
+def _explain(error: Exception, command: str, settings: Sequence[str]) -> str:
+    """One line for an error of ours, Hydra or OmegaConf, with the nearest valid key or option."""
+    from hydra.errors import OverrideParseException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
     text = str(error)
-    key = re.search(r"Could not override '([^']+)'", text) or re.search(
-        r"full_key: (\S+)", text.replace("full_key: \n", "")
-    )
-    if "Could not override" in text or "not in struct" in text:
-        name = key[1] if key else ""
-        return f"there is no setting {name!r}{_did_you_mean(name, _settings(command))}"
+    first = text.strip().split("\n")[0]
+    key = error.full_key if isinstance(error, OmegaConfBaseException) else None
+    if isinstance(error, OverrideParseException):
+        return (
+            f"cannot read {error.override!r} as key=value: quote a value that has special "
+            "characters twice, as in 'out=\"a=b\"'"
+        )
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown or re.match(r"Key '.*' (is )?not in ", text):
+        name = unknown[1] if unknown else str(key)
+        return f"there is no setting {name!r}{_did_you_mean(name, _keys(command, settings))}"
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing:
         return f"{missing[1]} is needed: give {missing[1]}=..."
-    options = re.search(r"Could not find '([^']+)'.*?Available options in '([^']+)':\s*(.*)", text, re.S)
-    if options:
-        names = [name for name in options[3].split() if name != "__init__"]
-        wanted = options[1].rpartition("/")[2]
+    option = re.search(
+        r"Could not find '([^']+)/([^'/]+)'.*Available options in '[^']+':(.*)\nConfig search",
+        text,
+        re.S,
+    )
+    if option:
+        group, wanted, options = option[1], option[2], option[3].split()
+        hint = _did_you_mean(wanted, options)
+        return f"{group}={wanted} is unknown{hint or ': use one of ' + ', '.join(options)}"
+    several = re.search(r"Ambiguous value for argument '([^']+)'", text)
+    if several:
         return (
-            f"{options[2]}={wanted} is unknown{_did_you_mean(wanted, names)}; "
-            f"use one of {', '.join(names)}"
+            f"{several[1]} gives several values: add -m for a run of each, or write a list as [a,b]"
         )
-    group = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", text)
-    if group:
-        return f"there is no group {group[1]!r}"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    where = f"{key[1]}: " if key else ""
-    return where + (lines[0] if lines else type(error).__name__)
+    if "is not a ListConfig" in text:
+        return f"{key} is a list: write {key}=[...]"
+    return f"{key}: {first}" if key else first
 
 
-def _settings(command: str) -> list[str]:
-    """All settings of a command, as dotted keys."""
+def _keys(command: str, settings: Sequence[str]) -> list[str]:
+    """All settings of a command under the options chosen for its groups, as dotted keys."""
     from hydra import compose, initialize_config_module
     from hydra.core.global_hydra import GlobalHydra
-    from omegaconf import DictConfig
+    from omegaconf import OmegaConf
 
     GlobalHydra.instance().clear()
     with initialize_config_module("geospot_gpu.conf", version_base="1.3"):
-        config = compose(command)
+        default = OmegaConf.to_container(compose(command))
+        assert isinstance(default, dict)
+        groups = {key for key, value in default.items() if isinstance(value, dict)}
+        chosen = [text for text in settings if text.partition("=")[0] in groups and "," not in text]
+        config = OmegaConf.to_container(compose(command, chosen))
+    assert isinstance(config, dict)
 
-    def keys(node: DictConfig, prefix: str) -> Iterable[str]:
-        for name in node:
+    def keys(node: Mapping[Any, Any], prefix: str) -> Iterator[str]:
+        for name, value in node.items():
             yield f"{prefix}{name}"
-            value = node._get_node(name)
-            if isinstance(value, DictConfig) and not value._is_missing():
+            if isinstance(value, dict):
                 yield from keys(value, f"{prefix}{name}.")
 
     return list(keys(config, ""))
@@ -172,6 +214,5 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _fail(message: str) -> None:
+def _print_error(message: str) -> None:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
@@ -139,26 +140,18 @@ class EngineConfig:
 class SweepConfig:
     """All of ``geospot sweep``."""
 
-    out: str
-    device: str
-    points: PointsConfig
-    against: AgainstConfig
-    regions: RegionsConfig
     encoder: Any
-    cost: CostConfig
     solver: Any
-    kernel: KernelConfig
-    engine: EngineConfig
+    out: str = MISSING
+    device: str = MISSING
+    points: PointsConfig = field(default_factory=PointsConfig)
+    against: AgainstConfig = field(default_factory=AgainstConfig)
+    regions: RegionsConfig = field(default_factory=RegionsConfig)
+    cost: CostConfig = field(default_factory=CostConfig)
+    kernel: KernelConfig = field(default_factory=KernelConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
 
 
-_GROUPS = {
-    "points": PointsConfig,
-    "against": AgainstConfig,
-    "regions": RegionsConfig,
-    "cost": CostConfig,
-    "kernel": KernelConfig,
-    "engine": EngineConfig,
-}
 _ENCODERS = {"geoclip": GeoClipConfig, "precomputed": PrecomputedConfig, "none": NoEncoderConfig}
 _SOLVERS = {"sinkhorn": SinkhornConfig, "geomloss": GeomLossConfig}
 
@@ -167,17 +160,27 @@ def typed(config: DictConfig) -> SweepConfig:
     """The composed configuration, every value checked against its schema.
 
     Raises:
-        omegaconf.errors.OmegaConfBaseException: a key is unknown, missing, or of the wrong type.
+        GeospotError: a mandatory value is missing, or there is no such encoder or solver.
+        omegaconf.errors.OmegaConfBaseException: a key is unknown or a value of the wrong type.
     """
-    schemas = _GROUPS | {
-        "encoder": _ENCODERS[config.encoder.name],
-        "solver": _SOLVERS[config.solver.name],
-    }
-    groups = {
-        key: OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), config[key]))
-        for key, schema in schemas.items()
-    }
-    return SweepConfig(out=str(config.out), device=str(config.device), **groups)  # type: ignore[arg-type]
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing or not config.out:
+        key = missing[0] if missing else "out"
+        raise GeospotError(f"{key} is needed: give {key}=...")
+    schema = SweepConfig(
+        encoder=_chosen(config, "encoder", _ENCODERS), solver=_chosen(config, "solver", _SOLVERS)
+    )
+    checked = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), config))
+    assert isinstance(checked, SweepConfig)
+    return checked
+
+
+def _chosen(config: DictConfig, group: str, schemas: Mapping[str, type]) -> Any:
+    """The schema of the option that a group's ``name`` says."""
+    name = OmegaConf.select(config, f"{group}.name")
+    if name not in schemas:
+        raise GeospotError(f"{group}.name={name} is unknown: use one of {', '.join(schemas)}")
+    return schemas[name]
 
 
 def make_cost(config: SweepConfig) -> GroundCost:
@@ -208,8 +211,8 @@ def make_solver(config: SweepConfig) -> Solver:
     from geospot_gpu.sinkhorn.solver import Sinkhorn
 
     settings = dict(vars(config.solver))
-    kind = {"sinkhorn": Sinkhorn, "geomloss": GeomLoss}[settings.pop("name")]
-    return kind(**settings)
+    kind: Any = {"sinkhorn": Sinkhorn, "geomloss": GeomLoss}
+    return kind[settings.pop("name")](**settings)  # type: ignore[no-any-return]
 
 
 def make_engine(config: SweepConfig) -> Engine:
@@ -232,12 +235,15 @@ def make_encoder(config: SweepConfig) -> Encoder:
     return kind[settings.pop("name")](**settings)  # type: ignore[no-any-return]
 
 
-def make_regions(config: SweepConfig, encoder: Encoder, device: str) -> tuple[Regions, Regions | None]:
+def make_regions(
+    config: SweepConfig, encoder: Encoder, device: str
+) -> tuple[Regions, Regions | None]:
     """The regions of the points, and those of the second table where there is one."""
     from geospot_gpu.points.gallery import read_gallery
     from geospot_gpu.points.readers import read_points
 
     settings, second = config.points, config.against
+    _check_fit(config)
     if settings.invalid not in ("error", "drop"):
         raise GeospotError(f"points.invalid={settings.invalid!r} is unknown: use error or drop")
     invalid: Any = settings.invalid
@@ -245,7 +251,7 @@ def make_regions(config: SweepConfig, encoder: Encoder, device: str) -> tuple[Re
         points = read_gallery()
     else:
         points = read_points(
-            Path(settings.path or ""),
+            Path(str(settings.path)),
             lon=settings.lon,
             lat=settings.lat,
             weight=settings.weight,
@@ -264,6 +270,37 @@ def make_regions(config: SweepConfig, encoder: Encoder, device: str) -> tuple[Re
     return regions, _grouped(config, others, second.region or settings.region, encoder, device)
 
 
+def _check_fit(config: SweepConfig) -> None:
+    """Raise where the chosen options lack a setting, or would silently ignore one."""
+    points, regions = config.points, config.regions
+    if points.source not in ("gallery", "table"):
+        raise GeospotError(f"points.source={points.source} is unknown: use gallery or table")
+    if points.source == "table" and not points.path:
+        raise GeospotError("points=table needs points.path=...: the file with your points")
+    if regions.by == "polygons" and not (regions.path and regions.name):
+        raise GeospotError(
+            "regions=polygons needs regions.path=... and regions.name=...: the file of polygons, "
+            "and its column of region names"
+        )
+    if regions.by == "grid" and regions.degrees is None:
+        raise GeospotError("regions=grid needs regions.degrees=...: the size of a cell")
+    columns = ("lon", "lat", "region", "weight")
+    unused: dict[str, str] = {}
+    if points.source == "gallery":
+        unused |= {f"points.{key}": "points=table" for key in ("path", *columns)}
+    if config.against.path is None:
+        unused |= {f"against.{key}": "against.path=..." for key in columns}
+    if regions.by != "polygons":
+        unused |= {f"regions.{key}": "regions=polygons" for key in ("path", "name")}
+    if regions.by != "grid":
+        unused["regions.degrees"] = "regions=grid"
+    for key, needed in unused.items():
+        group, _, name = key.partition(".")
+        value = getattr(getattr(config, group), name)
+        if value is not None:
+            raise GeospotError(f"{key}={value} has no effect without {needed}")
+
+
 def _grouped(
     config: SweepConfig, points: Points, region: str | None, encoder: Encoder, device: str
 ) -> Regions:
@@ -280,7 +317,7 @@ def _grouped(
     elif by == "country":
         groups = grouping.by_country(points)
     elif by == "polygons":
-        groups = grouping.by_polygons(points, settings.path or "", settings.name)
+        groups = grouping.by_polygons(points, str(settings.path), settings.name)
     elif by == "grid":
         groups = grouping.by_grid(points, settings.degrees or 0.0)
     else:

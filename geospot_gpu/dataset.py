@@ -61,7 +61,7 @@ def to_dataset(
                 np.fill_diagonal(values, sources[_DIAGONAL_FROM_SELF[name]])
         variables[name] = (("source", "target"), values)
     solved = np.zeros((len(row_of), len(column_of)), dtype=bool)
-    solved[i, j] = pairs["converged"]
+    solved[i, j] = pairs["converged"].eq(True)
     if square:
         solved[j, i] = solved[i, j]
         np.fill_diagonal(solved, sources["self_converged"])

@@ -72,9 +72,10 @@ def all_pairs(n: int, m: int | None) -> tuple[Indices, Indices]:
 
 
 def self_terms(engine: PairEngine, index: Indices) -> pd.DataFrame:
-    """Self terms of the regions at ``index`` [K]: columns ``ot``, ``lower``, ``upper``, ``converged``.
+    """Self terms of the regions at ``index`` [K], null where the solver does not debias.
 
-    All are null where the solver does not debias.
+    Returns:
+        Columns ``ot``, ``lower``, ``upper`` and ``converged``.
     """
     if len(index) == 0 or not isinstance(engine.solver, Sinkhorn) or not engine.solver.debias:
         return pd.DataFrame(

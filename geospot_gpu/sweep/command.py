@@ -13,8 +13,8 @@ from geospot_gpu.sweep.report import LARGEST_MATRIX, summary, write_heatmap, wri
 from geospot_gpu.sweep.run import open_run, run_sweep
 
 
-def sweep(config: DictConfig, out: str) -> None:
-    """Run the sweep that ``config`` describes into the folder ``out``, and say what came out."""
+def sweep(config: DictConfig) -> None:
+    """Run the sweep that ``config`` describes, and say what came out."""
     typed = settings.typed(config)
     started = time.perf_counter()
     cost, solver = settings.make_cost(typed), settings.make_solver(typed)
@@ -22,7 +22,7 @@ def sweep(config: DictConfig, out: str) -> None:
     device = str(engine.torch_device())
     regions, against = settings.make_regions(typed, encoder, device)
     preparing_seconds = time.perf_counter() - started
-    plain = OmegaConf.to_container(config, resolve=True)
+    out = Path(typed.out)
     result = run_sweep(
         out,
         regions,
@@ -30,21 +30,18 @@ def sweep(config: DictConfig, out: str) -> None:
         cost=cost,
         solver=solver,
         engine=engine,
-        config=cast(dict[str, Any], plain),
+        config=cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)),
     )
-    dataset = open_run(out)
-    if max(dataset.sizes["source"], dataset.sizes["target"]) <= LARGEST_MATRIX:
-        write_matrix(dataset, Path(out) / "matrix.csv")
-        write_heatmap(dataset, Path(out) / "heatmap.png")
-    count = len(regions) + (0 if against is None else len(against))
-    value = dataset.attrs["value"]
+    if max(len(regions), len(against or ())) <= LARGEST_MATRIX:
+        dataset = open_run(out)
+        write_matrix(dataset, out / "matrix.csv")
+        write_heatmap(dataset, out / "heatmap.png", square=against is None)
+    count = f"{len(regions)}" if against is None else f"{len(regions)} x {len(against)}"
+    print(f"{count} regions, {result.total} pairs, by {result.value.replace('_', ' ')}:")
+    print(summary(result, cost, solver))
     print(
-        summary(
-            result, value, cost, solver, regions=count, preparing_seconds=preparing_seconds
-        )
-    )
-    print(f"results in {out}")
-    print(
+        f"time: {preparing_seconds:.1f} s reading and encoding, {result.seconds:.1f} s solving\n"
+        f"results in {out}\n"
         f"pairs total={result.total} computed={result.computed} reused={result.reused} "
         f"unconverged={result.unconverged}"
     )

@@ -7,11 +7,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.engine import Solver
+from geospot_gpu.engine import Indices, Solver
 from geospot_gpu.regions import Regions
 
 Identity = dict[str, object]
@@ -36,9 +36,14 @@ def region_keys(regions: Regions, identity: Identity) -> list[str]:
     ]
 
 
-def pair_keys(sources: Sequence[str], targets: Sequence[str]) -> NDArray[np.str_]:
-    """Keys of pairs of regions, from the keys of the regions, element by element."""
-    return np.char.add(np.asarray(sources, dtype=str), np.asarray(targets, dtype=str))
+def pair_keys(keys: Sequence[str], left: Indices, right: Indices) -> pa.Array:
+    """Keys of the pairs of the regions at ``left`` and ``right`` [K], from the keys of all regions.
+
+    They stay in Arrow's memory: a large sweep has millions.
+    """
+    regions = pa.array(keys, pa.large_string())
+    separator = pa.scalar("", pa.large_string())
+    return pc.binary_join_element_wise(regions.take(left), regions.take(right), separator)
 
 
 def describe_difference(stored: Identity, wanted: Identity) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import errno
+import json
 import platform
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from tqdm import tqdm
 
@@ -39,11 +41,14 @@ class SweepResult:
 
     Attributes:
         pairs: all pairs of the sweep, stored columns.
-        total, computed, reused, unconverged: numbers of pairs.
+        value: the column that is the distance.
+        total, computed, reused: numbers of pairs.
+        unconverged: how many are not known to have converged.
         seconds: time spent solving.
     """
 
     pairs: pd.DataFrame
+    value: str
     total: int
     computed: int
     reused: int
@@ -78,60 +83,56 @@ def run_sweep(
     """
     if against is None and len(regions) < 2:
         raise GeospotError(
-            f"only one region ({regions.names[0]}): distances need two; group the points differently"
+            f"only one region ({regions.names[0]}): distances need two; group the points "
+            "differently"
         )
     together = regions if against is None else regions.concatenated(against)
     identity = run_identity(together, cost, solver)
     store = Store(out)
     store.check_identity(identity)
-    pair_engine = PairEngine(together, cost, solver, engine)
-    keys = np.array(region_keys(together, identity))
+    engine_of_pairs = PairEngine(together, cost, solver, engine)
+    keys = region_keys(together, identity)
     left, right = all_pairs(len(regions), None if against is None else len(against))
-    wanted = pair_keys(keys[left], keys[right])
+    wanted = pair_keys(keys, left, right)
+    manifest = _manifest(identity, together, len(regions), keys, engine_of_pairs, config)
     started = time.perf_counter()
-    try:
-        store.prepare()
-        store.write_manifest(_manifest(identity, together, len(regions), keys, pair_engine, config))
-        selves = _stored_self_terms(store, pair_engine, keys)
-        stored = store.read_pairs()
-        missing = np.flatnonzero(~np.isin(wanted, stored["key"].to_numpy(str)))
-        _compute(store, pair_engine, left, right, wanted, missing, selves)
-        pairs = store.read_pairs()
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
-            raise
-        raise GeospotError(
-            f"{out}: cannot be written ({error.strerror}); finished batches are kept: make room "
-            "and run the same command again"
-        ) from error
-    pairs = pairs[pairs["key"].isin(wanted)].reset_index(drop=True)
+    store.prepare()
+    selves = _stored_self_terms(store, engine_of_pairs, keys)
+    store.write_manifest(manifest)  # after its regions: it never names one that is not stored
+    stored = store.read_pairs(wanted)
+    found = pc.is_in(wanted, value_set=pa.array(stored["key"], pa.large_string()))
+    missing = np.flatnonzero(pc.invert(found))
+    _compute(store, engine_of_pairs, left, right, wanted, missing, selves)
+    pairs = store.read_pairs(wanted) if len(missing) else stored
     return SweepResult(
         pairs=pairs,
+        value=str(manifest["value"]),
         total=len(wanted),
         computed=len(missing),
         reused=len(wanted) - len(missing),
-        unconverged=int((~pairs["converged"].astype(bool)).sum()),
+        unconverged=int((~pairs["converged"].eq(True)).sum()),
         seconds=time.perf_counter() - started,
     )
 
 
-def _stored_self_terms(store: Store, engine: PairEngine, keys: np.ndarray) -> pd.DataFrame:
-    """Self terms of all regions, computed where the store has none, which then has them."""
+def _stored_self_terms(store: Store, engine: PairEngine, keys: list[str]) -> pd.DataFrame:
+    """Self terms of all regions; those that the store does not have are computed and stored."""
     table = engine.regions.table()
     table.insert(0, "key", keys)
     stored = store.read_regions()
-    if stored is None or not set(_SELF_COLUMNS) <= set(stored.columns):
-        stored = pd.DataFrame({"key": pd.Series(dtype=str)} | dict.fromkeys(_SELF_COLUMNS, np.nan))
-    known = stored.drop_duplicates("key").set_index("key")[_SELF_COLUMNS].reindex(keys)
+    if stored is None:
+        stored = table.iloc[:0].assign(**dict.fromkeys(_SELF_COLUMNS))
+    known = stored.set_index("key")[_SELF_COLUMNS].reindex(keys)
+    known.index = table.index
     missing = np.flatnonzero(known["self_converged"].isna())
-    fresh = self_terms(engine, missing)
-    for name in _SELF_COLUMNS:
-        values = known[name].astype(float).to_numpy(copy=True)
-        values[missing] = fresh[name.removeprefix("self_")].to_numpy(float)
-        table[name] = values
-    table["self_converged"] = table["self_converged"].astype(bool)
-    store.write_regions(table)
-    return table[_SELF_COLUMNS].rename(columns=lambda name: name.removeprefix("self_"))
+    selves = known.astype(object)
+    selves.iloc[missing] = self_terms(engine, missing).to_numpy(object)
+    selves = selves.astype(dict.fromkeys(_SELF_COLUMNS, float) | {"self_converged": bool})
+    # Regions that left the sweep stay: they may come back, and the manifest says who counts.
+    absent = stored[~stored["key"].isin(keys)]
+    rows = [table.join(selves), absent] if len(absent) else [table.join(selves)]
+    store.write_regions(pd.concat(rows).drop_duplicates("key"))
+    return selves.rename(columns=lambda name: name.removeprefix("self_"))
 
 
 def _compute(
@@ -139,15 +140,20 @@ def _compute(
     engine: PairEngine,
     left: Indices,
     right: Indices,
-    keys: np.ndarray,
+    keys: pa.Array,
     missing: Indices,
     selves: pd.DataFrame,
 ) -> None:
+    """Solve the pairs at ``missing`` and store them, batch by batch."""
     regions = engine.regions
     names = np.array(regions.names, dtype=object)
     n, m = regions.sizes[left], regions.sizes[right]
     with tqdm(
-        total=len(missing), desc="solving", unit=" pairs", disable=len(missing) == 0
+        desc="solving",
+        unit=" pairs",
+        total=len(keys),
+        initial=len(keys) - len(missing),
+        disable=len(missing) == 0,
     ) as progress:
         for batch in plan_batches(n[missing], m[missing], engine.device.type):
             chosen = missing[batch]
@@ -155,7 +161,7 @@ def _compute(
             pairs = solve_pairs(engine, i, j, selves)
             store.write_shard(
                 pairs.assign(
-                    key=keys[chosen],
+                    key=keys.take(chosen),
                     source=names[i],
                     target=names[j],
                     n_source=regions.n_points[i],
@@ -171,13 +177,11 @@ def _manifest(
     identity: Identity,
     together: Regions,
     n_sources: int,
-    keys: np.ndarray,
+    keys: list[str],
     engine: PairEngine,
     config: dict[str, object] | None,
 ) -> dict[str, object]:
-    entries = [
-        {"name": name, "key": str(key)} for name, key in zip(together.names, keys, strict=True)
-    ]
+    entries = [{"name": name, "key": key} for name, key in zip(together.names, keys, strict=True)]
     debiased = isinstance(engine.solver, Sinkhorn) and engine.solver.debias
     packages = ("geospot_gpu", "torch", "numpy", "geomloss", "pykeops", "geoclip")
     device = engine.device
@@ -191,9 +195,16 @@ def _manifest(
         "targets": entries[n_sources:] or None,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in packages},
+        | {name: _version(name) for name in packages},
         "config": config,
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def open_run(out: str | Path) -> xarray.Dataset:
@@ -210,33 +221,26 @@ def open_run(out: str | Path) -> xarray.Dataset:
         that the matrix shows) and ``manifest`` (the manifest as JSON).
 
     Raises:
-        GeospotError: the folder holds no sweep.
+        GeospotError: the folder holds no sweep, or a damaged one.
     """
-    import json
-
     store = Store(out)
-    manifest, table = store.read_manifest(), store.read_regions()
-    if manifest is None or table is None:
+    manifest = store.read_manifest()
+    if manifest is None:
         raise GeospotError(f"{out}: holds no sweep; make one with geospot sweep out={out}")
     sources, targets = manifest["sources"], manifest["targets"]
-    assert isinstance(sources, list)
-    by_key = table.drop_duplicates("key").set_index("key", drop=False)
-
-    def rows(entries: list[dict[str, str]]) -> pd.DataFrame:
-        return by_key.loc[[entry["key"] for entry in entries]].reset_index(drop=True)
-
-    source_table = rows(sources)
-    target_table = rows(targets) if isinstance(targets, list) else None
-    keys = table_keys(source_table, target_table)
-    pairs = store.read_pairs()
-    dataset = to_dataset(pairs[pairs["key"].isin(keys)], source_table, target_table)
+    keys = [region["key"] for region in [*sources, *(targets or [])]]
+    regions = store.read_regions()
+    if regions is None or not set(keys) <= set(regions["key"]):
+        raise GeospotError(
+            f"{store.regions_path}: is missing or damaged; run the sweep again: stored distances "
+            "are kept"
+        )
+    table = regions.set_index("key").loc[keys].reset_index(drop=True)
+    left, right = all_pairs(len(sources), None if targets is None else len(targets))
+    pairs = store.read_pairs(pair_keys(keys, left, right))
+    if targets is None:
+        dataset = to_dataset(pairs, table)
+    else:
+        dataset = to_dataset(pairs, table[: len(sources)], table[len(sources) :])
     dataset.attrs = {"value": manifest["value"], "manifest": json.dumps(manifest)}
     return dataset
-
-
-def table_keys(sources: pd.DataFrame, targets: pd.DataFrame | None) -> np.ndarray:
-    """Keys of all pairs of the regions in one table, or between two."""
-    left, right = all_pairs(len(sources), None if targets is None else len(targets))
-    keys = sources["key"] if targets is None else pd.concat([sources["key"], targets["key"]])
-    values = keys.to_numpy(str)
-    return pair_keys(values[left], values[right])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import logging
+import os
 import time
-import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from geospot_gpu.errors import GeospotError
@@ -46,11 +51,30 @@ SCHEMA = pa.schema(
 _STALE_SECONDS = 3600.0
 
 
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """As :func:`~geospot_gpu.files.atomic_path`; where ``path`` cannot be written, say why.
+
+    Raises:
+        GeospotError: the disk is full, or the folder is not to be written.
+    """
+    try:
+        with atomic_path(path) as temporary:
+            yield temporary
+    except OSError as error:
+        raise GeospotError(
+            f"{path}: cannot be written ({_reason(error)}); finished batches are kept, and the "
+            "same command goes on from there"
+        ) from error
+
+
 class Store:
     """A folder with ``manifest.json``, ``regions.parquet`` and shards under ``distances/``.
 
     A shard is written once, under a temporary name that is then changed, and never touched again.
-    Which of the stored pairs count is for the manifest to say.
+    Its name is the hash of its content, so that damage anywhere in it is noticed: Parquet's own
+    checksums leave page headers out. Which of the stored pairs and regions count is for the
+    manifest to say.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -68,23 +92,27 @@ class Store:
         try:
             self.distances.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise GeospotError(f"{self.folder}: cannot be created ({error.strerror})") from error
+            raise GeospotError(f"{self.folder}: cannot be created ({_reason(error)})") from error
         for leftover in [*self.folder.glob(".*.tmp"), *self.distances.glob(".*.tmp")]:
-            # Another process may be writing a recent one.
-            if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
-                leftover.unlink(missing_ok=True)
+            # Another process may be writing a recent one, or clearing up as well.
+            with contextlib.suppress(OSError):
+                if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
+                    leftover.unlink()
 
-    def read_manifest(self) -> dict[str, object] | None:
+    def read_manifest(self) -> dict[str, Any] | None:
         """The manifest, or None where there is none yet.
 
         Raises:
             GeospotError: the manifest is damaged.
         """
-        if not self.manifest_path.exists():
-            return None
         try:
-            manifest: dict[str, object] = json.loads(self.manifest_path.read_text())
-            _ = manifest["identity"], manifest["sources"], manifest["targets"]
+            manifest: dict[str, Any] = json.loads(self.manifest_path.read_text())
+            regions = [*manifest["sources"], *(manifest["targets"] or [])]
+            _ = dict(manifest["identity"]), manifest["value"], [region["key"] for region in regions]
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _unreadable(self.manifest_path, error) from error
         except (ValueError, KeyError, TypeError) as error:
             raise GeospotError(
                 f"{self.manifest_path}: is damaged; delete it and run again: stored distances are "
@@ -96,51 +124,74 @@ class Store:
         """Raise where the folder holds distances of another encoder, cost, solver or seed."""
         manifest = self.read_manifest()
         if manifest is not None and manifest["identity"] != identity:
-            stored = manifest["identity"]
-            assert isinstance(stored, dict)
             raise GeospotError(
-                f"{self.folder} holds another sweep ({describe_difference(stored, identity)}): "
+                f"{self.folder} holds another sweep "
+                f"({describe_difference(manifest['identity'], identity)}): "
                 "continue it with its settings, or choose another folder with out=..."
             )
 
     def write_manifest(self, manifest: dict[str, object]) -> None:
-        with atomic_path(self.manifest_path) as temporary:
+        with written(self.manifest_path) as temporary:
             temporary.write_text(json.dumps(manifest, indent=2) + "\n")
 
     def read_regions(self) -> pd.DataFrame | None:
-        """The table of regions, or None where there is none that can be read."""
+        """All regions ever stored, one row per key, or None where there are none to be read."""
+        path = self.regions_path
         try:
-            return pd.read_parquet(self.regions_path)
+            content = path.read_bytes()
+            table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
+            regions: pd.DataFrame = table.to_pandas()
         except FileNotFoundError:
             return None
-        except (OSError, pa.ArrowException) as error:
-            log.warning("%s: damaged, self terms are computed again (%s)", self.regions_path, error)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            if isinstance(error, OSError) and error.errno:  # damage has no number
+                raise _unreadable(path, error) from error
+            log.warning("%s: is damaged, self terms have to be computed again", path)
             return None
+        return regions
 
     def write_regions(self, regions: pd.DataFrame) -> None:
-        with atomic_path(self.regions_path) as temporary:
-            regions.to_parquet(temporary, index=False)
+        with written(self.regions_path) as temporary:
+            regions.to_parquet(temporary, index=False, write_page_checksum=True)
 
     def write_shard(self, pairs: pd.DataFrame) -> None:
         """Store pairs for good; columns of :data:`SCHEMA` that are absent become null."""
         table = pa.Table.from_pandas(
             pairs.reindex(columns=SCHEMA.names), schema=SCHEMA, preserve_index=False
         )
-        table = table.replace_schema_metadata(None)
-        with atomic_path(self.distances / f"part-{uuid.uuid4().hex}.parquet") as temporary:
-            pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+        content = pa.BufferOutputStream()
+        pq.write_table(table.replace_schema_metadata(None), content, compression="zstd")
+        shard = content.getvalue().to_pybytes()
+        with written(self.distances / _shard_name(shard)) as temporary:
+            temporary.write_bytes(shard)
 
-    def read_pairs(self) -> pd.DataFrame:
-        """All stored pairs, each key once; damaged shards are set aside with a warning."""
-        shards = []
+    def read_pairs(self, keys: pa.Array) -> pd.DataFrame:
+        """The stored pairs among ``keys``, each once; damaged shards are set aside, aloud."""
+        shards = [SCHEMA.empty_table()]
         for path in sorted(self.distances.glob("part-*.parquet")):
             try:
-                shards.append(pq.read_table(path, schema=SCHEMA, page_checksum_verification=True))
-            except (OSError, pa.ArrowException) as error:
-                aside = path.with_suffix(".damaged")
-                reason = str(error).strip().split("\n")[0]
-                log.warning("%s: damaged, its pairs are computed again (%s)", path, reason)
-                path.rename(aside)
-        if not shards:
-            return SCHEMA.empty_table().to_pandas()
-        return pa.concat_tables(shards).to_pandas().drop_duplicates("key", ignore_index=True)
+                content = path.read_bytes()
+            except OSError as error:
+                raise _unreadable(path, error) from error
+            if path.name == _shard_name(content):
+                shards.append(pq.read_table(pa.BufferReader(content), schema=SCHEMA))
+                continue
+            log.warning("%s: is damaged, its pairs have to be computed again", path)
+            with contextlib.suppress(OSError):  # a reader may not be allowed to write
+                path.rename(path.with_suffix(".damaged"))
+        table = pa.concat_tables(shards)
+        wanted = pc.is_in(table["key"].cast(keys.type), value_set=keys)
+        pairs: pd.DataFrame = table.filter(wanted).to_pandas()
+        return pairs.drop_duplicates("key", ignore_index=True)
+
+
+def _shard_name(content: bytes) -> str:
+    return f"part-{hashlib.blake2b(content, digest_size=16).hexdigest()}.parquet"
+
+
+def _unreadable(path: Path, error: OSError) -> GeospotError:
+    return GeospotError(f"{path}: cannot be read ({_reason(error)})")
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)
