@@ -46,8 +46,7 @@ def main() -> None:
 
         print(__version__)
         return
-    logging.addLevelName(logging.WARNING, "warning")
-    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(format="warning: %(message)s", level=logging.WARNING, stream=sys.stderr)
     try:
         succeeded = _run(arguments[0], arguments[1:])
     except GeospotError as error:

@@ -242,32 +242,28 @@ def make_regions(
     from geospot_gpu.points.gallery import read_gallery
     from geospot_gpu.points.readers import read_points
 
-    settings, second = config.points, config.against
+    first, second = config.points, config.against
     _check_fit(config)
-    if settings.invalid not in ("error", "drop"):
-        raise GeospotError(f"points.invalid={settings.invalid!r} is unknown: use error or drop")
-    invalid: Any = settings.invalid
-    if settings.source == "gallery":
-        points = read_gallery()
-    else:
+    if first.invalid not in ("error", "drop"):
+        raise GeospotError(f"points.invalid={first.invalid!r} is unknown: use error or drop")
+
+    def table(path: str, own: PointsConfig | AgainstConfig) -> Regions:
+        region = own.region or first.region
         points = read_points(
-            Path(str(settings.path)),
-            lon=settings.lon,
-            lat=settings.lat,
-            weight=settings.weight,
-            invalid=invalid,
+            Path(path),
+            lon=own.lon or first.lon,
+            lat=own.lat or first.lat,
+            weight=own.weight or first.weight,
+            text=(region, encoder.id),
+            invalid="drop" if first.invalid == "drop" else "error",
         )
-    regions = _grouped(config, points, settings.region, encoder, device)
-    if second.path is None:
-        return regions, None
-    others = read_points(
-        Path(second.path),
-        lon=second.lon or settings.lon,
-        lat=second.lat or settings.lat,
-        weight=second.weight or settings.weight,
-        invalid=invalid,
-    )
-    return regions, _grouped(config, others, second.region or settings.region, encoder, device)
+        return _grouped(config, points, region, encoder, device)
+
+    if first.source == "gallery":
+        regions = _grouped(config, read_gallery(), None, encoder, device)
+    else:
+        regions = table(str(first.path), first)
+    return regions, None if second.path is None else table(second.path, second)
 
 
 def _check_fit(config: SweepConfig) -> None:
