@@ -11,20 +11,18 @@ from omegaconf import DictConfig, OmegaConf
 from geospot_gpu import config as settings
 from geospot_gpu.sweep.report import LARGEST_MATRIX, summary, write_heatmap, write_matrix
 from geospot_gpu.sweep.run import open_run, run_sweep
-from geospot_gpu.sweep.store import Store
 
 
 def sweep(config: DictConfig) -> None:
     """Run the sweep that ``config`` describes, and say what came out."""
     typed = settings.typed(config)
-    out = Path(typed.out)
-    Store(out).prepare()  # what cannot be written is better known before hours of encoding
     started = time.perf_counter()
     cost, solver = settings.make_cost(typed), settings.make_solver(typed)
     engine, encoder = settings.make_engine(typed), settings.make_encoder(typed)
     device = str(engine.torch_device())
     regions, against = settings.make_regions(typed, encoder, device)
     preparing_seconds = time.perf_counter() - started
+    out = Path(typed.out)
     result = run_sweep(
         out,
         regions,
