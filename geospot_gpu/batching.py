@@ -10,7 +10,7 @@ _GROWTH = 1.2
 
 
 def batches_of_similar_size(
-    n: NDArray[np.int64], m: NDArray[np.int64], max_entries: int
+    n: NDArray[np.int64], m: NDArray[np.int64], max_entries: int, max_points: int
 ) -> list[NDArray[np.int64]]:
     """Split problems of ``n[k] x m[k]`` costs into batches.
 
@@ -18,12 +18,13 @@ def batches_of_similar_size(
         n, m: sizes of the two sides of each problem, [K].
         max_entries: most entries that a batch may have after padding its problems to the largest;
             a problem larger than that is a batch of its own.
+        max_points: most points on both sides together, likewise.
 
     Returns:
         Positions of the problems of each batch; every problem is in exactly one.
 
     >>> sizes = np.array([5, 900, 5])
-    >>> [batch.tolist() for batch in batches_of_similar_size(sizes, sizes, 1000)]
+    >>> [batch.tolist() for batch in batches_of_similar_size(sizes, sizes, 1000, 100)]
     [[0, 2], [1]]
     """
     if len(n) == 0:
@@ -36,6 +37,7 @@ def batches_of_similar_size(
     batches = []
     for members in np.split(order, edges):
         entries = int(n[members].max()) * int(m[members].max())
-        count = max(1, max_entries // entries)
+        points = int(n[members].max()) + int(m[members].max())
+        count = max(1, min(max_entries // entries, max_points // points))
         batches += np.split(members, range(count, len(members), count))
     return batches

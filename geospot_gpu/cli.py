@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -47,8 +48,14 @@ def main() -> None:
         print(__version__)
         return
     logging.basicConfig(format="warning: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as schedulers and docker stop ask
     try:
         succeeded = _run(arguments[0], arguments[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except GeospotError as error:
         _print_error(str(error))
         sys.exit(1)
@@ -108,6 +115,8 @@ def _run(command: str, arguments: list[str]) -> bool:
     if {"-m", "--multirun"} & set(flags):
         sys.argv += _folder_names(settings)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
+    # Threads that spin while they wait for work slow a shared machine down by ten.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     launch = hydra.main(
         version_base="1.3", config_path="pkg://geospot_gpu.conf", config_name=command
     )(task)

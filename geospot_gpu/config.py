@@ -250,7 +250,7 @@ def make_regions(
     def table(path: str, own: PointsConfig | AgainstConfig) -> Regions:
         region = own.region or first.region
         points = read_points(
-            Path(path),
+            Path(path).expanduser(),
             lon=own.lon or first.lon,
             lat=own.lat or first.lat,
             weight=own.weight or first.weight,

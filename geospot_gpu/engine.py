@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import torch
 from numpy.typing import NDArray
 
@@ -25,7 +28,7 @@ from geospot_gpu.kernels import (
 from geospot_gpu.kernels.contract import Cloud
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.bounds import Transport, certify
-from geospot_gpu.sinkhorn.geomloss import GeomLoss, geomloss_transport
+from geospot_gpu.sinkhorn.geomloss import GEOMLOSS_TILES, GeomLoss, geomloss_transport
 from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
 
 Solver = Sinkhorn | GeomLoss
@@ -90,14 +93,13 @@ class Engine:
         device = self.torch_device()
         if device.type == "cuda":
             return torch.cuda.mem_get_info(device)[0] // 2
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        return min(2 * 2**30, free // 4)
+        return min(2 * 2**30, int(psutil.virtual_memory().available) // 4)
 
 
 def _parse_bytes(value: str | int) -> int | None:
     if value == "auto":
         return None
-    match = re.fullmatch(r"\s*([\d.]+)\s*([A-Za-z]*)\s*", str(value))
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
     unit = _BYTES.get(match[2].upper()) if match else None
     if match is None or unit is None or float(match[1]) * unit < 2**20:
         raise GeospotError(
@@ -168,7 +170,8 @@ class PairEngine:
         for kernel, positions in self._plan(self.sizes[left], self.sizes[right]):
             started = time.perf_counter()
             source, target = self._clouds(left[positions]), self._clouds(right[positions])
-            columns = self._solve_batch(kernel, source, target, symmetric)
+            with full_precision():
+                columns = self._solve_batch(kernel, source, target, symmetric)
             part = pd.DataFrame(columns, index=positions)
             part["kernel"] = kernel
             work = (self.sizes[left] * self.sizes[right])[positions]
@@ -190,7 +193,10 @@ class PairEngine:
         for kernel in np.unique(kernels):
             members = np.flatnonzero(kernels == kernel)
             limit = batch_entries(str(kernel), size, budget, self.device.type)
-            for batch in batches_of_similar_size(n[members], m[members], limit):
+            points = _gathered_points(dimension, size, budget, self.device.type)
+            if isinstance(self.solver, GeomLoss):  # its annealing depends on the whole batch
+                limit = 1
+            for batch in batches_of_similar_size(n[members], m[members], limit, points):
                 batches.append((str(kernel), members[batch]))
         return batches
 
@@ -198,7 +204,8 @@ class PairEngine:
         self, kernel_name: str, source: Cloud, target: Cloud, symmetric: bool
     ) -> dict[str, NDArray[np.generic]]:
         if isinstance(self.solver, GeomLoss):
-            if kernel_name != "dense":
+            entries = source.weight.shape[1] * target.weight.shape[1]
+            if kernel_name != "dense" or entries * self._itemsize * GEOMLOSS_TILES > self.budget:
                 raise GeospotError(
                     "solver=geomloss keeps all costs of a pair; they exceed engine.memory_budget:"
                     " lower regions.max_points, raise the budget, or use solver=sinkhorn"
@@ -233,6 +240,30 @@ class PairEngine:
             self.regions.xyz[position].to(self._dtype),
             (self.regions.weight[position] * inside).to(self._dtype),
         )
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Products of float32 numbers in float32, whatever the user allows elsewhere.
+
+    The certified intervals hold for that, not for TF32 or bfloat16.
+    """
+    mkldnn: Any = torch.backends.mkldnn
+    backends = (torch.backends.cuda.matmul, mkldnn.matmul)
+    before = [backend.fp32_precision for backend in backends]
+    try:
+        for backend in backends:
+            backend.fp32_precision = "ieee"
+        yield
+    finally:
+        for backend, precision in zip(backends, before, strict=True):
+            backend.fp32_precision = precision
+
+
+def _gathered_points(dimension: int, itemsize: int, budget: int, device_type: str) -> int:
+    """How many points the clouds of one batch may have: their features are copied into it."""
+    most = {"cpu": 64 * 2**20, "cuda": 4 * 2**30}[device_type]
+    return min(most, budget // 4) // (itemsize * dimension)
 
 
 def _to_numpy(transport: Transport) -> dict[str, NDArray[np.generic]]:

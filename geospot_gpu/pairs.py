@@ -10,6 +10,7 @@ import pandas as pd
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.dataset import to_dataset
 from geospot_gpu.engine import Engine, Indices, PairEngine, Solver, default_cost
+from geospot_gpu.errors import GeospotError
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.divergence import add_divergence
 from geospot_gpu.sinkhorn.solver import Sinkhorn
@@ -42,11 +43,11 @@ def pairwise(
         ``transport_cost``, ``iterations``, ``marginal_error`` and ``converged``.
 
     Raises:
-        GeospotError: the cost needs features that the regions do not have, the two collections
-            do not compare, or the device does not exist.
+        GeospotError: there is only one region, the cost needs features that the regions do not
+            have, the two collections do not compare, or the device does not exist.
     """
     cost = cost or default_cost(regions)
-    together = regions if against is None else regions.concatenated(against)
+    together = joined(regions, against)
     pair_engine = PairEngine(together, cost, solver or Sinkhorn(), engine or Engine())
     left, right = all_pairs(len(regions), None if against is None else len(against))
     selves = self_terms(pair_engine, np.arange(len(together)))
@@ -57,6 +58,22 @@ def pairwise(
     if against is None:
         return to_dataset(pairs, table)
     return to_dataset(pairs, table[: len(regions)], table[len(regions) :])
+
+
+def joined(regions: Regions, against: Regions | None) -> Regions:
+    """The regions of a comparison in one collection, those of ``against`` last.
+
+    Raises:
+        GeospotError: there is only one region, or the two collections do not compare.
+    """
+    if against is not None:
+        return regions.concatenated(against)
+    if len(regions) < 2:
+        raise GeospotError(
+            f"only one region ({regions.names[0]}): distances need two; group the points "
+            "differently"
+        )
+    return regions
 
 
 def all_pairs(n: int, m: int | None) -> tuple[Indices, Indices]:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from geospot_gpu.kernels.contract import Cloud, Side, safe_log
-from geospot_gpu.kernels.tiles import LOWEST_EXPONENT, CostTiles, TiledKernel, blocks, part
+from geospot_gpu.kernels.tiles import (
+    LOWEST_EXPONENT,
+    CostTiles,
+    TiledKernel,
+    blocks,
+    column_sums,
+    loops_for,
+    part,
+    row_sums,
+)
 
 KEPT_TILES = 2
 """Arrays of the size of all costs that the kernel keeps: the costs and their exponentials."""
@@ -31,19 +42,34 @@ class DenseKernel(TiledKernel):
     def __init__(
         self, tiles: CostTiles, source: Cloud, target: Cloud, epsilon: float, tile_entries: int
     ) -> None:
-        super().__init__(tiles, source, target, epsilon, tile_entries)
         shape = (*source.weight.shape, target.weight.shape[1])
-        self._costs = source.weight.new_empty(shape)
-        for rows, columns in blocks(source, target, tile_entries):
-            self._costs[:, rows, columns] = tiles.tile(part(source, rows), part(target, columns))
+        self._entries_at_once = tile_entries
+        if loops_for(source.weight) is not None:  # compiled loops take the costs in one piece
+            super().__init__(tiles, source, target, epsilon, math.prod(shape))
+            self._costs = tiles.tile(source, target)
+        else:
+            super().__init__(tiles, source, target, epsilon, tile_entries)
+            self._costs = source.weight.new_empty(shape)
+            for rows, columns in blocks(source, target, tile_entries):
+                tile = tiles.tile(part(source, rows), part(target, columns))
+                self._costs[:, rows, columns] = tile
         self._exponentials = torch.empty_like(self._costs)
         self._absorb(torch.zeros_like(target.weight))
 
     def _absorb(self, g: Tensor) -> None:
         """Take as references the c-transforms of ``g`` [B, M]."""
-        exponents = torch.sub(self._costs, g[:, None, :], out=self._exponentials)
+        costs, exponents = self._costs, self._exponentials
+        loops = loops_for(costs)
+        if loops is not None:
+            self._f0, self._g0 = torch.empty_like(self.source.weight), torch.empty_like(g)
+            f0, g0 = self._f0.numpy(), self._g0.numpy()
+            loops.c_transform(costs.numpy(), g.contiguous().numpy(), f0)
+            loops.c_transform_of_columns(costs.numpy(), f0, g0)
+            loops.exponentials(costs.numpy(), f0, g0, 1.0 / self.epsilon, exponents.numpy())
+            return
+        torch.sub(costs, g[:, None, :], out=exponents)
         self._f0 = exponents.amin(2)
-        torch.sub(self._costs, self._f0[:, :, None], out=exponents)
+        torch.sub(costs, self._f0[:, :, None], out=exponents)
         self._g0 = exponents.amin(1)
         exponents.sub_(self._g0[:, None, :]).mul_(-1.0 / self.epsilon)
         exponents.clamp_(min=LOWEST_EXPONENT[exponents.dtype]).exp_()
@@ -58,11 +84,18 @@ class DenseKernel(TiledKernel):
                 return self._log_domain(potential, side)
         if side == "source":
             scaling = ((potential - self._g0) / self.epsilon).exp_().mul_(self.target.weight)
-            sums = torch.bmm(self._exponentials, scaling[:, :, None])[:, :, 0]
-            return self._f0 - self.epsilon * sums.log_()
+            return self._f0 - self.epsilon * row_sums(self._exponentials, scaling).log_()
         scaling = ((potential - self._f0) / self.epsilon).exp_().mul_(self.source.weight)
-        sums = torch.bmm(scaling[:, None, :], self._exponentials)[:, 0, :]
-        return self._g0 - self.epsilon * sums.log_()
+        return self._g0 - self.epsilon * column_sums(self._exponentials, scaling).log_()
+
+    def _factored_density(
+        self, f: Tensor, g: Tensor, rows: slice, columns: slice, costs: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        if not (self._within_reach(f, "target") and self._within_reach(g, "source")):
+            return super()._factored_density(f, g, rows, columns, costs)
+        p = ((f - self._f0)[:, rows] / self.epsilon).exp_()
+        q = ((g - self._g0)[:, columns] / self.epsilon).exp_()
+        return p, q, self._exponentials[:, rows, columns]
 
     def _within_reach(self, potential: Tensor, side: Side) -> bool:
         reference = self._g0 if side == "source" else self._f0
@@ -70,12 +103,21 @@ class DenseKernel(TiledKernel):
         return bool((potential - reference).abs().amax() <= reach)
 
     def _log_domain(self, potential: Tensor, side: Side) -> Tensor:
-        """The softmin by a log-sum-exp over the costs, tile by tile."""
-        if side == "source":
-            weights = (safe_log(self.target.weight) + potential / self.epsilon)[:, None, :]
-            return -self.epsilon * torch.logsumexp(weights - self._costs / self.epsilon, 2)
-        weights = (safe_log(self.source.weight) + potential / self.epsilon)[:, :, None]
-        return -self.epsilon * torch.logsumexp(weights - self._costs / self.epsilon, 1)
+        """The softmin by a log-sum-exp over the costs, a few rows at a time."""
+        batch, n, m = self._costs.shape
+        rows = max(1, self._entries_at_once // (batch * m))
+        cloud = self.target if side == "source" else self.source
+        weights = safe_log(cloud.weight) + potential / self.epsilon
+        by_row: list[Tensor] = []
+        by_column = torch.full_like(self.target.weight, -torch.inf)
+        for start in range(0, n, rows):
+            exponents = self._costs[:, start : start + rows] / -self.epsilon
+            if side == "source":
+                by_row.append(exponents.add_(weights[:, None, :]).logsumexp(2))
+            else:
+                exponents.add_(weights[:, start : start + rows, None])
+                by_column = torch.logaddexp(by_column, exponents.logsumexp(1))
+        return -self.epsilon * (torch.cat(by_row, dim=1) if side == "source" else by_column)
 
     def select(self, index: Tensor) -> DenseKernel:
         chosen = object.__new__(DenseKernel)
@@ -84,6 +126,7 @@ class DenseKernel(TiledKernel):
             chosen, self.tiles.select(index), source, target, self.epsilon, self.tile_entries
         )
         chosen._costs = self._costs[index]
+        chosen._entries_at_once = self._entries_at_once
         chosen._f0, chosen._g0 = self._f0[index], self._g0[index]
         chosen._exponentials = self._exponentials[index]
         return chosen

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
 import math
 from abc import abstractmethod
 from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +16,8 @@ from torch import Tensor
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.contract import Cloud, Kernel, PlanSums, required
 from geospot_gpu.sphere import EARTH_RADIUS_KM
+
+log = logging.getLogger("geospot_gpu")
 
 LOWEST_EXPONENT = {torch.float32: -87.0, torch.float64: -700.0}
 """Where exponents are cut: smaller results would be denormal, which processors handle slowly."""
@@ -57,26 +63,46 @@ class CostTiles:
         self.feature_factor, self.geo_factor = feature / mixed, geo / mixed
 
     def tile(self, source: Cloud, target: Cloud) -> Tensor:
-        """Costs [B, n, m] between (parts of) the two batches of clouds."""
-        tile: Tensor | None = None
-        if self.cost.uses_features:
-            tile = self._feature_tile(source, target).mul_(self.feature_factor)
+        """Costs [B, n, m] between (parts of) the two batches of clouds, contiguous."""
+        loops = loops_for(source.weight)
+        if loops is not None:
+            tile, slope, a, b = self._feature_parts(source, target)
+            loops.mix(
+                tile.numpy(),
+                slope,
+                a.contiguous().numpy(),
+                b.contiguous().numpy(),
+                self.feature_factor.flatten().numpy(),
+                source.xyz.contiguous().numpy(),
+                target.xyz.mT.contiguous().numpy(),
+                (self.geo_factor.flatten() * (2.0 * EARTH_RADIUS_KM)).numpy(),
+                self.cost.uses_geography,
+            )
+            return tile
+        if not self.cost.uses_features:
+            return great_circle_km(source.xyz, target.xyz).mul_(self.geo_factor)
+        tile, slope, a, b = self._feature_parts(source, target)
+        tile = tile.mul_(slope).add_(a[:, :, None]).add_(b[:, None, :]).clamp_(min=0.0)
+        tile.mul_(self.feature_factor)
         if self.cost.uses_geography:
-            km = great_circle_km(source.xyz, target.xyz)
-            tile = km.mul_(self.geo_factor) if tile is None else tile.addcmul_(km, self.geo_factor)
-        assert tile is not None
+            tile.addcmul_(great_circle_km(source.xyz, target.xyz), self.geo_factor)
         return tile
 
-    def _feature_tile(self, source: Cloud, target: Cloud) -> Tensor:
+    def _feature_parts(self, source: Cloud, target: Cloud) -> tuple[Tensor, float, Tensor, Tensor]:
+        """A new tile, slope, a and b such that ``a_i + b_j + slope * tile_ij`` is the feature cost.
+
+        Without features all are zero.
+        """
+        a, b = torch.zeros_like(source.weight), torch.zeros_like(target.weight)
+        if not self.cost.uses_features:
+            return a.new_zeros(*a.shape, b.shape[1]), 0.0, a, b
         x, y = required(source.features), required(target.features)
         if self.cost.feature == "euclidean":
             # From differences: through a product, the square root would amplify its rounding.
-            return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
-        product = torch.matmul(x, y.mT)
+            return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist"), 1.0, a, b
         if self.cost.feature == "cosine":
-            return product.neg_().add_(1.0)
-        squares = x.square().sum(-1)[:, :, None] + y.square().sum(-1)[:, None, :]
-        return squares.sub_(product, alpha=2.0).clamp_(min=0.0)
+            return torch.matmul(x, y.mT), -1.0, a + 1.0, b
+        return torch.matmul(x, y.mT), -2.0, x.square().sum(-1), y.square().sum(-1)
 
     def select(self, index: Tensor) -> CostTiles:
         """The cost of the problems at ``index`` [B'] of the batch."""
@@ -148,18 +174,30 @@ class TiledKernel(Kernel):
         spans = blocks(self.source, self.target, self.tile_entries)
         return torch.stack([self.cost_tile(*span).amax() for span in spans]).amax()
 
-    def _density(self, f: Tensor, g: Tensor, rows: slice, columns: slice, costs: Tensor) -> Tensor:
-        density = f[:, rows, None] + g[:, None, columns]
-        density.sub_(costs).mul_(1.0 / self.epsilon)
-        return density.clamp_(min=LOWEST_EXPONENT[f.dtype]).exp_()
+    def _factored_density(
+        self, f: Tensor, g: Tensor, rows: slice, columns: slice, costs: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Vectors p, q and a tile D such that ``exp((f_i + g_j - C_ij) / eps) = p_i q_j D_ij``."""
+        f, g = f[:, rows].contiguous(), g[:, columns].contiguous()
+        loops = loops_for(costs)
+        if loops is not None:
+            density = torch.empty_like(costs)
+            loops.exponentials(
+                costs.numpy(), f.numpy(), g.numpy(), 1.0 / self.epsilon, density.numpy()
+            )
+        else:
+            density = (f[:, :, None] + g[:, None, :]).sub_(costs).mul_(1.0 / self.epsilon)
+            density.clamp_(min=LOWEST_EXPONENT[f.dtype]).exp_()
+        return torch.ones_like(f), torch.ones_like(g), density
 
     def marginals(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         over_a, over_b = torch.zeros_like(f), torch.zeros_like(g)
         for rows, columns in blocks(self.source, self.target, self.tile_entries):
-            density = self._density(f, g, rows, columns, self.cost_tile(rows, columns))
+            costs = self.cost_tile(rows, columns)
+            p, q, density = self._factored_density(f, g, rows, columns, costs)
             a, b = self.source.weight[:, rows], self.target.weight[:, columns]
-            over_a[:, rows] += torch.bmm(density, b[:, :, None])[:, :, 0]
-            over_b[:, columns] += torch.bmm(a[:, None, :], density)[:, 0, :]
+            over_a[:, rows] += p * row_sums(density, q * b)
+            over_b[:, columns] += q * column_sums(density, p * a)
         return over_a, over_b
 
     def plan_sums(self, f: Tensor, g: Tensor, u: Tensor, v: Tensor) -> PlanSums:
@@ -167,15 +205,48 @@ class TiledKernel(Kernel):
         entropy = torch.zeros_like(transport)
         for rows, columns in blocks(self.source, self.target, self.tile_entries):
             costs = self.cost_tile(rows, columns)
-            a, b = self.source.weight[:, rows], self.target.weight[:, columns]
-            density = self._density(f, g, rows, columns, costs)
-            density.addcmul_(u[:, rows, None], v[:, None, columns])
-            transport += _integral(a, density * costs, b)
-            entropy += _integral(a, density.log().mul_(density), b)
+            p, q, density = self._factored_density(f, g, rows, columns, costs)
+            a, b = self.source.weight[:, rows].double(), self.target.weight[:, columns]
+            u_part, v_part = u[:, rows], v[:, columns]
+            loops = loops_for(costs)
+            if loops is not None:
+                by_row = torch.empty_like(p), torch.empty_like(p)
+                vectors = (p, q, u_part, v_part, b, *by_row)
+                loops.integrals(
+                    costs.numpy(), density.numpy(), *(x.contiguous().numpy() for x in vectors)
+                )
+            else:
+                mass = density * p[:, :, None] * q[:, None, :]
+                mass.addcmul_(u_part[:, :, None], v_part[:, None, :])
+                mass.clamp_(min=torch.finfo(mass.dtype).tiny)  # its logarithm stays finite
+                by_row = row_sums(mass * costs, b), row_sums(mass.log().mul_(mass), b)
+            transport += (a * by_row[0].double()).sum(1)
+            entropy += (a * by_row[1].double()).sum(1)
         return PlanSums(transport, entropy)
 
 
-def _integral(a: Tensor, values: Tensor, b: Tensor) -> Tensor:
-    """sum_ij a_i values_ij b_j, [B], with the outer sum in float64."""
-    rows = torch.bmm(values, b[:, :, None])[:, :, 0]
-    return (rows.double() * a.double()).sum(1)
+def row_sums(matrix: Tensor, weights: Tensor) -> Tensor:
+    """``sum_j matrix_ij weights_j``, [B, n], of matrices [B, n, m] and weights [B, m]."""
+    return torch.bmm(matrix, weights[:, :, None])[:, :, 0]
+
+
+def column_sums(matrix: Tensor, weights: Tensor) -> Tensor:
+    """``sum_i weights_i matrix_ij``, [B, m], of matrices [B, n, m] and weights [B, n]."""
+    return torch.bmm(weights[:, None, :], matrix)[:, 0, :]
+
+
+def loops_for(tensor: Tensor) -> Any:
+    """The compiled loops where they apply to this tensor: float32 on a CPU, and Numba is there."""
+    on_cpu = tensor.device.type == "cpu" and tensor.dtype == torch.float32
+    return _compiled_loops() if on_cpu else None
+
+
+@cache
+def _compiled_loops() -> Any:
+    try:
+        return importlib.import_module("geospot_gpu.kernels.loops")
+    except ImportError:  # Numba comes with the extra `cpu` alone
+        return None
+    except RuntimeError as error:  # there is no folder that Numba could cache compiled code in
+        log.warning("the compiled loops are not used (%s): set NUMBA_CACHE_DIR", error)
+        return None

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import os
+
+# Before torch is imported: threads that spin while they wait slow a shared machine down by ten.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import subprocess
 import sys
 from collections.abc import Callable

@@ -341,12 +341,12 @@ def stop_after_the_first_shard(command: list[str], folder: Path, number: int) ->
     return process.returncode, stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_goes_on(
     number: signal.Signals, long_sweep: list[str], tmp_path: Path, geospot: Geospot
 ) -> None:
     code, stderr = stop_after_the_first_shard(long_sweep, tmp_path, number)
-    if number == signal.SIGINT:
+    if number != signal.SIGKILL:
         assert code == 130
         assert "Traceback" not in stderr
         expected = "interrupted: finished batches are kept, the same command goes on"
@@ -420,3 +420,16 @@ def test_a_disk_that_may_not_be_written(small_disk: Path, here: Run) -> None:
     assert the_error(here("-m", "out=disk/run", "solver.epsilon=0.1,0.2")) == (
         "disk/run: Read-only file system"
     )
+
+
+def test_a_reader_that_stops_reading(towns: Path, tmp_path: Path) -> None:
+    command = [str(GEOSPOT), "sweep", *TOWNS, "out=run"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert "Traceback" not in process.stderr.read()
+    assert process.wait(timeout=120) == 0
+    assert (tmp_path / "run" / "matrix.csv").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from scipy.special import logsumexp
 
 import geospot_gpu as gs
 from geospot_gpu.engine import PairEngine
-from geospot_gpu.kernels import KernelName, choose_kernel, make_kernel
+from geospot_gpu.kernels import KernelName, choose_kernel, make_kernel, tiles
 from geospot_gpu.kernels.keops import keops_problem
+from geospot_gpu.kernels.tiles import TiledKernel
 from geospot_gpu.sinkhorn.solver import iterate
 from tests.clouds import KERNELS, cost_matrix, kernel, random_regions, weights
 
@@ -168,3 +170,67 @@ def test_auto_keeps_costs_within_the_budget_and_streams_the_rest() -> None:
 def test_dense_beyond_the_budget_streams_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     assert choose_kernel("dense", 10**9, 512, 4, 2**20, "cpu") == "streaming"
     assert "kernel=dense exceeds engine.memory_budget" in caplog.text
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize(
+    ("feature", "geo_weight"),
+    [*itertools.product(["cosine", "sqeuclidean", "euclidean"], [0.0, 0.5, 1.0]), (None, 1.0)],
+)
+def test_compiled_loops_agree_with_torch(
+    name: str, feature: str | None, geo_weight: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba")
+    regions = random_regions([300, 211], dimension=None if feature is None else 8)
+    cost = gs.GroundCost(feature=feature or "cosine", geo_weight=geo_weight)  # type: ignore[arg-type]
+    generator = torch.Generator().manual_seed(0)
+    f, g, u, v = (0.02 * torch.rand(1, n, generator=generator) for n in (300, 211, 300, 211))
+
+    def reductions() -> list[torch.Tensor]:
+        ours = kernel(name, regions, 0, 1, cost, 0.05, torch.float32, 2**17)
+        halves = ours.softmin(g, "source"), ours.softmin(f, "target")
+        sums = ours.plan_sums(halves[0], g, u, v)
+        return [*halves, *ours.marginals(halves[0], g), *(value.float() for value in sums)]
+
+    assert tiles.loops_for(regions.weight.float()) is not None
+    compiled = reductions()
+    monkeypatch.setattr(tiles, "_compiled_loops", lambda: None)
+    for ours, reference in zip(compiled, reductions(), strict=True):
+        torch.testing.assert_close(ours, reference, rtol=3e-5, atol=1e-6)
+
+
+def test_compiled_loops_are_exact_at_awkward_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coinciding points, antipodes, poles and the antimeridian, against float64."""
+    pytest.importorskip("numba")
+    lon, lat = [0, 0, 180, 179.9999, -180, 77, 0.001], [0, 90, 0, 0, 0, -90, 0]
+    regions = gs.Regions.from_points(
+        lon=[*lon, *lon], lat=[*lat, *lat], region=list("a" * 7 + "b" * 7)
+    )
+    cost = gs.GroundCost(geo_weight=1.0)
+    ours = kernel("dense", regions, 0, 1, cost, 0.01, torch.float32)
+    assert isinstance(ours, TiledKernel)
+    costs = ours.cost_tile(slice(None), slice(None))[0]
+    np.testing.assert_allclose(costs, cost_matrix(regions, 0, 1, cost), atol=3e-7)
+
+
+def test_without_numba_torch_computes_the_same() -> None:
+    code = """
+import sys
+if HIDE:
+    sys.modules["numba"] = None
+import geospot_gpu as gs
+regions = gs.Regions.from_points(lon=[0, 1, 2, 9], lat=[0, 0, 1, 1], region=list("aabb"))
+print(gs.pairwise(regions, engine=gs.Engine(device="cpu")).divergence.values[0, 1])
+"""
+    values = [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", code.replace("HIDE", str(hide))],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
+        for hide in (True, False)
+    ]
+    assert values[0] == pytest.approx(values[1], abs=1e-6)

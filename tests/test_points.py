@@ -373,3 +373,14 @@ def test_names_in_csv_keep_their_leading_zeros(tmp_path: Path) -> None:
     assert attributes["n"].tolist() == [6, 7]
     regions = gs.Regions.from_table(path, region="fips", encoder="none")
     assert regions.names == ("06037",)
+
+
+def test_weights_whose_sum_is_not_finite_are_refused() -> None:
+    with pytest.raises(GeospotError, match=r"weight not a positive finite number in rows 1, 2"):
+        Points.build(lon=[1, 2], lat=[1, 2], weight=[1e308, 1e308])
+
+
+def test_a_column_that_occurs_twice_is_refused() -> None:
+    frame = pd.DataFrame([[1.0, 2.0, 3.0]], columns=["lon", "lat", "lon"])
+    with pytest.raises(GeospotError, match="column 'lon' occurs more than once: rename one"):
+        read_points(frame)

@@ -398,3 +398,8 @@ def test_cells_carry_equal_mass_within_each_region() -> None:
     np.testing.assert_allclose(weights[[0.1, 0.2, 0.3]], 1 / 6)
     assert weights[50.0] == pytest.approx(1 / 2)
     assert cloud(regions, "b")["weight"].tolist() == [1.0]
+
+
+def test_a_name_where_a_list_belongs_is_refused() -> None:
+    with pytest.raises(GeospotError, match=r"regions.include='FR' must be a list of names"):
+        Regions.from_points(lon=[0], lat=[0], region=["FR"], include="FR")

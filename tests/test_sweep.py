@@ -385,7 +385,7 @@ def test_batches_of_similar_size_cover_everything_within_the_limit(
     pairs: list[tuple[int, int]], limit: int
 ) -> None:
     n, m = np.array(pairs, np.int64).reshape(-1, 2).T
-    batches = batches_of_similar_size(n, m, limit)
+    batches = batches_of_similar_size(n, m, limit, max_points=300)
     assert_partition(batches, len(pairs))
     for batch in batches:
         padded = len(batch) * int(n[batch].max()) * int(m[batch].max())

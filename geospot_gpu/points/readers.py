@@ -50,6 +50,9 @@ def read_points(
         frame, origin = source, "table"
     else:
         frame, origin = read_table(Path(source), text), str(source)
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise GeospotError(f"{origin}: column {twice[0]!r} occurs more than once: rename one")
     if has_geometry(frame) and lon is None and lat is None:
         longitudes, latitudes, frame = _from_geometry(frame, origin)
     else:

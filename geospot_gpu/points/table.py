@@ -17,6 +17,7 @@ log = logging.getLogger("geospot_gpu")
 Invalid = Literal["error", "drop"]
 
 _SMALLEST_CELL = 1e-6
+_LARGEST_WEIGHT = 1e150  # sums of many stay finite
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Points:
             ),
             "latitude outside [-90, 90]": np.abs(lat) > 90.0,
             "longitude outside [-180, 360]": (lon < -180.0) | (lon > 360.0),
-            "weight not a positive finite number": ~(np.isfinite(mass) & (mass > 0)),
+            "weight not a positive finite number": ~((mass > 0) & (mass < _LARGEST_WEIGHT)),
         }
         bad = np.zeros(len(lon), dtype=bool)
         for problem, found in problems.items():

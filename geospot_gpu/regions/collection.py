@@ -32,7 +32,7 @@ Cloud = tuple[
 """Longitude, latitude, weight and features of the points of one region."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Regions:
     """A ragged collection of named, weighted point clouds.
 

@@ -63,6 +63,9 @@ def select_groups(
         GeospotError: a name is unknown or not allowed, a region asked for has fewer points than
             ``min_points``, or no region is left.
     """
+    for key, value in (("include", include), ("exclude", exclude), ("unions", unions)):
+        if isinstance(value, str):
+            raise GeospotError(f"regions.{key}={value!r} must be a list of names: [{value!r}]")
     for name in [*(include or ()), *exclude]:
         _check_known(name, groups, origin)
     kept = {

@@ -62,7 +62,7 @@ def certify(
     transport = scale * sums.transport_cost
     primal = transport + epsilon * (scale * sums.entropy + scale.log())
 
-    margin = rounding_error(kernel, cost, f, g)
+    margin = rounding_error(kernel, cost, f, g, primal)
     lower, upper = dual - margin, primal + margin
     return Transport(
         ot_value=dual,
@@ -75,13 +75,14 @@ def certify(
     )
 
 
-def rounding_error(kernel: Kernel, cost: GroundCost, f: Tensor, g: Tensor) -> Tensor:
+def rounding_error(
+    kernel: Kernel, cost: GroundCost, f: Tensor, g: Tensor, primal: Tensor
+) -> Tensor:
     """Bound [B] on what floating-point rounding can do to an OT value.
 
     A softmin moves by no more than the largest error in a cost, plus what is lost in its exponent
-    and its sum. Inner products of length D are charged sqrt(D) roundings (Higham & Mary 2019,
-    A new approach to probabilistic rounding error analysis), at TF32's unit where the matrix
-    product uses it.
+    and its sum. Inner products and sums of D terms are charged sqrt(D) roundings (Higham & Mary
+    2019, A new approach to probabilistic rounding error analysis).
     """
     source, target = kernel.source, kernel.target
     unit = torch.finfo(f.dtype).eps / 2.0
@@ -99,7 +100,7 @@ def rounding_error(kernel: Kernel, cost: GroundCost, f: Tensor, g: Tensor) -> Te
         feature_error, feature_size = share * feature_error, share * feature_size
     size = feature_size + geo_size + f.abs().amax(1).double() + g.abs().amax(1).double()
     terms = max(source.weight.shape[1], target.weight.shape[1])
-    summation = kernel.epsilon * math.sqrt(terms) * unit
+    summation = math.sqrt(terms) * unit * (kernel.epsilon + primal.abs())
     return feature_error + geo_error + _EXPONENT_ROUNDINGS * unit * size + summation
 
 
@@ -116,10 +117,7 @@ def _feature_error(
     roundings = math.sqrt(x.shape[2]) + 2.0
     if cost.feature == "euclidean":
         return roundings * unit * (norm_x + norm_y), norm_x + norm_y
-    product_unit = unit
-    if x.is_cuda and x.dtype == torch.float32 and torch.backends.cuda.matmul.allow_tf32:
-        product_unit = 2.0**-11
-    product_error = roundings * product_unit * norm_x * norm_y
+    product_error = roundings * unit * norm_x * norm_y
     if cost.feature == "cosine":
         return product_error, 1.0 + norm_x * norm_y
     return (

@@ -17,6 +17,9 @@ from geospot_gpu.kernels.keops import quiet_import
 from geospot_gpu.kernels.tiles import TiledKernel
 from geospot_gpu.sinkhorn.solver import check_epsilon
 
+GEOMLOSS_TILES = 8
+"""Arrays of the size of all costs that GeomLoss and the kernel beside it keep at once."""
+
 
 @dataclass(frozen=True)
 class GeomLoss:
@@ -72,7 +75,7 @@ def geomloss_transport(
             p=1,
             blur=solver.epsilon,
             scaling=solver.scaling,
-            diameter=float(kernel.largest_cost()),
+            diameter=max(float(kernel.largest_cost()), solver.epsilon),
             cost=ground_cost,
             debias=debias,
             potentials=potentials,

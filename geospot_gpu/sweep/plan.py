@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 # and at most a few hundred shards however large the sweep.
 _LEAST_ENTRIES = {"cpu": 2 * 10**7, "cuda": 10**9}
 _MOST_SHARDS = 400
+# However small the regions are: so that progress shows, and no table of pairs grows large.
+_MOST_PAIRS = 100_000
 
 
 def plan_batches(
@@ -30,7 +32,8 @@ def plan_batches(
     work = n * m
     order = np.lexsort((np.minimum(n, m), np.maximum(n, m)))
     size = max(_LEAST_ENTRIES[device_type], int(work.sum()) // _MOST_SHARDS)
-    batch_of = np.cumsum(work[order]) // size
-    batches = np.split(order, np.flatnonzero(np.diff(batch_of)) + 1)
+    by_work, by_count = np.cumsum(work[order]) // size, np.arange(len(n)) // _MOST_PAIRS
+    edges = np.flatnonzero((np.diff(by_work) > 0) | (np.diff(by_count) > 0)) + 1
+    batches = np.split(order, edges)
     shuffled = np.random.default_rng(0).permutation(len(batches))
     return [batches[k] for k in shuffled]

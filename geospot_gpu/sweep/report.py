@@ -129,5 +129,5 @@ def _unconverged(result: SweepResult, solver: Solver) -> str:
 
 def _value(row: pd.Series, value: str) -> str:
     if value == "divergence":
-        return f"{row[value]:.4f}  in [{row['lower']:.5f}, {row['upper']:.5f}]"
+        return f"{row[value]:z.4f}  in [{row['lower']:z.5f}, {row['upper']:z.5f}]"
     return f"{row[value]:.4f}"

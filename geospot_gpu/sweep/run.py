@@ -21,7 +21,7 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.dataset import to_dataset
 from geospot_gpu.engine import Engine, Indices, PairEngine, Solver
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
+from geospot_gpu.pairs import all_pairs, joined, self_terms, solve_pairs
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 from geospot_gpu.sweep.identity import Identity, pair_keys, region_keys, run_identity
@@ -81,12 +81,7 @@ def run_sweep(
         GeospotError: the folder holds another sweep or cannot be written, there is only one
             region, or the regions do not fit the cost.
     """
-    if against is None and len(regions) < 2:
-        raise GeospotError(
-            f"only one region ({regions.names[0]}): distances need two; group the points "
-            "differently"
-        )
-    together = regions if against is None else regions.concatenated(against)
+    together = joined(regions, against)
     identity = run_identity(together, cost, solver)
     store = Store(out)
     store.check_identity(identity)
