@@ -16,8 +16,8 @@ from geospot_gpu.kernels.tiles import CostTiles
 
 KernelName = Literal["auto", "dense", "streaming", "keops"]
 
-# Tiles of this many entries stay in a processor's cache (2 MB in float32), or keep a GPU busy.
-_TILE_ENTRIES = {"cpu": 1 << 19, "cuda": 1 << 26}
+# Tiles of this many entries stay in a processor's cache (4 MB in float32), or keep a GPU busy.
+_TILE_ENTRIES = {"cpu": 1 << 20, "cuda": 1 << 26}
 # A batch of small dense problems: large enough to amortise the calls, small enough for the cache.
 _BATCH_ENTRIES = {"cpu": 1 << 20, "cuda": 1 << 30}
 # Features beyond which KeOps, which uses no matrix product, loses to streamed tiles.
