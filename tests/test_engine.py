@@ -8,6 +8,7 @@ import torch
 
 import geospot_gpu as gs
 from geospot_gpu.engine import PairEngine, full_precision
+from geospot_gpu.kernels import KernelName
 from geospot_gpu.sweep.plan import plan_batches
 from tests.clouds import random_regions
 
@@ -117,3 +118,16 @@ def test_shards_of_tiny_regions_are_not_endless() -> None:
     batches = plan_batches(ones, ones, "cpu")
     assert max(map(len, batches)) <= 100_000
     assert sum(map(len, batches)) == 250_000
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("kernel", ["dense", "streaming", "keops"])
+@pytest.mark.parametrize("geo_weight", [0.0, 0.5, 1.0])
+def test_cuda_gives_what_the_cpu_gives(kernel: KernelName, geo_weight: float) -> None:
+    regions = random_regions([300, 260, 40, 35])
+    cost = gs.GroundCost(geo_weight=geo_weight)
+    exact = gs.pairwise(regions, cost=cost, solver=gs.Sinkhorn(precision="high"), engine=CPU)
+    cuda = gs.pairwise(regions, cost=cost, engine=gs.Engine(device="cuda", kernel=kernel))
+    np.testing.assert_allclose(cuda.ot_value, exact.ot_value, rtol=1e-4)
+    assert (cuda.ot_lower <= exact.ot_upper).all()
+    assert (exact.ot_lower <= cuda.ot_upper).all()
