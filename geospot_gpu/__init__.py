@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from geospot_gpu.errors import GeospotError
     from geospot_gpu.pairs import pairwise
     from geospot_gpu.points import Points
+    from geospot_gpu.points.readers import read_points
     from geospot_gpu.regions import Regions
+    from geospot_gpu.regions.grouping import by_column, by_country, by_grid, by_polygons
     from geospot_gpu.sinkhorn.geomloss import GeomLoss
     from geospot_gpu.sinkhorn.solver import Sinkhorn
     from geospot_gpu.sweep.run import open_run
@@ -38,8 +40,13 @@ _HOMES = {
     "Precomputed": "geospot_gpu.encoders",
     "Regions": "geospot_gpu.regions",
     "Sinkhorn": "geospot_gpu.sinkhorn.solver",
+    "by_column": "geospot_gpu.regions.grouping",
+    "by_country": "geospot_gpu.regions.grouping",
+    "by_grid": "geospot_gpu.regions.grouping",
+    "by_polygons": "geospot_gpu.regions.grouping",
     "open_run": "geospot_gpu.sweep.run",
     "pairwise": "geospot_gpu.pairs",
+    "read_points": "geospot_gpu.points.readers",
 }
 
 __all__ = [
@@ -54,8 +61,13 @@ __all__ = [
     "Precomputed",
     "Regions",
     "Sinkhorn",
+    "by_column",
+    "by_country",
+    "by_grid",
+    "by_polygons",
     "open_run",
     "pairwise",
+    "read_points",
 ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import geospot_gpu as gs
 from geospot_gpu import Regions
 from geospot_gpu.encoders import Precomputed
 from geospot_gpu.errors import GeospotError
@@ -403,3 +404,14 @@ def test_cells_carry_equal_mass_within_each_region() -> None:
 def test_a_name_where_a_list_belongs_is_refused() -> None:
     with pytest.raises(GeospotError, match=r"regions.include='FR' must be a list of names"):
         Regions.from_points(lon=[0], lat=[0], region=["FR"], include="FR")
+
+
+def test_regions_by_other_groupings_from_the_public_names(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text("lon,lat,name\n1,1,a\n11,1,b\n12,2,b\n")
+    points = gs.read_points(path)
+    by_grid = gs.Regions.from_groups(points, gs.by_grid(points, degrees=10), encoder="none")
+    assert by_grid.sizes.tolist() == [1, 2]
+    by_column = gs.Regions.from_groups(points, gs.by_column(points, "name"), encoder="none")
+    assert by_column.digests == by_grid.digests
+    assert all(getattr(gs, name) is not None for name in gs.__all__)
