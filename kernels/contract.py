@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,8 +46,6 @@ class Kernel(ABC):
     Potentials are [B, N] on the source side and [B, M] on the target side. Implementations
     differ in what they keep (everything, nothing, a formula), never in what they return.
     """
-
-    name: ClassVar[str]
 
     def __init__(self, source: Cloud, target: Cloud, epsilon: float) -> None:
         self.source = source

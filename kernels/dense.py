@@ -37,8 +37,6 @@ class DenseKernel(TiledKernel):
     potentials when those have gone too far; beyond that, the softmin is taken in the log domain.
     """
 
-    name = "dense"
-
     def __init__(
         self, tiles: CostTiles, source: Cloud, target: Cloud, epsilon: float, tile_entries: int
     ) -> None:

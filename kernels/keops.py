@@ -25,8 +25,6 @@ class KeopsKernel(Kernel):
     of a softmin therefore share one formula, with the clouds exchanged.
     """
 
-    name = "keops"
-
     def __init__(self, tiles: CostTiles, source: Cloud, target: Cloud, epsilon: float) -> None:
         super().__init__(source, target, epsilon)
         self.tiles = tiles

@@ -15,8 +15,6 @@ TILE_TEMPORARIES = 5
 class StreamingKernel(TiledKernel):
     """Reductions by an online log-sum-exp over tiles that are forgotten at once."""
 
-    name = "streaming"
-
     def cost_tile(self, rows: slice, columns: slice) -> Tensor:
         return self.tiles.tile(part(self.source, rows), part(self.target, columns))
 
