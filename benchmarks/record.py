@@ -9,7 +9,6 @@ import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 
 import torch
 
@@ -52,12 +51,7 @@ class PeakMemory:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stop.set()
         self._thread.join()
         self.gib = (self._peak - self._before) / 2**30
@@ -79,10 +73,5 @@ class Stopwatch:
         self._start = time.perf_counter()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.seconds = time.perf_counter() - self._start

@@ -241,11 +241,11 @@ def make_regions(
     """The regions of the points, and those of the second table where there is one."""
     from geospot_gpu.points.gallery import read_gallery
     from geospot_gpu.points.readers import read_points
+    from geospot_gpu.points.table import check_invalid
 
     first, second = config.points, config.against
     _check_fit(config)
-    if first.invalid not in ("error", "drop"):
-        raise GeospotError(f"points.invalid={first.invalid!r} is unknown: use error or drop")
+    invalid = check_invalid(first.invalid)
 
     def table(path: str, own: PointsConfig | AgainstConfig) -> Regions:
         region = own.region or first.region
@@ -255,7 +255,7 @@ def make_regions(
             lat=own.lat or first.lat,
             weight=own.weight or first.weight,
             text=(region, encoder.id),
-            invalid="drop" if first.invalid == "drop" else "error",
+            invalid=invalid,
         )
         return _grouped(config, points, region, encoder, device)
 

@@ -52,6 +52,10 @@ class Kernel(ABC):
         self.target = target
         self.epsilon = epsilon
 
+    def oriented(self, side: Side) -> tuple[Cloud, Cloud]:
+        """The clouds on ``side``, and those opposite."""
+        return (self.source, self.target) if side == "source" else (self.target, self.source)
+
     @abstractmethod
     def softmin(self, potential: Tensor, side: Side) -> Tensor:
         """The potential on ``side`` that is optimal against ``potential`` on the other side.

@@ -104,8 +104,8 @@ class DenseKernel(TiledKernel):
         """The softmin by a log-sum-exp over the costs, a few rows at a time."""
         batch, n, m = self._costs.shape
         rows = max(1, self._entries_at_once // (batch * m))
-        cloud = self.target if side == "source" else self.source
-        weights = safe_log(cloud.weight) + potential / self.epsilon
+        _, there = self.oriented(side)
+        weights = safe_log(there.weight) + potential / self.epsilon
         by_row: list[Tensor] = []
         by_column = torch.full_like(self.target.weight, -torch.inf)
         for start in range(0, n, rows):

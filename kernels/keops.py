@@ -30,9 +30,7 @@ class KeopsKernel(Kernel):
         self.tiles = tiles
 
     def softmin(self, potential: Tensor, side: Side) -> Tensor:
-        here, there = self.source, self.target
-        if side == "target":
-            here, there = there, here
+        here, there = self.oriented(side)
         log_weights = safe_log(there.weight) + potential / self.epsilon
         exponents = _columns(log_weights) - self._costs(here, there) * (1.0 / self.epsilon)
         reduced: Tensor = exponents.logsumexp(dim=2)

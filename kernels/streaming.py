@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from geospot_gpu.kernels.contract import Cloud, Side, safe_log
+from geospot_gpu.kernels.contract import Side, safe_log
 from geospot_gpu.kernels.tiles import TiledKernel, blocks, loops_for, part
 
 TILE_TEMPORARIES = 5
@@ -19,7 +19,7 @@ class StreamingKernel(TiledKernel):
         return self.tiles.tile(part(self.source, rows), part(self.target, columns))
 
     def softmin(self, potential: Tensor, side: Side) -> Tensor:
-        here, there = self._oriented(side)
+        here, there = self.oriented(side)
         log_weights = safe_log(there.weight) + potential / self.epsilon
         peak = torch.full_like(here.weight, -torch.inf)
         total = torch.zeros_like(here.weight)
@@ -42,9 +42,6 @@ class StreamingKernel(TiledKernel):
             total[:, rows] += tile.sub_(new_peak[:, :, None]).exp_().sum(2)
             peak[:, rows] = new_peak
         return -self.epsilon * (peak + total.log_())
-
-    def _oriented(self, side: Side) -> tuple[Cloud, Cloud]:
-        return (self.source, self.target) if side == "source" else (self.target, self.source)
 
     def select(self, index: Tensor) -> StreamingKernel:
         return StreamingKernel(

@@ -72,8 +72,7 @@ class Points:
         >>> Points.build(lon=[359.0], lat=[10.0]).lon.tolist()
         [-1.0]
         """
-        if invalid not in ("error", "drop"):
-            raise GeospotError(f"points.invalid={invalid!r} is unknown: use error or drop")
+        check_invalid(invalid)
         lon, lat = _vector(lon, "lon", origin), _vector(lat, "lat", origin)
         mass = np.ones_like(lon) if weight is None else _vector(weight, "weight", origin)
         rows = pd.RangeIndex(1, len(lon) + 1)
@@ -138,6 +137,14 @@ class Points:
         _, cell = np.unique(cells, axis=0, return_inverse=True)
         cell = cell.ravel()
         return replace(self, weight=self.weight / np.bincount(cell, self.weight)[cell])
+
+
+def check_invalid(value: str) -> Invalid:
+    """The value, or an error where it is not one of :data:`Invalid`."""
+    known: dict[str, Invalid] = {"error": "error", "drop": "drop"}
+    if value in known:
+        return known[value]
+    raise GeospotError(f"points.invalid={value!r} is unknown: use error or drop")
 
 
 def grid_cells(

@@ -65,6 +65,7 @@ def geomloss_transport(
     kernel = make_kernel("dense", cost, source, target, solver.epsilon, budget)
     assert isinstance(kernel, TiledKernel)
     tiles = kernel.tiles
+    diameter = max(float(kernel.largest_cost()), solver.epsilon)
 
     def ground_cost(x: Tensor, y: Tensor) -> Tensor:
         return tiles.tile(_unpack(x), _unpack(y))
@@ -75,7 +76,7 @@ def geomloss_transport(
             p=1,
             blur=solver.epsilon,
             scaling=solver.scaling,
-            diameter=max(float(kernel.largest_cost()), solver.epsilon),
+            diameter=diameter,
             cost=ground_cost,
             debias=debias,
             potentials=potentials,
