@@ -14,15 +14,16 @@ import numpy as np
 import torch
 
 from benchmarks.record import PeakMemory, Stopwatch, save
-from geospot_gpu import GroundCost, Sinkhorn
+from geospot_gpu import GroundCost
 from geospot_gpu.kernels import choose_kernel, make_kernel
-from geospot_gpu.kernels.contract import Cloud
+from geospot_gpu.kernels.contract import Cloud, Schedule
 from geospot_gpu.sinkhorn.solver import iterate
 from geospot_gpu.sphere import unit_vectors
 
 BUDGET = 2**30
 DIMENSION = 512
 ITERATIONS = 2
+EPSILON = 0.01
 
 
 def random_cloud(points: int, seed: int) -> Cloud:
@@ -30,7 +31,7 @@ def random_cloud(points: int, seed: int) -> Cloud:
     lon = generator.uniform(-180, 180, points)
     lat = np.degrees(np.arcsin(generator.uniform(-1, 1, points)))
     features = torch.randn(points, DIMENSION, generator=torch.Generator().manual_seed(seed))
-    return Cloud(
+    return Cloud.padded(
         torch.nn.functional.normalize(features)[None],
         torch.from_numpy(unit_vectors(lon=lon, lat=lat)).float()[None],
         torch.full((1, points), 1.0 / points),
@@ -50,14 +51,11 @@ def product_rate() -> float:
 
 def main(points: int) -> None:
     source, target = random_cloud(points, 0), random_cloud(points, 1)
-    solver = Sinkhorn(max_iterations=ITERATIONS)
     name = choose_kernel("auto", points * points, DIMENSION, 4, BUDGET, "cpu")
     floor = 2 * ITERATIONS * points * points / product_rate()
     with PeakMemory() as memory, Stopwatch() as watch:
-        kernel = make_kernel(
-            name, GroundCost(geo_weight=0.5), source, target, solver.epsilon, BUDGET
-        )
-        potentials = iterate(kernel, solver, tolerance=solver.tolerance)
+        kernel = make_kernel(name, GroundCost(geo_weight=0.5), source, target, EPSILON, BUDGET)
+        potentials = iterate(kernel, Schedule(1e-3, ITERATIONS))
     assert potentials.iterations.item() == ITERATIONS
     save(
         "giant",

@@ -25,7 +25,7 @@ from geospot_gpu.kernels import (
     choose_kernel,
     make_kernel,
 )
-from geospot_gpu.kernels.contract import Cloud
+from geospot_gpu.kernels.contract import Cloud, PointArrays, Schedule
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.bounds import Transport, certify
 from geospot_gpu.sinkhorn.geomloss import GEOMLOSS_TILES, GeomLoss, geomloss_transport
@@ -148,9 +148,12 @@ class PairEngine:
         self.regions = regions.to(self.device)
         self.budget = engine.budget_bytes()
         self.sizes = regions.sizes
-        self._offsets = torch.from_numpy(regions.offsets).to(self.device)
-        self._dtype = solver.dtype
-        self._itemsize = torch.finfo(self._dtype).bits // 8
+        self._points = PointArrays(
+            self.regions.features if cost.uses_features else None,
+            self.regions.xyz.to(solver.dtype),
+            self.regions.weight.to(solver.dtype),
+        )
+        self._itemsize = self._points.mass.element_size()
 
     def self_terms(self, index: Indices) -> pd.DataFrame:
         """OT of each region at ``index`` [K] with itself; columns of :class:`Transport`."""
@@ -204,42 +207,28 @@ class PairEngine:
         self, kernel_name: str, source: Cloud, target: Cloud, symmetric: bool
     ) -> dict[str, NDArray[np.generic]]:
         if isinstance(self.solver, GeomLoss):
-            entries = source.weight.shape[1] * target.weight.shape[1]
+            entries = source.shape[1] * target.shape[1]
             if kernel_name != "dense" or entries * self._itemsize * GEOMLOSS_TILES > self.budget:
                 raise GeospotError(
                     "solver=geomloss keeps all costs of a pair; they exceed engine.memory_budget:"
                     " lower regions.max_points, raise the budget, or use solver=sinkhorn"
                 )
             return geomloss_transport(self.cost, source, target, self.solver, self.budget)
-        epsilon, tolerance = self.solver.epsilon, self.solver.tolerance
-        if symmetric:
-            tolerance *= SELF_TOLERANCE
-        kernel = make_kernel(kernel_name, self.cost, source, target, epsilon, self.budget)
-        potentials = iterate(kernel, self.solver, tolerance=tolerance, symmetric=symmetric)
-        transport = certify(kernel, self.cost, potentials, tolerance)
+        solver = self.solver
+        schedule = Schedule(
+            solver.tolerance * (SELF_TOLERANCE if symmetric else 1.0),
+            solver.max_iterations,
+            solver.relaxation,
+            symmetric,
+        )
+        kernel = make_kernel(kernel_name, self.cost, source, target, solver.epsilon, self.budget)
+        potentials = iterate(kernel, schedule)
+        transport = certify(kernel, self.cost, potentials, schedule.tolerance)
         return _to_numpy(transport)
 
     def _clouds(self, index: Indices) -> Cloud:
-        """The regions at ``index`` [B] as a padded batch; a view where there is only one."""
-        features = self.regions.features if self.cost.uses_features else None
-        if len(index) == 1:
-            rows = slice(*self.regions.offsets[index[0] : index[0] + 2].tolist())
-            return Cloud(
-                None if features is None else features[rows].to(self._dtype)[None],
-                self.regions.xyz[rows].to(self._dtype)[None],
-                self.regions.weight[rows].to(self._dtype)[None],
-            )
-        chosen = torch.from_numpy(index).to(self.device)
-        start, end = self._offsets[chosen], self._offsets[chosen + 1]
-        longest = int(self.sizes[index].max())
-        position = start[:, None] + torch.arange(longest, device=self.device)
-        inside = position < end[:, None]
-        position = torch.minimum(position, end[:, None] - 1)
-        return Cloud(
-            None if features is None else features[position].to(self._dtype),
-            self.regions.xyz[position].to(self._dtype),
-            (self.regions.weight[position] * inside).to(self._dtype),
-        )
+        """The regions at ``index`` [B], as a batch."""
+        return Cloud(self._points, self.regions.offsets[index], self.sizes[index])
 
 
 @contextlib.contextmanager

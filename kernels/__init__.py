@@ -82,7 +82,7 @@ def make_kernel(
         epsilon: entropic regularisation.
         budget: memory in bytes that tiles may take.
     """
-    tile_entries = _tile_entries(source.weight.element_size(), budget, source.weight.device.type)
+    tile_entries = _tile_entries(source.points.xyz.element_size(), budget, source.device.type)
     tiles = CostTiles(cost, source, target, tile_entries)
     if name == "keops":
         return KeopsKernel(tiles, source, target, epsilon)

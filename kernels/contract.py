@@ -3,32 +3,133 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 Side = Literal["source", "target"]
 
 
-class Cloud(NamedTuple):
-    """A padded batch of B weighted point clouds.
+class Part(NamedTuple):
+    """The coordinates of some points of every cloud of a batch, padded."""
 
-    Attributes:
-        features: [B, N, D], or None where the cost has no feature part.
-        xyz: unit vectors [B, N, 3].
-        weight: [B, N]; each row sums to one. Padding repeats a point of the cloud with weight
-            zero, so that every cost is finite and extremes over a row need no mask.
+    features: Tensor | None
+    """[B, n, D], or None where the cost has no feature part."""
+    xyz: Tensor
+    """Unit vectors, [B, n, 3]."""
+
+
+@dataclass(frozen=True, eq=False)
+class PointArrays:
+    """Points of many clouds, end to end.
+
+    Args:
+        features: [P, D], or None where the cost has no feature part.
+        xyz: unit vectors, [P, 3]; their type is that of the computation.
+        mass: [P]; sums to one over each cloud.
     """
 
     features: Tensor | None
     xyz: Tensor
-    weight: Tensor
+    mass: Tensor
+
+    @cached_property
+    def feature_norm(self) -> Tensor:
+        """Length of each feature vector, [P]."""
+        norm: Tensor = torch.linalg.vector_norm(required(self.features), dim=1)
+        return norm
+
+
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """A batch of B weighted point clouds, each of them consecutive rows of shared arrays.
+
+    Nothing is copied until a padded view is asked for: there, missing points repeat the last of
+    the cloud with weight zero, so that every cost is finite and extremes need no mask.
+
+    Args:
+        points: the arrays.
+        start: first row of each cloud, int64 [B], on the CPU.
+        size: how many rows each has, int64 [B], on the CPU.
+        width: points per cloud of the padded views; the largest size if None.
+    """
+
+    points: PointArrays
+    start: NDArray[np.int64]
+    size: NDArray[np.int64]
+    width: int | None = None
+
+    @classmethod
+    def padded(cls, features: Tensor | None, xyz: Tensor, weight: Tensor) -> Cloud:
+        """Clouds of equally many points: features [B, N, D], xyz [B, N, 3], weight [B, N]."""
+        batch, n = weight.shape
+        features = None if features is None else features.flatten(0, 1)
+        return cls(
+            PointArrays(features, xyz.flatten(0, 1), weight.flatten()),
+            np.arange(batch, dtype=np.int64) * n,
+            np.full(batch, n, dtype=np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """B and N of the padded views."""
+        return len(self.size), self.width or int(self.size.max())
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type of the computation."""
+        return self.points.xyz.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the arrays live."""
+        return self.points.xyz.device
+
+    @cached_property
+    def _rows(self) -> Tensor | slice:
+        """Rows of the padded clouds, [B, N]; a slice where there is but one cloud."""
+        start, size, width = self.start[:, None], self.size[:, None], self.shape[1]
+        if len(self) == 1 and width == self.size[0]:
+            return slice(int(self.start[0]), int(self.start[0]) + width)
+        rows = start + np.minimum(np.arange(width), size - 1)
+        return torch.from_numpy(rows).to(self.device)
+
+    def padded_values(self, values: Tensor, points: slice = slice(None)) -> Tensor:
+        """Values [P] or [P, d] of the points at positions ``points`` of every cloud, padded.
+
+        Returns:
+            [B, n] or [B, n, d]; a view where there is one cloud.
+        """
+        if isinstance(self._rows, slice):
+            return values[self._rows][points][None]
+        return values[self._rows[:, points]]
+
+    @cached_property
+    def weight(self) -> Tensor:
+        """Masses, padded with zeros, [B, N]."""
+        inside = torch.from_numpy(np.arange(self.shape[1]) < self.size[:, None])
+        return self.padded_values(self.points.mass) * inside.to(self.device)
+
+    def part(self, points: slice = slice(None)) -> Part:
+        """The points at positions ``points`` of every cloud."""
+        xyz, features = self.points.xyz, self.points.features
+        if features is not None:
+            features = self.padded_values(features, points).to(self.dtype)
+        return Part(features, self.padded_values(xyz, points))
 
     def select(self, index: Tensor) -> Cloud:
         """The clouds at ``index`` [B'] of the batch."""
-        features = None if self.features is None else self.features[index]
-        return Cloud(features, self.xyz[index], self.weight[index])
+        chosen = index.cpu().numpy()
+        width = self.shape[1]
+        return replace(self, start=self.start[chosen], size=self.size[chosen], width=width)
 
 
 class PlanSums(NamedTuple):
@@ -38,6 +139,40 @@ class PlanSums(NamedTuple):
     """<P, C>."""
     entropy: Tensor
     """sum_ij a_i b_j q_ij log q_ij: for a plan of mass one, KL(P, a x b)."""
+
+
+class Schedule(NamedTuple):
+    """How to iterate."""
+
+    tolerance: float
+    """Largest L1 violation of a marginal at which a problem counts as solved."""
+    max_iterations: int
+    relaxed: bool = True
+    """Over-relax where that is faster; False is plain Sinkhorn."""
+    symmetric: bool = False
+    """Both sides are the same clouds: average two half-steps instead of alternating them."""
+    start: Tensor | None = None
+    """Potentials [B, M] of the target side to start from; zero if None."""
+
+
+class Potentials(NamedTuple):
+    """What an iteration ends with, for a batch of B problems.
+
+    ``f`` is the exact softmin of ``g``, so that the plan's source marginal is exact;
+    ``next_g`` is the exact softmin of ``f``, which tells the plan's target marginal:
+    ``b exp((g - next_g) / eps)``. Values at padding are finite and mean nothing.
+    """
+
+    f: Tensor
+    """[B, N]"""
+    g: Tensor
+    """[B, M]"""
+    next_g: Tensor
+    """[B, M]"""
+    iterations: Tensor
+    """[B], int64"""
+    marginal_error: Tensor
+    """[B]: the larger L1 violation of a marginal that the last iteration found."""
 
 
 class Kernel(ABC):
@@ -63,6 +198,22 @@ class Kernel(ABC):
         ``softmin(g, "source")_i = -eps log sum_j exp(log b_j + (g_j - C_ij) / eps)``, and the same
         with the roles exchanged for ``"target"``: one exact half-step of Sinkhorn.
         """
+
+    def step(self, f: Tensor, g: Tensor, omega: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One iteration of alternating half-steps, the first one relaxed by ``omega`` [B].
+
+        Kernels that find both softmins in one pass over the costs override this.
+
+        Returns:
+            The softmin of ``g``, the potential ``f + omega (softmin - f)``, and its softmin.
+        """
+        next_f = self.softmin(g, "source")
+        f = torch.lerp(f, next_f, omega[:, None])
+        return next_f, f, self.softmin(f, "target")
+
+    def iterate(self, schedule: Schedule) -> Potentials | None:
+        """All iterations at once, in kernels that need not return to Python between them."""
+        return None
 
     @abstractmethod
     def marginals(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:

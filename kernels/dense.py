@@ -15,7 +15,6 @@ from geospot_gpu.kernels.tiles import (
     blocks,
     column_sums,
     loops_for,
-    part,
     row_sums,
 )
 
@@ -40,16 +39,16 @@ class DenseKernel(TiledKernel):
     def __init__(
         self, tiles: CostTiles, source: Cloud, target: Cloud, epsilon: float, tile_entries: int
     ) -> None:
-        shape = (*source.weight.shape, target.weight.shape[1])
+        shape = (*source.shape, target.shape[1])
         self._entries_at_once = tile_entries
-        if loops_for(source.weight) is not None:  # compiled loops take the costs in one piece
+        if loops_for(source.points.xyz) is not None:  # compiled loops take the costs in one piece
             super().__init__(tiles, source, target, epsilon, math.prod(shape))
-            self._costs = tiles.tile(source, target)
+            self._costs = tiles.tile(source.part(), target.part())
         else:
             super().__init__(tiles, source, target, epsilon, tile_entries)
-            self._costs = source.weight.new_empty(shape)
+            self._costs = source.points.xyz.new_empty(shape)
             for rows, columns in blocks(source, target, tile_entries):
-                tile = tiles.tile(part(source, rows), part(target, columns))
+                tile = tiles.tile(source.part(rows), target.part(columns))
                 self._costs[:, rows, columns] = tile
         self._exponentials = torch.empty_like(self._costs)
         self._absorb(torch.zeros_like(target.weight))

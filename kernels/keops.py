@@ -50,7 +50,7 @@ class KeopsKernel(Kernel):
         density = self._density(f, g, self.source, self.target) + _rows(u) * _columns(v)
         costs = self._costs(self.source, self.target)
         both = (density * costs).concat(density.xlogx()) * _columns(self.target.weight)
-        rows: Tensor = both.sum(dim=2).view(*self.source.weight.shape, 2)
+        rows: Tensor = both.sum(dim=2).view(*self.source.shape, 2)
         sums = (rows.double() * self.source.weight.double()[:, :, None]).sum(1)
         return PlanSums(*sums.unbind(1))
 
@@ -62,9 +62,10 @@ class KeopsKernel(Kernel):
             self.epsilon,
         )
 
-    def _costs(self, here: Cloud, there: Cloud) -> Any:
+    def _costs(self, source: Cloud, target: Cloud) -> Any:
         """The ground cost [B, n, m] as a formula."""
         lazy_tensor = import_keops().LazyTensor
+        here, there = source.part(), target.part()
         cost, terms = self.tiles.cost, []
         if cost.uses_features:
             x, y = _rows(required(here.features)), _columns(required(there.features))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.kernels.contract import Side, safe_log
-from geospot_gpu.kernels.tiles import TiledKernel, blocks, loops_for, part
+from geospot_gpu.kernels.tiles import TiledKernel, blocks, loops_for
 
 TILE_TEMPORARIES = 5
 """Arrays of the size of one tile that are alive at once."""
@@ -16,7 +16,7 @@ class StreamingKernel(TiledKernel):
     """Reductions by an online log-sum-exp over tiles that are forgotten at once."""
 
     def cost_tile(self, rows: slice, columns: slice) -> Tensor:
-        return self.tiles.tile(part(self.source, rows), part(self.target, columns))
+        return self.tiles.tile(self.source.part(rows), self.target.part(columns))
 
     def softmin(self, potential: Tensor, side: Side) -> Tensor:
         here, there = self.oriented(side)
@@ -24,7 +24,7 @@ class StreamingKernel(TiledKernel):
         peak = torch.full_like(here.weight, -torch.inf)
         total = torch.zeros_like(here.weight)
         for rows, columns in blocks(here, there, self.tile_entries):
-            tile = self.tiles.tile(part(here, rows), part(there, columns))
+            tile = self.tiles.tile(here.part(rows), there.part(columns))
             loops = loops_for(tile)
             if loops is not None:
                 state = peak[:, rows].contiguous(), total[:, rows].contiguous()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.kernels.contract import Cloud, Kernel, PlanSums, required
+from geospot_gpu.kernels.contract import Cloud, Kernel, Part, PlanSums, required
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
 log = logging.getLogger("geospot_gpu")
@@ -36,7 +36,7 @@ class CostTiles:
 
     def __init__(self, cost: GroundCost, source: Cloud, target: Cloud, tile_entries: int) -> None:
         self.cost = cost
-        ones = torch.ones_like(source.weight[:, :1, None])
+        ones = source.points.xyz.new_ones(len(source), 1, 1)
         self.feature_factor = ones * ((1.0 - cost.geo_weight) / cost.feature_scale)
         self.geo_factor = ones * (cost.geo_weight / cost.geo_scale)
         if cost.scaling == "pair_max":
@@ -47,7 +47,7 @@ class CostTiles:
             self.feature_factor, self.geo_factor = feature_factor, geo_factor
             best = torch.zeros_like(feature_factor)
             for rows, columns in blocks(source, target, tile_entries):
-                tile = self.tile(part(source, rows), part(target, columns))
+                tile = self.tile(source.part(rows), target.part(columns))
                 best = torch.maximum(best, tile.amax((1, 2), keepdim=True))
             return torch.where(best > 0, best, torch.ones_like(best))
 
@@ -62,9 +62,9 @@ class CostTiles:
         mixed = maximum(feature, geo)
         self.feature_factor, self.geo_factor = feature / mixed, geo / mixed
 
-    def tile(self, source: Cloud, target: Cloud) -> Tensor:
+    def tile(self, source: Part, target: Part) -> Tensor:
         """Costs [B, n, m] between (parts of) the two batches of clouds, contiguous."""
-        loops = loops_for(source.weight)
+        loops = loops_for(source.xyz)
         if loops is not None:
             tile, slope, a, b = self._feature_parts(source, target)
             loops.mix(
@@ -88,12 +88,12 @@ class CostTiles:
             tile.addcmul_(great_circle_km(source.xyz, target.xyz), self.geo_factor)
         return tile
 
-    def _feature_parts(self, source: Cloud, target: Cloud) -> tuple[Tensor, float, Tensor, Tensor]:
+    def _feature_parts(self, source: Part, target: Part) -> tuple[Tensor, float, Tensor, Tensor]:
         """A new tile, slope, a and b such that ``a_i + b_j + slope * tile_ij`` is the feature cost.
 
         Without features all are zero.
         """
-        a, b = torch.zeros_like(source.weight), torch.zeros_like(target.weight)
+        a, b = torch.zeros_like(source.xyz[..., 0]), torch.zeros_like(target.xyz[..., 0])
         if not self.cost.uses_features:
             return a.new_zeros(*a.shape, b.shape[1]), 0.0, a, b
         x, y = required(source.features), required(target.features)
@@ -138,16 +138,9 @@ def _square_distance(x: Tensor, y: Tensor) -> Tensor:
     return square
 
 
-def part(cloud: Cloud, rows: slice) -> Cloud:
-    """The points ``rows`` of every cloud of the batch."""
-    features = None if cloud.features is None else cloud.features[:, rows]
-    return Cloud(features, cloud.xyz[:, rows], cloud.weight[:, rows])
-
-
 def blocks(source: Cloud, target: Cloud, tile_entries: int) -> Iterator[tuple[slice, slice]]:
     """Row and column slices of tiles that hold at most ``tile_entries`` entries each."""
-    batch, n = source.weight.shape
-    m = target.weight.shape[1]
+    (batch, n), (_, m) = source.shape, target.shape
     columns = max(1, min(m, tile_entries // batch, max(1024, tile_entries // (batch * n))))
     rows = max(1, min(n, tile_entries // (batch * columns)))
     for i in range(0, n, rows):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 import geospot_gpu as gs
 from geospot_gpu.kernels import make_kernel
-from geospot_gpu.kernels.contract import Cloud, Kernel
+from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays
 
 Array = NDArray[np.float64]
 KERNELS = ("dense", "streaming")
@@ -38,9 +38,8 @@ def random_regions(
 
 def cloud(regions: gs.Regions, index: int, dtype: torch.dtype = torch.float64) -> Cloud:
     """One region as a batch of one cloud."""
-    rows = slice(*regions.offsets[index : index + 2].tolist())
-    features = None if regions.features is None else regions.features[rows].to(dtype)[None]
-    return Cloud(features, regions.xyz[rows].to(dtype)[None], regions.weight[rows].to(dtype)[None])
+    points = PointArrays(regions.features, regions.xyz.to(dtype), regions.weight.to(dtype))
+    return Cloud(points, regions.offsets[index : index + 1], regions.sizes[index : index + 1])
 
 
 def kernel(

@@ -59,7 +59,7 @@ def test_tiles_evaluate_the_declared_formula(feature: str, geo_weight: float) ->
     regions = random_regions([31, 17], seed=3)
     cost = gs.GroundCost(feature=feature, geo_weight=geo_weight, feature_scale=0.7, geo_scale=9e3)  # type: ignore[arg-type]
     source, target = cloud(regions, 0), cloud(regions, 1)
-    tile = CostTiles(cost, source, target, 10**6).tile(source, target)[0]
+    tile = CostTiles(cost, source, target, 10**6).tile(source.part(), target.part())[0]
     np.testing.assert_allclose(tile, cost_matrix(regions, 0, 1, cost), atol=1e-12)
 
 
@@ -71,7 +71,7 @@ def test_pair_max_scales_each_part_and_then_the_mixture(
     regions = random_regions([40, 23], seed=1)
     cost = gs.GroundCost(geo_weight=geo_weight, scaling="pair_max")
     source, target = cloud(regions, 0), cloud(regions, 1)
-    tile = CostTiles(cost, source, target, tile_entries).tile(source, target)[0]
+    tile = CostTiles(cost, source, target, tile_entries).tile(source.part(), target.part())[0]
     feature = cost_matrix(regions, 0, 1, gs.GroundCost(geo_weight=0.0))
     km = cost_matrix(regions, 0, 1, gs.GroundCost(geo_weight=1.0, geo_scale=1.0))
     mixed = (1 - geo_weight) * feature / feature.max() + geo_weight * km / km.max()
@@ -80,15 +80,15 @@ def test_pair_max_scales_each_part_and_then_the_mixture(
 
 def test_pair_max_of_coinciding_points_is_zero_cost() -> None:
     xyz = torch.tensor([[[1.0, 0.0, 0.0]]], dtype=torch.float64)
-    here = Cloud(None, xyz, torch.ones(1, 1, dtype=torch.float64))
+    here = Cloud.padded(None, xyz, torch.ones(1, 1, dtype=torch.float64))
     cost = gs.GroundCost(geo_weight=1.0, scaling="pair_max")
-    assert CostTiles(cost, here, here, 10).tile(here, here).item() == 0.0
+    assert CostTiles(cost, here, here, 10).tile(here.part(), here.part()).item() == 0.0
 
 
 @given(st.integers(1, 40), st.integers(1, 5000), st.integers(1, 3), st.integers(1, 4000))
 def test_blocks_cover_every_entry_once(n: int, m: int, batch: int, tile_entries: int) -> None:
     def of(count: int) -> Cloud:
-        return Cloud(None, torch.zeros(batch, count, 3), torch.zeros(batch, count))
+        return Cloud.padded(None, torch.zeros(batch, count, 3), torch.zeros(batch, count))
 
     seen = np.zeros((n, m), dtype=int)
     for rows, columns in blocks(of(n), of(m), tile_entries):

@@ -17,7 +17,8 @@ from scipy.optimize import linear_sum_assignment
 
 import geospot_gpu as gs
 from geospot_gpu.engine import PairEngine
-from geospot_gpu.sinkhorn.relaxation import Relaxation
+from geospot_gpu.kernels import relaxation
+from geospot_gpu.kernels.contract import Schedule
 from geospot_gpu.sinkhorn.solver import iterate
 from tests.clouds import (
     KERNELS,
@@ -296,7 +297,7 @@ class TestConvergence:
     def test_relaxation_keeps_the_answer_and_saves_iterations(self) -> None:
         regions = random_regions([200, 200])
         cost = gs.GroundCost(geo_weight=0.0)
-        solvers = [gs.Sinkhorn(relaxation=relaxation) for relaxation in (False, True)]
+        solvers = [gs.Sinkhorn(relaxation=relaxed) for relaxed in (False, True)]
         plain, relaxed = (one_pair(regions, cost, solver) for solver in solvers)
         assert relaxed["iterations"] < plain["iterations"]
         assert relaxed["ot_value"] == pytest.approx(plain["ot_value"], rel=1e-4)
@@ -306,15 +307,15 @@ class TestConvergence:
     def test_relaxation_never_diverges(self, seed: int, epsilon: float) -> None:
         regions = random_regions([40, 25], seed=seed)
         problem = kernel("dense", regions, 0, 1, gs.GroundCost(), epsilon)
-        solver = gs.Sinkhorn(epsilon=epsilon, max_iterations=3000, precision="high")
-        assert iterate(problem, solver, tolerance=1e-6).marginal_error.item() <= 1e-6
+        assert iterate(problem, Schedule(1e-6, 3000)).marginal_error.item() <= 1e-6
 
     def test_stalled_problems_return_to_plain_sinkhorn(self) -> None:
-        relaxation = Relaxation(2, torch.device("cpu"))
+        state = relaxation.begin(2, torch.device("cpu"))
         for step in range(120):
-            relaxation.update(torch.tensor([1.0, 0.8**step]))
-        assert relaxation.omega[0] == 1.0
-        assert relaxation.omega[1] > 1.0
+            error = torch.tensor([1.0, 0.8**step], dtype=torch.float64)
+            state = relaxation.update(state, step + 1, error)
+        assert state.omega[0] == 1.0
+        assert state.omega[1] > 1.0
 
     def test_running_out_of_iterations_is_said(self) -> None:
         result = one_pair(

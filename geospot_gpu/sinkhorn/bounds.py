@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.kernels.contract import Cloud, Kernel
-from geospot_gpu.sinkhorn.solver import Potentials
+from geospot_gpu.kernels.contract import Cloud, Kernel, Potentials
 from geospot_gpu.sphere import EARTH_RADIUS_KM, HALF_CIRCUMFERENCE_KM
 
 # Roundings that a great-circle angle from float vectors goes through, in units of 2^-24 or 2^-53.
@@ -99,7 +98,7 @@ def rounding_error(
         share = (1.0 - cost.geo_weight) / cost.feature_scale
         feature_error, feature_size = share * feature_error, share * feature_size
     size = feature_size + geo_size + f.abs().amax(1).double() + g.abs().amax(1).double()
-    terms = max(source.weight.shape[1], target.weight.shape[1])
+    terms = max(source.shape[1], target.shape[1])
     summation = math.sqrt(terms) * unit * (kernel.epsilon + primal.abs())
     return feature_error + geo_error + _EXPONENT_ROUNDINGS * unit * size + summation
 
@@ -108,13 +107,15 @@ def _feature_error(
     source: Cloud, target: Cloud, cost: GroundCost, unit: float
 ) -> tuple[Tensor, Tensor]:
     """Largest error and largest size [B] of the unscaled feature cost."""
-    x, y = source.features, target.features
-    if not cost.uses_features or x is None or y is None:
-        zero = torch.zeros(len(source.weight), dtype=torch.float64, device=source.weight.device)
+    features = source.points.features
+    if not cost.uses_features or features is None:
+        zero = torch.zeros(len(source), dtype=torch.float64, device=source.device)
         return zero, zero
-    norm_x = torch.linalg.vector_norm(x, dim=2).amax(1).double()
-    norm_y = torch.linalg.vector_norm(y, dim=2).amax(1).double()
-    roundings = math.sqrt(x.shape[2]) + 2.0
+    norm_x, norm_y = (
+        cloud.padded_values(cloud.points.feature_norm).amax(1).double()
+        for cloud in (source, target)
+    )
+    roundings = math.sqrt(features.shape[1]) + 2.0
     if cost.feature == "euclidean":
         return roundings * unit * (norm_x + norm_y), norm_x + norm_y
     product_error = roundings * unit * norm_x * norm_y

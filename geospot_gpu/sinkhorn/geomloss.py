@@ -12,7 +12,7 @@ from torch import Tensor
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels import make_kernel
-from geospot_gpu.kernels.contract import Cloud
+from geospot_gpu.kernels.contract import Cloud, Part
 from geospot_gpu.kernels.keops import quiet_import
 from geospot_gpu.kernels.tiles import TiledKernel
 from geospot_gpu.sinkhorn.solver import check_epsilon
@@ -109,9 +109,9 @@ def geomloss_transport(
 
 def _pack(cloud: Cloud) -> Tensor:
     """Unit vectors and features side by side: GeomLoss knows one vector per point."""
-    return cloud.xyz if cloud.features is None else torch.cat([cloud.xyz, cloud.features], dim=2)
+    points = cloud.part()
+    return torch.cat([part for part in (points.xyz, points.features) if part is not None], dim=2)
 
 
-def _unpack(points: Tensor) -> Cloud:
-    features = points[..., 3:] if points.shape[-1] > 3 else None
-    return Cloud(features, points[..., :3], points[..., 0])
+def _unpack(points: Tensor) -> Part:
+    return Part(points[..., 3:] if points.shape[-1] > 3 else None, points[..., :3])

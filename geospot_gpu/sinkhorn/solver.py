@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.kernels.contract import Kernel
-from geospot_gpu.sinkhorn.relaxation import Relaxation
+from geospot_gpu.kernels import relaxation
+from geospot_gpu.kernels.contract import Kernel, Potentials, Schedule
 
 Precision = Literal["single", "high"]
 
@@ -63,49 +63,27 @@ def check_epsilon(epsilon: float) -> None:
         raise GeospotError(f"solver.epsilon={epsilon} must be positive: try 0.01")
 
 
-class Potentials(NamedTuple):
-    """What the iteration ends with, for a batch of B problems.
-
-    ``f`` is the exact softmin of ``g``, so that the plan's source marginal is exact;
-    ``next_g`` is the exact softmin of ``f``, which tells the plan's target marginal:
-    ``b exp((g - next_g) / eps)``.
-    """
-
-    f: Tensor
-    """[B, N]"""
-    g: Tensor
-    """[B, M]"""
-    next_g: Tensor
-    """[B, M]"""
-    iterations: Tensor
-    """[B], int64"""
-    marginal_error: Tensor
-    """[B]: L1 violation of the target marginal of the plan of (f, g)."""
-
-
 def marginal_error(weight: Tensor, potential: Tensor, softmin: Tensor, epsilon: float) -> Tensor:
     """L1 violation [B] of one marginal, from its potential and the softmin that would mend it."""
     return (weight * torch.expm1((potential - softmin) / epsilon).abs()).sum(1)
 
 
-def iterate(
-    kernel: Kernel, solver: Sinkhorn, *, tolerance: float, symmetric: bool = False
-) -> Potentials:
-    """Potentials of a batch of problems, from zero to the tolerance.
+def iterate(kernel: Kernel, schedule: Schedule) -> Potentials:
+    """Potentials of a batch of problems, to the tolerance or the largest number of iterations."""
+    return kernel.iterate(schedule) or _iterate(kernel, schedule)
 
-    Args:
-        kernel: the reductions of the batch.
-        solver: epsilon, when to give up, and whether to over-relax.
-        tolerance: largest marginal error of a solved problem.
-        symmetric: both sides are the same clouds. The solution has ``f = g``, and averaging two
-            half-steps reaches it in a handful of iterations where alternating ones crawl
-            (Feydy et al. 2019, section 3.1).
+
+def _iterate(kernel: Kernel, schedule: Schedule) -> Potentials:
+    """The iteration over a kernel's steps; problems leave the batch once they are solved.
+
+    Between the same clouds the solution has ``f = g``, and averaging two half-steps reaches it in
+    a handful of iterations where alternating ones crawl (Feydy et al. 2019, section 3.1).
     """
-    epsilon = solver.epsilon
-    g = torch.zeros_like(kernel.target.weight)
+    tolerance, epsilon, last = schedule.tolerance, kernel.epsilon, schedule.max_iterations
     f = torch.zeros_like(kernel.source.weight)
+    g = torch.zeros_like(kernel.target.weight) if schedule.start is None else schedule.start
     batch, device = len(f), f.device
-    relaxation = Relaxation(batch, device, enabled=solver.relaxation)
+    state = relaxation.begin(batch, device)
     result = Potentials(
         torch.empty_like(f),
         torch.empty_like(g),
@@ -115,21 +93,16 @@ def iterate(
     )
     alive = torch.arange(batch, device=device)  # original positions of the problems in the kernel
     pending = torch.ones(batch, dtype=torch.bool, device=device)
-    for iteration in range(1, solver.max_iterations + 1):
+    omega = torch.ones_like(f[:, 0])
+    for iteration in range(1, last + 1):
         a, b = kernel.source.weight, kernel.target.weight
-        omega = relaxation.omega[:, None].to(f.dtype)
-        next_f = kernel.softmin(g, "source")
-        if symmetric or iteration in (1, solver.max_iterations):
-            source_error = torch.zeros_like(a[:, 0])
-        else:
-            source_error = marginal_error(a, f, next_f, epsilon)
-        # Once its marginal is good enough, take the exact half-step that a result needs.
-        exact = source_error <= tolerance
-        f = torch.where(exact[:, None], next_f, torch.lerp(f, next_f, omega))
-        next_g = kernel.softmin(f, "target")
-        error = torch.maximum(marginal_error(b, g, next_g, epsilon), source_error)
-        done = pending & exact & (error <= tolerance)
-        if iteration == solver.max_iterations:
+        old_f = f
+        next_f, f, next_g = kernel.step(f, g, omega)
+        error = marginal_error(b, g, next_g, epsilon)
+        if iteration > 1 and not schedule.symmetric:
+            error = torch.maximum(error, marginal_error(a, old_f, next_f, epsilon))
+        done = pending & (omega == 1.0) & (error <= tolerance)
+        if iteration == last:
             done = pending
         if bool(done.any()):
             where = alive[done]
@@ -138,11 +111,16 @@ def iterate(
             pending = pending & ~done
             if not bool(pending.any()):
                 break
-        relaxation.update(error)
-        g = torch.lerp(f, next_g, 0.5) if symmetric else torch.lerp(g, next_g, omega)
+        if schedule.symmetric:
+            g = torch.lerp(f, next_g, 0.5)
+        else:
+            if schedule.relaxed:
+                state = relaxation.update(state, iteration, error.double())
+                near = (error <= relaxation.NEAR * tolerance) | (iteration + 1 == last)
+                omega = torch.where(near, 1.0, state.omega).to(f.dtype)
+            g = torch.lerp(g, next_g, state.omega.to(g.dtype)[:, None])
         if 2 * int(pending.sum()) <= len(pending):  # the rest goes on alone
             keep = pending.nonzero()[:, 0]
-            kernel = kernel.select(keep)
-            relaxation.select(keep)
-            f, g, alive, pending = f[keep], g[keep], alive[keep], pending[keep]
+            kernel, state = kernel.select(keep), relaxation.select(state, keep)
+            f, g, omega, alive, pending = (x[keep] for x in (f, g, omega, alive, pending))
     return result
