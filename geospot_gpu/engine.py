@@ -21,6 +21,7 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels import (
     KernelName,
     batch_entries,
+    batch_growth,
     check_kernel,
     choose_kernel,
     make_kernel,
@@ -169,18 +170,20 @@ class PairEngine:
         return self._solve(left, right, symmetric=False)
 
     def _solve(self, left: Indices, right: Indices, *, symmetric: bool) -> pd.DataFrame:
-        parts = []
+        parts: list[dict[str, NDArray[np.generic]]] = []
+        order = []
         for kernel, positions in self._plan(self.sizes[left], self.sizes[right]):
             started = time.perf_counter()
             source, target = self._clouds(left[positions]), self._clouds(right[positions])
             with full_precision():
                 columns = self._solve_batch(kernel, source, target, symmetric)
-            part = pd.DataFrame(columns, index=positions)
-            part["kernel"] = kernel
             work = (self.sizes[left] * self.sizes[right])[positions]
-            part["seconds"] = (time.perf_counter() - started) * work / work.sum()
-            parts.append(part)
-        return pd.concat(parts).sort_index()
+            columns["kernel"] = np.full(len(positions), kernel)
+            columns["seconds"] = (time.perf_counter() - started) * work / work.sum()
+            parts.append(columns)
+            order.append(positions)
+        solved = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return pd.DataFrame(solved, index=np.concatenate(order)).sort_index()
 
     def _plan(self, n: Indices, m: Indices) -> list[tuple[str, Indices]]:
         """Batches of positions with the kernel for each."""
@@ -199,7 +202,9 @@ class PairEngine:
             points = _gathered_points(dimension, size, budget, self.device.type)
             if isinstance(self.solver, GeomLoss):  # its annealing depends on the whole batch
                 limit = 1
-            for batch in batches_of_similar_size(n[members], m[members], limit, points):
+            ours = n[members], m[members]
+            growth = batch_growth(*ours, size, device)
+            for batch in batches_of_similar_size(*ours, limit, points, growth):
                 batches.append((str(kernel), members[batch]))
         return batches
 

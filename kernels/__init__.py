@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from functools import cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.errors import GeospotError
@@ -19,7 +24,7 @@ KernelName = Literal["auto", "dense", "streaming", "keops"]
 # Tiles of this many entries stay in a processor's cache (4 MB in float32), or keep a GPU busy.
 _TILE_ENTRIES = {"cpu": 1 << 20, "cuda": 1 << 26}
 # A batch of small dense problems: large enough to amortise the calls, small enough for the cache.
-_BATCH_ENTRIES = {"cpu": 1 << 20, "cuda": 1 << 30}
+_BATCH_ENTRIES = {"cpu": 1 << 22, "cuda": 1 << 30}
 # Features beyond which KeOps, which uses no matrix product, loses to streamed tiles.
 _KEOPS_FEATURES = 32
 
@@ -42,7 +47,9 @@ def choose_kernel(
     ``auto`` keeps the costs where they fit the budget. Where they do not, it takes KeOps for
     points of few features if KeOps works here, and streamed tiles otherwise.
     """
-    fits = entries * itemsize * KEPT_TILES <= budget
+    compiled = _compiled_kernel(itemsize, device_type)
+    kept = KEPT_TILES if compiled is None else compiled.KEPT_TILES
+    fits = entries * itemsize * kept <= budget
     if wanted == "dense" and not fits:
         _warn_once(
             "kernel=dense exceeds engine.memory_budget for the largest pairs: streaming those"
@@ -69,6 +76,18 @@ def batch_entries(kernel: str, itemsize: int, budget: int, device_type: str) -> 
     return _tile_entries(itemsize, budget, device_type)
 
 
+def batch_growth(
+    n: NDArray[np.int64], m: NDArray[np.int64], itemsize: int, device_type: str
+) -> NDArray[np.float64]:
+    """For problems of ``n x m`` costs, the ratio between the sizes that may share a batch.
+
+    Where a batch is padded to its largest problem, at most its square is wasted.
+    """
+    compiled = _compiled_kernel(itemsize, device_type)
+    ragged = np.zeros(len(n), bool) if compiled is None else n * m > compiled.PADDED_ENTRIES
+    return np.where(ragged, 4.0, 1.2)
+
+
 def make_kernel(
     name: str, cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int
 ) -> Kernel:
@@ -82,16 +101,38 @@ def make_kernel(
         epsilon: entropic regularisation.
         budget: memory in bytes that tiles may take.
     """
-    tile_entries = _tile_entries(source.points.xyz.element_size(), budget, source.device.type)
+    itemsize, device_type = source.points.xyz.element_size(), source.device.type
+    tile_entries = _tile_entries(itemsize, budget, device_type)
     tiles = CostTiles(cost, source, target, tile_entries)
     if name == "keops":
         return KeopsKernel(tiles, source, target, epsilon)
+    compiled = _compiled_kernel(itemsize, device_type)
+    if compiled is not None:
+        panel = None if name == "dense" else min(compiled.PANEL_ENTRIES, budget // (2 * itemsize))
+        return compiled.CompiledKernel(tiles, source, target, epsilon, panel)  # type: ignore[no-any-return]
     kind = DenseKernel if name == "dense" else StreamingKernel
     return kind(tiles, source, target, epsilon, tile_entries)
 
 
 def _tile_entries(itemsize: int, budget: int, device_type: str) -> int:
     return max(1, min(_TILE_ENTRIES[device_type], budget // (itemsize * TILE_TEMPORARIES)))
+
+
+def _compiled_kernel(itemsize: int, device_type: str) -> Any:
+    """The module of the compiled kernel where it applies: float32 on a CPU, and Numba is there."""
+    float32 = itemsize == torch.float32.itemsize
+    return _import_compiled() if float32 and device_type == "cpu" else None
+
+
+@cache
+def _import_compiled() -> Any:
+    try:
+        return importlib.import_module("geospot_gpu.kernels.compiled")
+    except ImportError:  # Numba comes with the extra `cpu` alone
+        return None
+    except RuntimeError as error:  # there is no folder that Numba could cache compiled code in
+        log.warning("compiled loops are not used (%s): set NUMBA_CACHE_DIR", error)
+        return None
 
 
 _keops_problem = cache(keops_problem)

@@ -39,6 +39,11 @@ class PointArrays:
     mass: Tensor
 
     @cached_property
+    def coordinates(self) -> Tensor:
+        """The unit vectors, coordinate by coordinate, [3, P]."""
+        return self.xyz.T.contiguous()
+
+    @cached_property
     def feature_norm(self) -> Tensor:
         """Length of each feature vector, [P]."""
         norm: Tensor = torch.linalg.vector_norm(required(self.features), dim=1)

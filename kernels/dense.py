@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -14,7 +12,6 @@ from geospot_gpu.kernels.tiles import (
     TiledKernel,
     blocks,
     column_sums,
-    loops_for,
     row_sums,
 )
 
@@ -39,31 +36,16 @@ class DenseKernel(TiledKernel):
     def __init__(
         self, tiles: CostTiles, source: Cloud, target: Cloud, epsilon: float, tile_entries: int
     ) -> None:
-        shape = (*source.shape, target.shape[1])
-        self._entries_at_once = tile_entries
-        if loops_for(source.points.xyz) is not None:  # compiled loops take the costs in one piece
-            super().__init__(tiles, source, target, epsilon, math.prod(shape))
-            self._costs = tiles.tile(source.part(), target.part())
-        else:
-            super().__init__(tiles, source, target, epsilon, tile_entries)
-            self._costs = source.points.xyz.new_empty(shape)
-            for rows, columns in blocks(source, target, tile_entries):
-                tile = tiles.tile(source.part(rows), target.part(columns))
-                self._costs[:, rows, columns] = tile
+        super().__init__(tiles, source, target, epsilon, tile_entries)
+        self._costs = source.points.xyz.new_empty(*source.shape, target.shape[1])
+        for rows, columns in blocks(source, target, tile_entries):
+            self._costs[:, rows, columns] = tiles.tile(source.part(rows), target.part(columns))
         self._exponentials = torch.empty_like(self._costs)
         self._absorb(torch.zeros_like(target.weight))
 
     def _absorb(self, g: Tensor) -> None:
         """Take as references the c-transforms of ``g`` [B, M]."""
         costs, exponents = self._costs, self._exponentials
-        loops = loops_for(costs)
-        if loops is not None:
-            self._f0, self._g0 = torch.empty_like(self.source.weight), torch.empty_like(g)
-            f0, g0 = self._f0.numpy(), self._g0.numpy()
-            loops.c_transform(costs.numpy(), g.contiguous().numpy(), f0)
-            loops.c_transform_of_columns(costs.numpy(), f0, g0)
-            loops.exponentials(costs.numpy(), f0, g0, 1.0 / self.epsilon, exponents.numpy())
-            return
         torch.sub(costs, g[:, None, :], out=exponents)
         self._f0 = exponents.amin(2)
         torch.sub(costs, self._f0[:, :, None], out=exponents)
@@ -102,7 +84,7 @@ class DenseKernel(TiledKernel):
     def _log_domain(self, potential: Tensor, side: Side) -> Tensor:
         """The softmin by a log-sum-exp over the costs, a few rows at a time."""
         batch, n, m = self._costs.shape
-        rows = max(1, self._entries_at_once // (batch * m))
+        rows = max(1, self.tile_entries // (batch * m))
         _, there = self.oriented(side)
         weights = safe_log(there.weight) + potential / self.epsilon
         by_row: list[Tensor] = []
@@ -123,7 +105,7 @@ class DenseKernel(TiledKernel):
             chosen, self.tiles.select(index), source, target, self.epsilon, self.tile_entries
         )
         chosen._costs = self._costs[index]
-        chosen._entries_at_once = self._entries_at_once
+        chosen.tile_entries = self.tile_entries
         chosen._f0, chosen._g0 = self._f0[index], self._g0[index]
         chosen._exponentials = self._exponentials[index]
         return chosen

@@ -1,8 +1,10 @@
-"""Loops that touch a tile of costs once, compiled by Numba for float32 on a CPU.
+"""Loops that touch a row of costs once, compiled by Numba for float32 on a CPU.
 
-Each replaces a chain of torch operations whose time is memory traffic. The arrays are NumPy views
-of tensors. Importing this module needs Numba; :func:`geospot_gpu.kernels.tiles.loops_for` decides
-where it is used.
+The costs of all problems of a batch lie in one flat array. Work is cut into items, each some rows
+of one problem; items run in parallel. What an item finds about columns goes into a row of its own,
+to be combined by the caller, so that results depend on how work is cut and never on timing.
+
+Importing this module needs Numba.
 """
 
 # Numba types the functions it compiles.
@@ -11,19 +13,22 @@ where it is used.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from llvmlite import ir
 from numba import config, njit, prange, set_num_threads, types
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 set_num_threads(min(torch.get_num_threads(), config.NUMBA_NUM_THREADS))
 
 F = np.float32
-_loop = njit(parallel=True, cache=True, fastmath={"contract", "nsz", "reassoc"})
-_inline = njit(inline="always", fastmath={"contract", "nsz"})
+_FAST = {"contract", "nsz", "reassoc"}
+parallel = njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
+serial = njit(cache=True, fastmath=_FAST, error_model="numpy")
+_inline = njit(inline="always", fastmath={"contract", "nsz"}, error_model="numpy")
 
 
 def _polynomial(function: Any, low: float, high: float, degree: int) -> tuple[np.float32, ...]:
@@ -39,6 +44,19 @@ _L = _polynomial(lambda x: np.log1p(x) / x, math.sqrt(0.5) - 1.0, math.sqrt(2.0)
 _LOG2_E, _LN_2 = F(1.0 / math.log(2.0)), F(math.log(2.0))
 _QUARTER, _HALF_PI = F(0.25), F(math.pi / 2.0)
 _SQRT_HALF_BITS = np.int32(np.float32(math.sqrt(0.5)).view(np.int32))
+LOWEST, HIGHEST = F(-87.0), F(88.0)  # exponents beyond which float32 is denormal or infinite
+TINY = F(1e-37)
+
+
+class Layout(NamedTuple):
+    """Where the costs are, and how the work on them is cut."""
+
+    items: NDArray[np.int64]
+    """(problem, low, high, position): rows low:high, the first of them at this position, [I, 4]."""
+    stride: NDArray[np.int64]
+    """From one row to the next, in entries, for each problem [B]."""
+    size: NDArray[np.int64]
+    """Columns of each problem [B]."""
 
 
 @intrinsic
@@ -58,9 +76,9 @@ def _bits_of(context: Any, value: Any) -> Any:
 
 
 @_inline
-def _exp(x):
-    """exp(x) for x in [-87, 88], to 2e-7."""
-    scaled = x * _LOG2_E
+def exp(x):
+    """Exponential, to 2e-7 of its value; its argument is cut at -87 and 88."""
+    scaled = min(max(x, LOWEST), HIGHEST) * _LOG2_E
     whole = F(math.floor(scaled + F(0.5)))
     f = scaled - whole
     p = _E[0] + f * (_E[1] + f * (_E[2] + f * (_E[3] + f * (_E[4] + f * (_E[5] + f * _E[6])))))
@@ -68,8 +86,8 @@ def _exp(x):
 
 
 @_inline
-def _log(x):
-    """log(x) for normal positive x."""
+def log(x):
+    """The logarithm of a normal positive number."""
     bits = _bits_of(x) - _SQRT_HALF_BITS
     power = bits >> np.int32(23)
     f = _float_of((bits & np.int32(0x7FFFFF)) + _SQRT_HALF_BITS) - F(1.0)
@@ -92,136 +110,185 @@ def _half_angle(x0, x1, x2, y0, y1, y2):
     return half if near <= far else _HALF_PI - half
 
 
-@_loop
-def mix(tile, slope, a, b, feature_factor, x, y, geo_factor, geography):
-    """Turn a tile of products or distances into costs, in place.
+@parallel
+def mix(layout, costs, product, squares, factors, points_a, points_b, start_a, start_b):
+    """Turn products (or distances) of features into costs, in place.
 
-    ``cost = feature_factor * max(a_i + b_j + slope * tile, 0) + geo_factor * half angle``
+    ``cost = feature_factor max(c + |x|^2 + |y|^2 + slope product, 0) + geo_factor half angle``
 
     Args:
-        tile: [B, n, m].
-        slope: what a product counts for.
-        a, b: [B, n] and [B, m].
-        feature_factor, geo_factor: [B].
-        x: unit vectors [B, n, 3].
-        y: unit vectors, transposed, [B, 3, m].
-        geography: whether there is a geographic part.
+        layout: the work.
+        costs: flat.
+        product: c and the slope; a slope of 0 says that there is no feature part.
+        squares: squared lengths of the feature vectors of the two sides, [P] and [Q]; empty where
+            the feature cost has none.
+        factors: feature_factor and geo_factor of each problem, [B, 2].
+        points_a, points_b: unit vectors, coordinate by coordinate, [3, P] and [3, Q].
+        start_a, start_b: first point of each problem's clouds, [B].
     """
-    batch, n, m = tile.shape
-    slope = F(slope)
-    for r in prange(batch * n):
-        k = r // n
-        i = r - k * n
-        row, ai, bk, cf, cg = tile[k, i], a[k, i], b[k], feature_factor[k], geo_factor[k]
-        if geography:
-            x0, x1, x2 = x[k, i, 0], x[k, i, 1], x[k, i, 2]
-            y0, y1, y2 = y[k, 0], y[k, 1], y[k, 2]
+    constant, slope = product
+    squares_a, squares_b = squares
+    for item in prange(len(layout.items)):
+        k, low, high, position = layout.items[item]
+        m, sa, sb = layout.size[k], start_a[k], start_b[k]
+        cf, cg = factors[k, 0], factors[k, 1]
+        y0, y1, y2 = points_b[0, sb : sb + m], points_b[1, sb : sb + m], points_b[2, sb : sb + m]
+        for i in range(low, high):
+            row = costs[position : position + m]
+            position += layout.stride[k]
+            if slope == F(0.0):
+                row[:] = F(0.0)
+            elif len(squares_a) > 0:
+                square, others = squares_a[sa + i], squares_b[sb : sb + m]
+                for j in range(m):
+                    row[j] = cf * max(square + others[j] + slope * row[j], F(0.0))
+            else:
+                for j in range(m):
+                    row[j] = cf * max(constant + slope * row[j], F(0.0))
+            if cg > F(0.0):
+                x0, x1, x2 = points_a[0, sa + i], points_a[1, sa + i], points_a[2, sa + i]
+                for j in range(m):
+                    row[j] += cg * _half_angle(x0, x1, x2, y0[j], y1[j], y2[j])
+
+
+@serial
+def log_sum_exp(row, weights, inverse_epsilon, out):
+    """``log sum_j exp(weights_j - C_ij / eps)``; out takes the terms over the largest of them.
+
+    Returns:
+        The logarithm, and the sum of out.
+    """
+    top = F(-np.inf)
+    for j in range(len(row)):
+        e = weights[j] - row[j] * inverse_epsilon
+        out[j] = e
+        top = max(top, e)
+    total = F(0.0)
+    for j in range(len(row)):
+        e = exp(out[j] - top)
+        out[j] = e
+        total += e
+    return top + F(math.log(total)), total
+
+
+@parallel
+def softmin_rows(layout, costs, weights, epsilon, out):
+    """``-eps log sum_j exp(weights_j - C_ij / eps)`` into out [B, N], weights being [B, M]."""
+    inverse = F(1.0 / epsilon)
+    for item in prange(len(layout.items)):
+        k, low, high, position = layout.items[item]
+        m = layout.size[k]
+        own = np.empty(m, np.float32)
+        for i in range(low, high):
+            row = costs[position : position + m]
+            position += layout.stride[k]
+            out[k, i] = F(-epsilon) * log_sum_exp(row, weights[k], inverse, own)[0]
+
+
+@serial
+def log_sum_exp_columns(costs, position, stride, weights, inverse_epsilon, peak, total):
+    """``sum_i exp(weights_i - C_ij / eps)`` over some rows, as ``total_j exp(peak_j)``."""
+    m = len(peak)
+    peak[:], total[:] = F(-np.inf), F(0.0)
+    for i in range(len(weights)):
+        row = costs[position + i * stride : position + i * stride + m]
+        for j in range(m):
+            peak[j] = max(peak[j], weights[i] - row[j] * inverse_epsilon)
+    for i in range(len(weights)):
+        row = costs[position + i * stride : position + i * stride + m]
+        for j in range(m):
+            total[j] += exp(weights[i] - row[j] * inverse_epsilon - peak[j])
+
+
+@parallel
+def softmin_columns(layout, costs, weights, epsilon, peak, total):
+    """For each item, the sums of :func:`log_sum_exp_columns` into rows of peak and total [I, M]."""
+    for item in prange(len(layout.items)):
+        k, low, high, position = layout.items[item]
+        m, own = layout.size[k], weights[k, low:high]
+        inverse, stride = F(1.0 / epsilon), layout.stride[k]
+        sums = peak[item, :m], total[item, :m]
+        log_sum_exp_columns(costs, position, stride, own, inverse, *sums)
+
+
+@parallel
+def step(layout, costs, weights, epsilon, omega, first, f, next_f, columns):
+    """A relaxed half-step of some rows, and what it contributes to the half-step of columns.
+
+    Args:
+        layout: the work.
+        costs: flat.
+        weights: ``log b_j + g_j / eps``, [B, M].
+        epsilon: the regularisation.
+        omega: [B].
+        first: a_i, [B, N].
+        f: potentials, changed from old to new in place, [B, N].
+        next_f: their softmin, [B, N].
+        columns: for each item ``sum_i a_i b_j exp((f_i + g_j - C_ij) / eps)``, [I, M].
+    """
+    inverse = F(1.0 / epsilon)
+    for item in prange(len(layout.items)):
+        k, low, high, position = layout.items[item]
+        m = layout.size[k]
+        own, to = np.empty(m, np.float32), columns[item]
+        to[:] = F(0.0)
+        for i in range(low, high):
+            row = costs[position : position + m]
+            position += layout.stride[k]
+            value, total = log_sum_exp(row, weights[k], inverse, own)
+            softmin = F(-epsilon) * value
+            new = f[k, i] + omega[k] * (softmin - f[k, i])
+            next_f[k, i], f[k, i] = softmin, new
+            factor = first[k, i] * exp((new - softmin) * inverse) / total
             for j in range(m):
-                feature = cf * max(ai + bk[j] + slope * row[j], F(0.0))
-                row[j] = feature + cg * _half_angle(x0, x1, x2, y0[j], y1[j], y2[j])
-        else:
+                to[j] += factor * own[j]
+
+
+@parallel
+def marginals(layout, costs, epsilon, f, g, a, b, rows, columns):
+    """Sums over j of ``b_j q_ij`` into rows [B, N], and over an item's i of ``a_i q_ij`` [I, M].
+
+    ``q_ij = exp((f_i + g_j - C_ij) / eps)``.
+    """
+    inverse = F(1.0 / epsilon)
+    for item in prange(len(layout.items)):
+        k, low, high, position = layout.items[item]
+        m = layout.size[k]
+        gk, bk, to = g[k], b[k], columns[item]
+        to[:] = F(0.0)
+        for i in range(low, high):
+            row, fi, ai = costs[position : position + m], f[k, i], a[k, i]
+            position += layout.stride[k]
+            total = F(0.0)
             for j in range(m):
-                row[j] = cf * max(ai + bk[j] + slope * row[j], F(0.0))
+                q = exp((fi + gk[j] - row[j]) * inverse)
+                total += bk[j] * q
+                to[j] += ai * q
+            rows[k, i] = total
 
 
-@_loop
-def c_transform(costs, g, f):
-    """``f_i = min_j C_ij - g_j``, into f [B, n]."""
-    batch, n, m = costs.shape
-    for r in prange(batch * n):
-        k = r // n
-        i = r - k * n
-        row, gk = costs[k, i], g[k]
-        best = F(np.inf)
-        for j in range(m):
-            best = min(best, row[j] - gk[j])
-        f[k, i] = best
+@parallel
+def integrals(layout, costs, epsilon, f, g, u, v, a, b, sums):
+    """For each item ``sum a_i b_j d C`` and ``sum a_i b_j d log d``, into sums [I, 2].
 
-
-@_loop
-def c_transform_of_columns(costs, f, g):
-    """``g_j = min_i C_ij - f_i``, into g [B, m], by blocks of columns."""
-    batch, n, m = costs.shape
-    width = 256
-    count = (m + width - 1) // width
-    for r in prange(batch * count):
-        k = r // count
-        start = (r - k * count) * width
-        end = min(m, start + width)
-        to = g[k]
-        for j in range(start, end):
-            to[j] = F(np.inf)
-        for i in range(n):
-            row, fi = costs[k, i], f[k, i]
-            for j in range(start, end):
-                to[j] = min(to[j], row[j] - fi)
-
-
-@_loop
-def exponentials(costs, f, g, inverse_epsilon, out):
-    """``out_ij = exp((f_i + g_j - C_ij) / eps)``, cut at exp(-87)."""
-    batch, n, m = costs.shape
-    inverse_epsilon = F(inverse_epsilon)
-    for r in prange(batch * n):
-        k = r // n
-        i = r - k * n
-        row, to, fi, gk = costs[k, i], out[k, i], f[k, i], g[k]
-        for j in range(m):
-            to[j] = _exp(max((fi + gk[j] - row[j]) * inverse_epsilon, F(-87.0)))
-
-
-@_loop
-def integrals(costs, density, p, q, u, v, b, transport, entropy):
-    """Per row, sums over j of ``b_j d C`` and ``b_j d log d``, d being ``p q density + u v``.
-
-    Args:
-        costs, density: [B, n, m].
-        p, u: [B, n].
-        q, v, b: [B, m].
-        transport, entropy: results, [B, n].
+    ``d = q_ij + u_i v_j``; ``q`` is that of :func:`marginals`.
     """
-    batch, n, m = costs.shape
-    for r in prange(batch * n):
-        k = r // n
-        i = r - k * n
-        row, kernel, qk, vk, bk = costs[k, i], density[k, i], q[k], v[k], b[k]
-        pi, ui = p[k, i], u[k, i]
-        first, second = F(0.0), F(0.0)
-        for j in range(m):
-            d = max(pi * qk[j] * kernel[j] + ui * vk[j], F(1e-37))
-            mass = bk[j] * d
-            first += mass * row[j]
-            second += mass * _log(d)
-        transport[k, i] = first
-        entropy[k, i] = second
-
-
-@_loop
-def log_sum_exp(tile, inverse_epsilon, weights, peak, total):
-    """Fold a tile of costs into running row-wise sums of ``exp(weights_j - C_ij / eps)``.
-
-    Args:
-        tile: costs [B, n, m]; overwritten.
-        inverse_epsilon: 1 / eps.
-        weights: [B, m].
-        peak: largest exponents so far, [B, n].
-        total: sums relative to them, [B, n].
-    """
-    batch, n, m = tile.shape
-    inverse_epsilon = F(inverse_epsilon)
-    for r in prange(batch * n):
-        k = r // n
-        i = r - k * n
-        row, wk = tile[k, i], weights[k]
-        top = F(-np.inf)
-        for j in range(m):
-            row[j] = wk[j] - row[j] * inverse_epsilon
-            top = max(top, row[j])
-        old = peak[k, i]
-        new = max(top, old)
-        added = F(0.0)
-        for j in range(m):
-            added += _exp(max(row[j] - new, F(-87.0)))
-        kept = total[k, i] * _exp(max(old - new, F(-87.0))) if total[k, i] > F(0.0) else F(0.0)
-        peak[k, i] = new
-        total[k, i] = kept + added
+    inverse = F(1.0 / epsilon)
+    for item in prange(len(layout.items)):
+        k, low, high, position = layout.items[item]
+        m = layout.size[k]
+        gk, vk, bk = g[k], v[k], b[k]
+        transport, entropy = 0.0, 0.0
+        for i in range(low, high):
+            row, fi, ui = costs[position : position + m], f[k, i], u[k, i]
+            position += layout.stride[k]
+            first, second = F(0.0), F(0.0)
+            for j in range(m):
+                q = exp((fi + gk[j] - row[j]) * inverse)
+                d = max(q + ui * vk[j], TINY)
+                mass = bk[j] * d
+                first += mass * row[j]
+                second += mass * log(d)
+            transport += np.float64(a[k, i]) * np.float64(first)
+            entropy += np.float64(a[k, i]) * np.float64(second)
+        sums[item, 0], sums[item, 1] = transport, entropy

@@ -27,6 +27,10 @@ NEAR = 2.0
 """Within this multiple of the tolerance steps are exact, since a result ends with an exact one."""
 
 
+NO_ERRORS = (1.0,) * WINDOW
+"""The errors of no iteration yet, for a single problem."""
+
+
 class Relaxation(NamedTuple):
     """What the rule remembers of a problem: numbers, or tensors [B] for a batch of them."""
 

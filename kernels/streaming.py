@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.kernels.contract import Side, safe_log
-from geospot_gpu.kernels.tiles import TiledKernel, blocks, loops_for
+from geospot_gpu.kernels.tiles import TiledKernel, blocks
 
 TILE_TEMPORARIES = 5
 """Arrays of the size of one tile that are alive at once."""
@@ -25,17 +25,6 @@ class StreamingKernel(TiledKernel):
         total = torch.zeros_like(here.weight)
         for rows, columns in blocks(here, there, self.tile_entries):
             tile = self.tiles.tile(here.part(rows), there.part(columns))
-            loops = loops_for(tile)
-            if loops is not None:
-                state = peak[:, rows].contiguous(), total[:, rows].contiguous()
-                loops.log_sum_exp(
-                    tile.numpy(),
-                    1.0 / self.epsilon,
-                    log_weights[:, columns].contiguous().numpy(),
-                    *(values.numpy() for values in state),
-                )
-                peak[:, rows], total[:, rows] = state
-                continue
             tile.mul_(-1.0 / self.epsilon).add_(log_weights[:, None, columns])
             new_peak = torch.maximum(peak[:, rows], tile.amax(2))
             total[:, rows] *= (peak[:, rows] - new_peak).exp_()

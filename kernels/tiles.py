@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import logging
 import math
 from abc import abstractmethod
 from collections.abc import Iterator
-from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,8 +12,6 @@ from torch import Tensor
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.contract import Cloud, Kernel, Part, PlanSums, required
 from geospot_gpu.sphere import EARTH_RADIUS_KM
-
-log = logging.getLogger("geospot_gpu")
 
 LOWEST_EXPONENT = {torch.float32: -87.0, torch.float64: -700.0}
 """Where exponents are cut: smaller results would be denormal, which processors handle slowly."""
@@ -64,21 +58,6 @@ class CostTiles:
 
     def tile(self, source: Part, target: Part) -> Tensor:
         """Costs [B, n, m] between (parts of) the two batches of clouds, contiguous."""
-        loops = loops_for(source.xyz)
-        if loops is not None:
-            tile, slope, a, b = self._feature_parts(source, target)
-            loops.mix(
-                tile.numpy(),
-                slope,
-                a.contiguous().numpy(),
-                b.contiguous().numpy(),
-                self.feature_factor.flatten().numpy(),
-                source.xyz.contiguous().numpy(),
-                target.xyz.mT.contiguous().numpy(),
-                (self.geo_factor.flatten() * (2.0 * EARTH_RADIUS_KM)).numpy(),
-                self.cost.uses_geography,
-            )
-            return tile
         if not self.cost.uses_features:
             return great_circle_km(source.xyz, target.xyz).mul_(self.geo_factor)
         tile, slope, a, b = self._feature_parts(source, target)
@@ -171,16 +150,9 @@ class TiledKernel(Kernel):
         self, f: Tensor, g: Tensor, rows: slice, columns: slice, costs: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Vectors p, q and a tile D such that ``exp((f_i + g_j - C_ij) / eps) = p_i q_j D_ij``."""
-        f, g = f[:, rows].contiguous(), g[:, columns].contiguous()
-        loops = loops_for(costs)
-        if loops is not None:
-            density = torch.empty_like(costs)
-            loops.exponentials(
-                costs.numpy(), f.numpy(), g.numpy(), 1.0 / self.epsilon, density.numpy()
-            )
-        else:
-            density = (f[:, :, None] + g[:, None, :]).sub_(costs).mul_(1.0 / self.epsilon)
-            density.clamp_(min=LOWEST_EXPONENT[f.dtype]).exp_()
+        f, g = f[:, rows], g[:, columns]
+        density = (f[:, :, None] + g[:, None, :]).sub_(costs).mul_(1.0 / self.epsilon)
+        density.clamp_(min=LOWEST_EXPONENT[f.dtype]).exp_()
         return torch.ones_like(f), torch.ones_like(g), density
 
     def marginals(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
@@ -201,18 +173,10 @@ class TiledKernel(Kernel):
             p, q, density = self._factored_density(f, g, rows, columns, costs)
             a, b = self.source.weight[:, rows].double(), self.target.weight[:, columns]
             u_part, v_part = u[:, rows], v[:, columns]
-            loops = loops_for(costs)
-            if loops is not None:
-                by_row = torch.empty_like(p), torch.empty_like(p)
-                vectors = (p, q, u_part, v_part, b, *by_row)
-                loops.integrals(
-                    costs.numpy(), density.numpy(), *(x.contiguous().numpy() for x in vectors)
-                )
-            else:
-                mass = density * p[:, :, None] * q[:, None, :]
-                mass.addcmul_(u_part[:, :, None], v_part[:, None, :])
-                mass.clamp_(min=torch.finfo(mass.dtype).tiny)  # its logarithm stays finite
-                by_row = row_sums(mass * costs, b), row_sums(mass.log().mul_(mass), b)
+            mass = density * p[:, :, None] * q[:, None, :]
+            mass.addcmul_(u_part[:, :, None], v_part[:, None, :])
+            mass.clamp_(min=torch.finfo(mass.dtype).tiny)  # its logarithm stays finite
+            by_row = row_sums(mass * costs, b), row_sums(mass.log().mul_(mass), b)
             transport += (a * by_row[0].double()).sum(1)
             entropy += (a * by_row[1].double()).sum(1)
         return PlanSums(transport, entropy)
@@ -226,20 +190,3 @@ def row_sums(matrix: Tensor, weights: Tensor) -> Tensor:
 def column_sums(matrix: Tensor, weights: Tensor) -> Tensor:
     """``sum_i weights_i matrix_ij``, [B, m], of matrices [B, n, m] and weights [B, n]."""
     return torch.bmm(weights[:, None, :], matrix)[:, 0, :]
-
-
-def loops_for(tensor: Tensor) -> Any:
-    """The compiled loops where they apply to this tensor: float32 on a CPU, and Numba is there."""
-    on_cpu = tensor.device.type == "cpu" and tensor.dtype == torch.float32
-    return _compiled_loops() if on_cpu else None
-
-
-@cache
-def _compiled_loops() -> Any:
-    try:
-        return importlib.import_module("geospot_gpu.kernels.loops")
-    except ImportError:  # Numba comes with the extra `cpu` alone
-        return None
-    except RuntimeError as error:  # there is no folder that Numba could cache compiled code in
-        log.warning("the compiled loops are not used (%s): set NUMBA_CACHE_DIR", error)
-        return None

@@ -14,11 +14,11 @@ import torch
 from scipy.special import logsumexp
 
 import geospot_gpu as gs
+from geospot_gpu import kernels
 from geospot_gpu.engine import PairEngine
-from geospot_gpu.kernels import KernelName, choose_kernel, make_kernel, tiles
+from geospot_gpu.kernels import KernelName, choose_kernel, make_kernel
 from geospot_gpu.kernels.contract import Schedule
 from geospot_gpu.kernels.keops import keops_problem
-from geospot_gpu.kernels.tiles import TiledKernel
 from geospot_gpu.sinkhorn.solver import iterate
 from tests.clouds import KERNELS, cost_matrix, kernel, random_regions, weights
 
@@ -162,8 +162,8 @@ print("done")
 
 
 def test_auto_keeps_costs_within_the_budget_and_streams_the_rest() -> None:
-    assert choose_kernel("auto", 10**6, 512, 4, 8 * 10**6, "cpu") == "dense"
-    assert choose_kernel("auto", 10**6, 512, 4, 8 * 10**6 - 1, "cpu") == "streaming"
+    assert choose_kernel("auto", 10**6, 512, 8, 16 * 10**6, "cpu") == "dense"
+    assert choose_kernel("auto", 10**6, 512, 8, 16 * 10**6 - 1, "cpu") == "streaming"
     assert choose_kernel("streaming", 100, 512, 4, 2**30, "cpu") == "streaming"
 
 
@@ -189,12 +189,12 @@ def test_compiled_loops_agree_with_torch(
     def reductions() -> list[torch.Tensor]:
         ours = kernel(name, regions, 0, 1, cost, 0.05, torch.float32, 2**17)
         halves = ours.softmin(g, "source"), ours.softmin(f, "target")
+        step = ours.step(f, g, torch.tensor([1.3]))
         sums = ours.plan_sums(halves[0], g, u, v)
-        return [*halves, *ours.marginals(halves[0], g), *(value.float() for value in sums)]
+        return [*halves, *step, *ours.marginals(halves[0], g), *(value.float() for value in sums)]
 
-    assert tiles.loops_for(regions.weight.float()) is not None
     compiled = reductions()
-    monkeypatch.setattr(tiles, "_compiled_loops", lambda: None)
+    monkeypatch.setattr(kernels, "_import_compiled", lambda: None)
     for ours, reference in zip(compiled, reductions(), strict=True):
         torch.testing.assert_close(ours, reference, rtol=3e-5, atol=1e-6)
 
@@ -208,8 +208,8 @@ def test_compiled_loops_are_exact_at_awkward_places(monkeypatch: pytest.MonkeyPa
     )
     cost = gs.GroundCost(geo_weight=1.0)
     ours = kernel("dense", regions, 0, 1, cost, 0.01, torch.float32)
-    assert isinstance(ours, TiledKernel)
-    costs = ours.cost_tile(slice(None), slice(None))[0]
+    (panel,) = ours._panels()  # type: ignore[attr-defined]
+    costs = panel.costs.reshape(6, 6)  # 180 and -180 are one point
     np.testing.assert_allclose(costs, cost_matrix(regions, 0, 1, cost), atol=3e-7)
 
 

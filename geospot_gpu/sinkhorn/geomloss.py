@@ -11,10 +11,10 @@ from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.contract import Cloud, Part
+from geospot_gpu.kernels.dense import DenseKernel
 from geospot_gpu.kernels.keops import quiet_import
-from geospot_gpu.kernels.tiles import TiledKernel
+from geospot_gpu.kernels.tiles import CostTiles
 from geospot_gpu.sinkhorn.solver import check_epsilon
 
 GEOMLOSS_TILES = 8
@@ -62,9 +62,9 @@ def geomloss_transport(
     with quiet_import():
         from geomloss import SamplesLoss
 
-    kernel = make_kernel("dense", cost, source, target, solver.epsilon, budget)
-    assert isinstance(kernel, TiledKernel)
-    tiles = kernel.tiles
+    entries = max(1, budget // (source.points.xyz.element_size() * GEOMLOSS_TILES))
+    tiles = CostTiles(cost, source, target, entries)
+    kernel = DenseKernel(tiles, source, target, solver.epsilon, entries)
     diameter = max(float(kernel.largest_cost()), solver.epsilon)
 
     def ground_cost(x: Tensor, y: Tensor) -> Tensor:

@@ -1,0 +1,267 @@
+"""Compiled kernel: float32 on a CPU, the costs kept or streamed, every pass over them in Numba."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geospot_gpu.kernels import iterations, loops
+from geospot_gpu.kernels.contract import (
+    Cloud,
+    Kernel,
+    PlanSums,
+    Potentials,
+    Schedule,
+    Side,
+    required,
+    safe_log,
+)
+from geospot_gpu.kernels.tiles import CostTiles
+from geospot_gpu.sphere import EARTH_RADIUS_KM
+
+KEPT_TILES = 1
+"""Arrays of the size of all costs that the kernel keeps."""
+
+PANEL_ENTRIES = 1 << 24
+"""Most costs that are computed at once when they are not kept: enough rows for a product that is
+bound by arithmetic, however many columns there are."""
+
+PADDED_ENTRIES = 1 << 14
+"""Problems up to this size share one padded matrix product: calls would cost more than padding."""
+
+# A lone problem this large is worth cutting into rows, one share to a thread.
+_LARGE = 1 << 17
+
+
+class Panel(NamedTuple):
+    """Costs of rows ``low:high`` of every problem, and how the work on them is cut."""
+
+    costs: NDArray[np.float32]
+    layout: loops.Layout
+    shares: int
+    """Items to a problem."""
+
+
+class CompiledKernel(Kernel):
+    """Passes over costs that read each row once for both directions.
+
+    Small problems run from the first iteration to the last on one thread each
+    (:mod:`~geospot_gpu.kernels.iterations`). A large one is cut into rows: a step takes the
+    log-sum-exp of a row, and adds the same exponentials, rescaled, to the sums of the columns.
+
+    Args:
+        tiles: the ground cost.
+        source, target: the clouds.
+        epsilon: entropic regularisation.
+        panel_entries: most costs to hold at once; None keeps them all.
+    """
+
+    def __init__(
+        self,
+        tiles: CostTiles,
+        source: Cloud,
+        target: Cloud,
+        epsilon: float,
+        panel_entries: int | None,
+    ) -> None:
+        super().__init__(source, target, epsilon)
+        self.tiles = tiles
+        self._panel_entries = panel_entries
+        self._buffer = torch.empty(0)
+        self._kept = self._panel(0, source.shape[1]) if panel_entries is None else None
+
+    def _panels(self) -> Iterator[Panel]:
+        """All costs, in panels of consecutive rows; a panel is forgotten when the next is asked."""
+        if self._kept is not None:
+            yield self._kept
+            return
+        assert self._panel_entries is not None
+        (batch, n), m = self.source.shape, self.target.shape[1]
+        rows = max(1, self._panel_entries // (batch * m))
+        for low in range(0, n, rows):
+            yield self._panel(low, min(n, low + rows))
+
+    def _panel(self, low: int, high: int) -> Panel:
+        cost, source, target = self.tiles.cost, self.source, self.target
+        rows = np.clip(source.size, low, high) - low
+        padded = int((source.size * target.size).max()) <= PADDED_ENTRIES and len(source) > 1
+        if padded:
+            stride = np.full(len(source), target.shape[1])
+            position = np.arange(len(source)) * source.shape[1] * target.shape[1]
+            entries = len(source) * source.shape[1] * target.shape[1]
+        else:
+            stride = target.size
+            ends = np.cumsum(rows * target.size)
+            position, entries = ends - rows * target.size, int(ends[-1])
+        if len(self._buffer) < entries:
+            self._buffer = torch.empty(entries)
+        costs = self._buffer[:entries]
+        product = squares = None
+        if cost.uses_features:
+            product, squares = self._feature_cost(costs, position, low, rows, padded)
+        shares = 1
+        if len(source) < torch.get_num_threads():
+            shares = max(1, min(torch.get_num_threads(), int(rows.min())))
+        layout = loops.Layout(_items(position, stride, low, rows, shares), stride, target.size)
+        none = np.empty(0, np.float32)
+        factors = torch.cat(
+            [self.tiles.feature_factor, self.tiles.geo_factor * (2.0 * EARTH_RADIUS_KM)], dim=1
+        )
+        loops.mix(
+            layout,
+            costs.numpy(),
+            product or (np.float32(0.0), np.float32(0.0)),
+            squares or (none, none),
+            factors[:, :, 0].numpy(),
+            source.points.coordinates.numpy(),
+            target.points.coordinates.numpy(),
+            source.start,
+            target.start,
+        )
+        return Panel(costs.numpy(), layout, shares)
+
+    def _feature_cost(
+        self,
+        costs: Tensor,
+        position: NDArray[np.int64],
+        low: int,
+        rows: NDArray[np.int64],
+        padded: bool,
+    ) -> tuple[
+        tuple[np.float32, np.float32], tuple[NDArray[np.float32], NDArray[np.float32]] | None
+    ]:
+        """Products of features into costs; what they count for, and the squares beside them."""
+        feature, source, target = self.tiles.cost.feature, self.source, self.target
+        euclidean = feature == "euclidean"
+        if padded:
+            x, y = required(source.part().features), required(target.part().features)
+            out = costs.view(len(x), x.shape[1], y.shape[1])
+            if euclidean:
+                out.copy_(_distances(x, y))
+            else:
+                torch.bmm(x, y.mT, out=out)
+        else:
+            xs, ys = required(source.points.features), required(target.points.features)
+            starts = (position, rows, target.size, source.start + low, target.start)
+            for at, n, m, i, j in zip(*(values.tolist() for values in starts), strict=True):
+                x, y, out = xs[i : i + n], ys[j : j + m], costs[at : at + n * m].view(n, m)
+                if euclidean:
+                    out.copy_(_distances(x, y))
+                else:
+                    torch.mm(x, y.T, out=out)
+        if feature == "sqeuclidean":
+            squares = tuple(c.points.feature_norm.square().numpy() for c in (source, target))
+            return (np.float32(0.0), np.float32(-2.0)), (squares[0], squares[1])
+        if euclidean:
+            return (np.float32(0.0), np.float32(1.0)), None
+        return (np.float32(1.0), np.float32(-1.0)), None
+
+    def iterate(self, schedule: Schedule) -> Potentials | None:
+        if self._kept is None or (len(self.source) == 1 and len(self._kept.costs) > _LARGE):
+            return None  # step by step, each of them in parallel over rows
+        a, b = self.source.weight, self.target.weight
+        f, next_g = torch.zeros_like(a), torch.zeros_like(b)
+        g = torch.zeros_like(b) if schedule.start is None else schedule.start.clone()
+        iterations_, errors = (np.zeros(len(f), kind) for kind in (np.int64, np.float32))
+        layout = self._kept.layout
+        first = layout.items[:: self._kept.shares, 3].copy()
+        iterations.solve(
+            first,
+            layout.stride,
+            np.stack([self.source.size, self.target.size], axis=1),
+            self._kept.costs,
+            *(x.numpy() for x in (a, b)),
+            self.epsilon,
+            schedule[:4],
+            *(x.numpy() for x in (f, g, next_g)),
+            iterations_,
+            errors,
+        )
+        counts, found = torch.from_numpy(iterations_), torch.from_numpy(errors)
+        return Potentials(f, g, next_g, counts, found)
+
+    def softmin(self, potential: Tensor, side: Side) -> Tensor:
+        here, there = self.oriented(side)
+        weights = (safe_log(there.weight) + potential / self.epsilon).numpy()
+        if side == "source":
+            out = torch.zeros_like(here.weight)
+            for costs, layout, _ in self._panels():
+                loops.softmin_rows(layout, costs, weights, self.epsilon, out.numpy())
+            return out
+        total = torch.full_like(here.weight, -torch.inf)
+        for costs, layout, shares in self._panels():
+            peak, sums = (torch.zeros(len(layout.items), here.shape[1]) for _ in range(2))
+            loops.softmin_columns(layout, costs, weights, self.epsilon, peak.numpy(), sums.numpy())
+            logarithms = (sums.log() + peak).view(-1, shares, here.shape[1])
+            total = torch.logaddexp(total, logarithms.logsumexp(1))
+        return -self.epsilon * total
+
+    def step(self, f: Tensor, g: Tensor, omega: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        b = self.target.weight
+        weights = (safe_log(b) + g / self.epsilon).numpy()
+        new, next_f, columns = f.clone(), torch.zeros_like(f), torch.zeros_like(g)
+        for costs, layout, shares in self._panels():
+            own = torch.zeros(len(layout.items), g.shape[1])
+            a = self.source.weight
+            loops.step(
+                layout,
+                costs,
+                weights,
+                self.epsilon,
+                omega.numpy(),
+                *(x.numpy() for x in (a, new, next_f, own)),
+            )
+            columns += own.view(-1, shares, g.shape[1]).sum(1)
+        if bool((columns[b > 0] < 1e-30).any()):  # columns too far from all rows for float32
+            return next_f, new, self.softmin(new, "target")
+        columns = torch.where(b > 0, columns / b, 1.0)
+        return next_f, new, g - self.epsilon * columns.log()
+
+    def marginals(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        over_a, over_b = torch.zeros_like(f), torch.zeros_like(g)
+        vectors = [x.contiguous().numpy() for x in (f, g, self.source.weight, self.target.weight)]
+        for costs, layout, shares in self._panels():
+            own = torch.zeros(len(layout.items), g.shape[1])
+            loops.marginals(layout, costs, self.epsilon, *vectors, over_a.numpy(), own.numpy())
+            over_b += own.view(-1, shares, g.shape[1]).sum(1)
+        return over_a, over_b
+
+    def plan_sums(self, f: Tensor, g: Tensor, u: Tensor, v: Tensor) -> PlanSums:
+        weights = self.source.weight, self.target.weight
+        vectors = [x.contiguous().numpy() for x in (f, g, u, v, *weights)]
+        total = torch.zeros(len(f), 2, dtype=torch.float64)
+        for costs, layout, shares in self._panels():
+            own = torch.zeros(len(layout.items), 2, dtype=torch.float64)
+            loops.integrals(layout, costs, self.epsilon, *vectors, own.numpy())
+            total += own.view(-1, shares, 2).sum(1)
+        return PlanSums(*total.unbind(1))
+
+    def select(self, index: Tensor) -> CompiledKernel:
+        source, target = self.source.select(index), self.target.select(index)
+        entries = self._panel_entries
+        return CompiledKernel(self.tiles.select(index), source, target, self.epsilon, entries)
+
+
+def _items(
+    position: NDArray[np.int64],
+    stride: NDArray[np.int64],
+    low: int,
+    rows: NDArray[np.int64],
+    shares: int,
+) -> NDArray[np.int64]:
+    """Rows ``low:low + rows`` of every problem, cut into equal shares, as :class:`loops.Layout`."""
+    edges = rows[:, None] * np.arange(shares + 1) // shares
+    begin, end = edges[:, :-1], edges[:, 1:]
+    problem = np.broadcast_to(np.arange(len(rows))[:, None], begin.shape)
+    at = position[:, None] + begin * stride[:, None]
+    return np.stack([problem, begin + low, end + low, at], axis=2).reshape(-1, 4)
+
+
+def _distances(x: Tensor, y: Tensor) -> Tensor:
+    # From differences: through a product, the square root would amplify its rounding.
+    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")

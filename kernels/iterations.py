@@ -1,0 +1,220 @@
+"""All iterations of a problem in one call, compiled by Numba for float32 on a CPU.
+
+The same iteration as that of ``sinkhorn.solver``, one problem to a thread, so that its costs stay
+in the cache from the first iteration to the last. Importing this module needs Numba.
+"""
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+from geospot_gpu.kernels.loops import (
+    F,
+    exp,
+    log,
+    log_sum_exp,
+    log_sum_exp_columns,
+    parallel,
+    serial,
+)
+from geospot_gpu.kernels.relaxation import NEAR, NO_ERRORS, Relaxation, rule
+
+REACH = F(30.0)
+"""How far potentials, in units of epsilon, may move from the absorbed reference before stored
+exponentials lose terms that matter: those below exp(-87) are cut, and twice the reach must stay
+well short of that."""
+_ROWS = 32  # a block of rows is still in the first cache when it is read again for its columns
+
+_update = rule(njit(lambda condition, a, b: a if condition else b), njit)
+
+
+@serial
+def _absorb(costs, position, stride, g, epsilon, f0, g0, kernel):
+    """Take as references the c-transforms of g, and ``exp((f0 + g0 - C) / eps)`` into kernel.
+
+    Every row and column of the kernel then has an entry of exactly one (Schmitzer 2019,
+    Stabilized sparse scaling algorithms, section 3).
+    """
+    n, m = kernel.shape
+    inverse = F(1.0 / epsilon)
+    g0[:] = F(np.inf)
+    for i in range(n):
+        row = costs[position + i * stride : position + i * stride + m]
+        best = F(np.inf)
+        for j in range(m):
+            best = min(best, row[j] - g[j])
+        f0[i] = best
+        for j in range(m):
+            g0[j] = min(g0[j], row[j] - best)
+    for i in range(n):
+        row, to = costs[position + i * stride : position + i * stride + m], kernel[i]
+        for j in range(m):
+            to[j] = exp((f0[i] + g0[j] - row[j]) * inverse)
+
+
+@serial
+def _row_sums(kernel, low, high, v, sums):
+    """``sum_j kernel_ij v_j`` for rows low:high, four rows at a time."""
+    m = len(v)
+    i = low
+    while i + 4 <= high:
+        k0, k1, k2, k3 = kernel[i], kernel[i + 1], kernel[i + 2], kernel[i + 3]
+        s0, s1, s2, s3 = F(0.0), F(0.0), F(0.0), F(0.0)
+        for j in range(m):
+            s0 += k0[j] * v[j]
+            s1 += k1[j] * v[j]
+            s2 += k2[j] * v[j]
+            s3 += k3[j] * v[j]
+        sums[i - low], sums[i - low + 1], sums[i - low + 2], sums[i - low + 3] = s0, s1, s2, s3
+        i += 4
+    while i < high:
+        k0, s0 = kernel[i], F(0.0)
+        for j in range(m):
+            s0 += k0[j] * v[j]
+        sums[i - low] = s0
+        i += 1
+
+
+@serial
+def _add_columns(kernel, low, high, u, columns):
+    """Add ``sum_i u_i kernel_ij`` over rows low:high to columns, four rows at a time."""
+    m = len(columns)
+    i = low
+    while i + 4 <= high:
+        k0, k1, k2, k3 = kernel[i], kernel[i + 1], kernel[i + 2], kernel[i + 3]
+        u0, u1, u2, u3 = u[i - low], u[i - low + 1], u[i - low + 2], u[i - low + 3]
+        for j in range(m):
+            columns[j] += u0 * k0[j] + u1 * k1[j] + u2 * k2[j] + u3 * k3[j]
+        i += 4
+    while i < high:
+        k0, u0 = kernel[i], u[i - low]
+        for j in range(m):
+            columns[j] += u0 * k0[j]
+        i += 1
+
+
+@serial
+def _furthest(x, y):
+    """The largest absolute difference."""
+    most = F(0.0)
+    for i in range(len(x)):
+        most = max(most, abs(x[i] - y[i]))
+    return most
+
+
+@serial
+def _marginal_error(weight, potential, softmin, inverse):
+    """L1 violation of one marginal, from its potential and the softmin that would mend it."""
+    error = F(0.0)
+    for i in range(len(weight)):
+        error += weight[i] * abs(exp((potential[i] - softmin[i]) * inverse) - F(1.0))
+    return error
+
+
+@serial
+def _step(costs, position, stride, kernel, a, b, epsilon, omega, f0, g0, f, next_f, g, next_g):
+    """One iteration, from one read of the kernel where the potentials are within its reach."""
+    n, m = kernel.shape
+    eps, inverse = F(epsilon), F(1.0 / epsilon)
+    reach = REACH * eps
+    if _furthest(g, g0) > reach:
+        _absorb(costs, position, stride, g, epsilon, f0, g0, kernel)
+    if _furthest(g, g0) <= reach:
+        v, u, sums = (
+            np.empty(m, np.float32),
+            np.empty(_ROWS, np.float32),
+            np.empty(_ROWS, np.float32),
+        )
+        for j in range(m):
+            v[j] = b[j] * exp((g[j] - g0[j]) * inverse)
+        next_g[:] = F(0.0)
+        for low in range(0, n, _ROWS):
+            high = min(n, low + _ROWS)
+            _row_sums(kernel, low, high, v, sums)
+            for i in range(low, high):
+                softmin = f0[i] - eps * log(sums[i - low])
+                new = f[i] + omega * (softmin - f[i])
+                next_f[i], f[i] = softmin, new
+                u[i - low] = a[i] * exp((new - f0[i]) * inverse)
+            _add_columns(kernel, low, high, u, next_g)
+        if _furthest(f, f0) <= reach:
+            for j in range(m):
+                next_g[j] = g0[j] - eps * log(next_g[j])
+            return
+    else:
+        weights, own = np.empty(m, np.float32), np.empty(m, np.float32)
+        for j in range(m):
+            weights[j] = g[j] * inverse + log(b[j])
+        for i in range(n):
+            row = costs[position + i * stride : position + i * stride + m]
+            next_f[i] = -eps * log_sum_exp(row, weights, inverse, own)[0]
+            f[i] += omega * (next_f[i] - f[i])
+    weights, peak, total = np.empty(n, np.float32), np.empty(m, np.float32), np.empty(m, np.float32)
+    for i in range(n):
+        weights[i] = f[i] * inverse + log(a[i])
+    log_sum_exp_columns(costs, position, stride, weights, inverse, peak, total)
+    for j in range(m):
+        next_g[j] = -eps * (peak[j] + log(total[j]))
+
+
+@serial
+def _solve(costs, position, stride, a, b, epsilon, schedule, f, g, next_g):
+    """Iterate one problem from g to the tolerance; see ``sinkhorn.solver`` for the algorithm."""
+    tolerance, last, relaxed, symmetric = schedule
+    n, m = len(a), len(b)
+    inverse = F(1.0 / epsilon)
+    kernel = np.empty((n, m), np.float32)
+    f0, g0 = np.empty(n, np.float32), np.empty(m, np.float32)
+    old_f, next_f = np.empty(n, np.float32), np.empty(n, np.float32)
+    _absorb(costs, position, stride, g, epsilon, f0, g0, kernel)
+    state = Relaxation(1.0, 0.0, np.inf, 0.0, NO_ERRORS)
+    omega, error, iteration = 1.0, 0.0, 0
+    while True:
+        iteration += 1
+        old_f[:] = f
+        _step(
+            costs, position, stride, kernel, a, b, epsilon, F(omega), f0, g0, f, next_f, g, next_g
+        )
+        error = np.float64(_marginal_error(b, g, next_g, inverse))
+        if iteration > 1 and not symmetric:
+            error = max(error, np.float64(_marginal_error(a, old_f, next_f, inverse)))
+        if iteration == last or (omega == 1.0 and error <= tolerance):
+            return iteration, error
+        if symmetric:
+            for j in range(m):
+                g[j] = F(0.5) * (f[j] + next_g[j])
+            continue
+        if relaxed:
+            state = _update(state, iteration, error)
+            near = error <= NEAR * tolerance or iteration + 1 == last
+            omega = 1.0 if near else state.omega
+        for j in range(m):
+            g[j] += F(state.omega) * (next_g[j] - g[j])
+
+
+@parallel
+def solve(
+    position, stride, sizes, costs, a, b, epsilon, schedule, f, g, next_g, iterations, errors
+):
+    """All iterations of all problems of a batch, one problem to a thread.
+
+    Args:
+        position, stride: first cost of each problem and the step to its next row, int64 [B].
+        sizes: rows and columns of each problem, int64 [B, 2].
+        costs: flat.
+        a, b: weights, [B, N] and [B, M].
+        epsilon: the regularisation.
+        schedule: tolerance, largest number of iterations, whether to relax, whether symmetric.
+        f, next_g: results, [B, N] and [B, M].
+        g: where to start, and a result, [B, M].
+        iterations, errors: results, [B].
+    """
+    for k in prange(len(position)):
+        n, m = sizes[k, 0], sizes[k, 1]
+        iterations[k], errors[k] = _solve(
+            costs, position[k], stride[k], a[k, :n], b[k, :m], epsilon, schedule,
+            f[k, :n], g[k, :m], next_g[k, :m],
+        )  # fmt: skip
