@@ -202,20 +202,12 @@ class CompiledKernel(Kernel):
         return -self.epsilon * total
 
     def step(self, f: Tensor, g: Tensor, omega: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        b = self.target.weight
-        weights = (safe_log(b) + g / self.epsilon).numpy()
+        a, b = self.source.weight, self.target.weight
         new, next_f, columns = f.clone(), torch.zeros_like(f), torch.zeros_like(g)
         for costs, layout, shares in self._panels():
             own = torch.zeros(len(layout.items), g.shape[1])
-            a = self.source.weight
-            loops.step(
-                layout,
-                costs,
-                weights,
-                self.epsilon,
-                omega.numpy(),
-                *(x.numpy() for x in (a, new, next_f, own)),
-            )
+            vectors = [x.numpy() for x in (omega, a, b, new, g, next_f, own)]
+            loops.step(layout, costs, self.epsilon, *vectors)
             columns += own.view(-1, shares, g.shape[1]).sum(1)
         if bool((columns[b > 0] < 1e-30).any()):  # columns too far from all rows for float32
             return next_f, new, self.softmin(new, "target")

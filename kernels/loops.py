@@ -46,6 +46,7 @@ _QUARTER, _HALF_PI = F(0.25), F(math.pi / 2.0)
 _SQRT_HALF_BITS = np.int32(np.float32(math.sqrt(0.5)).view(np.int32))
 LOWEST, HIGHEST = F(-87.0), F(88.0)  # exponents beyond which float32 is denormal or infinite
 TINY = F(1e-37)
+SMALLEST, LARGEST = F(1e-25), F(1e30)  # a sum of exponentials in between has lost nothing
 
 
 class Layout(NamedTuple):
@@ -211,35 +212,57 @@ def softmin_columns(layout, costs, weights, epsilon, peak, total):
         log_sum_exp_columns(costs, position, stride, own, inverse, *sums)
 
 
+@serial
+def scaled_row(row, f, g, b, inverse_epsilon, out):
+    """``b_j exp((f + g_j - C_ij) / eps)`` into out; the sum."""
+    total = F(0.0)
+    for j in range(len(row)):
+        e = b[j] * exp((f + g[j] - row[j]) * inverse_epsilon)
+        out[j] = e
+        total += e
+    return total
+
+
 @parallel
-def step(layout, costs, weights, epsilon, omega, first, f, next_f, columns):
+def step(layout, costs, epsilon, omega, a, b, f, g, next_f, columns):
     """A relaxed half-step of some rows, and what it contributes to the half-step of columns.
+
+    The potentials before the step scale the exponentials of a row; where that leaves their range,
+    the largest exponent does.
 
     Args:
         layout: the work.
         costs: flat.
-        weights: ``log b_j + g_j / eps``, [B, M].
         epsilon: the regularisation.
         omega: [B].
-        first: a_i, [B, N].
+        a, b: weights, [B, N] and [B, M].
         f: potentials, changed from old to new in place, [B, N].
-        next_f: their softmin, [B, N].
+        g: potentials, [B, M].
+        next_f: the softmin of g, [B, N].
         columns: for each item ``sum_i a_i b_j exp((f_i + g_j - C_ij) / eps)``, [I, M].
     """
-    inverse = F(1.0 / epsilon)
+    eps, inverse = F(epsilon), F(1.0 / epsilon)
     for item in prange(len(layout.items)):
         k, low, high, position = layout.items[item]
         m = layout.size[k]
-        own, to = np.empty(m, np.float32), columns[item]
+        gk, bk = g[k, :m], b[k, :m]
+        own, to = np.empty(m, np.float32), columns[item, :m]
+        weights = np.empty(m, np.float32)
+        for j in range(m):
+            weights[j] = gk[j] * inverse + log(bk[j])
         to[:] = F(0.0)
         for i in range(low, high):
             row = costs[position : position + m]
             position += layout.stride[k]
-            value, total = log_sum_exp(row, weights[k], inverse, own)
-            softmin = F(-epsilon) * value
-            new = f[k, i] + omega[k] * (softmin - f[k, i])
+            reference = f[k, i]
+            total = scaled_row(row, reference, gk, bk, inverse, own)
+            softmin = reference - eps * F(math.log(total))
+            if not SMALLEST < total < LARGEST:
+                value, total = log_sum_exp(row, weights, inverse, own)
+                softmin = -eps * value
+            new = reference + omega[k] * (softmin - reference)
             next_f[k, i], f[k, i] = softmin, new
-            factor = first[k, i] * exp((new - softmin) * inverse) / total
+            factor = a[k, i] * exp((new - softmin) * inverse) / total
             for j in range(m):
                 to[j] += factor * own[j]
 
