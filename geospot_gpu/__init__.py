@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from geospot_gpu.sinkhorn.geomloss import GeomLoss
     from geospot_gpu.sinkhorn.solver import Sinkhorn
     from geospot_gpu.sweep.run import open_run
+    from geospot_gpu.warm import WarmStarts
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,7 @@ _HOMES = {
     "Precomputed": "geospot_gpu.encoders",
     "Regions": "geospot_gpu.regions",
     "Sinkhorn": "geospot_gpu.sinkhorn.solver",
+    "WarmStarts": "geospot_gpu.warm",
     "by_column": "geospot_gpu.regions.grouping",
     "by_country": "geospot_gpu.regions.grouping",
     "by_grid": "geospot_gpu.regions.grouping",
@@ -61,6 +63,7 @@ __all__ = [
     "Precomputed",
     "Regions",
     "Sinkhorn",
+    "WarmStarts",
     "by_column",
     "by_country",
     "by_grid",

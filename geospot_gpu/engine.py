@@ -31,6 +31,7 @@ from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.bounds import Transport, certify
 from geospot_gpu.sinkhorn.geomloss import GEOMLOSS_TILES, GeomLoss, geomloss_transport
 from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
+from geospot_gpu.warm import WarmStarts
 
 Solver = Sinkhorn | GeomLoss
 Indices = NDArray[np.int64]
@@ -136,14 +137,23 @@ class PairEngine:
         cost: ground cost.
         solver: what solves a problem.
         engine: device, kernel and memory budget.
+        warm: where pairs start from, and where their potentials are kept.
 
     Raises:
         GeospotError: the cost needs features that the regions do not have, or there is no such
             device.
     """
 
-    def __init__(self, regions: Regions, cost: GroundCost, solver: Solver, engine: Engine) -> None:
+    def __init__(
+        self,
+        regions: Regions,
+        cost: GroundCost,
+        solver: Solver,
+        engine: Engine,
+        warm: WarmStarts | None = None,
+    ) -> None:
         check_compatible(regions, cost)
+        self.warm = warm
         self.cost, self.solver, self.kernel_name = cost, solver, engine.kernel
         self.device = engine.torch_device()
         self.regions = regions.to(self.device)
@@ -175,8 +185,9 @@ class PairEngine:
         for kernel, positions in self._plan(self.sizes[left], self.sizes[right]):
             started = time.perf_counter()
             source, target = self._clouds(left[positions]), self._clouds(right[positions])
+            names = None if symmetric else self._digests(left[positions], right[positions])
             with full_precision():
-                columns = self._solve_batch(kernel, source, target, symmetric)
+                columns = self._solve_batch(kernel, source, target, names)
             work = (self.sizes[left] * self.sizes[right])[positions]
             columns["kernel"] = np.full(len(positions), kernel)
             columns["seconds"] = (time.perf_counter() - started) * work / work.sum()
@@ -209,7 +220,11 @@ class PairEngine:
         return batches
 
     def _solve_batch(
-        self, kernel_name: str, source: Cloud, target: Cloud, symmetric: bool
+        self,
+        kernel_name: str,
+        source: Cloud,
+        target: Cloud,
+        pairs: list[tuple[str, str]] | None,
     ) -> dict[str, NDArray[np.generic]]:
         if isinstance(self.solver, GeomLoss):
             entries = source.shape[1] * target.shape[1]
@@ -219,17 +234,26 @@ class PairEngine:
                     " lower regions.max_points, raise the budget, or use solver=sinkhorn"
                 )
             return geomloss_transport(self.cost, source, target, self.solver, self.budget)
-        solver = self.solver
+        solver, symmetric = self.solver, pairs is None
+        warm = None if pairs is None else self.warm
         schedule = Schedule(
             solver.tolerance * (SELF_TOLERANCE if symmetric else 1.0),
             solver.max_iterations,
             solver.relaxation,
             symmetric,
+            warm.start(pairs, target) if warm and pairs else None,
         )
         kernel = make_kernel(kernel_name, self.cost, source, target, solver.epsilon, self.budget)
         potentials = iterate(kernel, schedule)
+        if warm and pairs:
+            warm.keep(pairs, target, potentials.next_g)
         transport = certify(kernel, self.cost, potentials, schedule.tolerance)
         return _to_numpy(transport)
+
+    def _digests(self, left: Indices, right: Indices) -> list[tuple[str, str]]:
+        """What names the content of each pair of regions."""
+        digests = self.regions.digests
+        return [(digests[i], digests[j]) for i, j in zip(left, right, strict=True)]
 
     def _clouds(self, index: Indices) -> Cloud:
         """The regions at ``index`` [B], as a batch."""

@@ -14,6 +14,7 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.divergence import add_divergence
 from geospot_gpu.sinkhorn.solver import Sinkhorn
+from geospot_gpu.warm import WarmStarts
 
 if TYPE_CHECKING:
     import xarray
@@ -26,6 +27,7 @@ def pairwise(
     cost: GroundCost | None = None,
     solver: Solver | None = None,
     engine: Engine | None = None,
+    warm: WarmStarts | None = None,
 ) -> xarray.Dataset:
     """The distance between every two regions, with its evidence.
 
@@ -36,6 +38,8 @@ def pairwise(
             where the regions have no features.
         solver: :class:`~geospot_gpu.Sinkhorn` if not given.
         engine: device, kernel and memory budget.
+        warm: potentials to start from and to keep, for calls that differ in ``geo_weight`` or
+            ``epsilon`` alone.
 
     Returns:
         A dataset over dimensions ``source`` and ``target`` (region names) with variables
@@ -48,7 +52,7 @@ def pairwise(
     """
     cost = cost or default_cost(regions)
     together = joined(regions, against)
-    pair_engine = PairEngine(together, cost, solver or Sinkhorn(), engine or Engine())
+    pair_engine = PairEngine(together, cost, solver or Sinkhorn(), engine or Engine(), warm)
     left, right = all_pairs(len(regions), None if against is None else len(against))
     selves = self_terms(pair_engine, np.arange(len(together)))
     pairs = solve_pairs(pair_engine, left, right, selves)

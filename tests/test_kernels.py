@@ -234,3 +234,47 @@ print(gs.pairwise(regions, engine=gs.Engine(device="cpu")).divergence.values[0, 
         for hide in (True, False)
     ]
     assert values[0] == pytest.approx(values[1], abs=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [[40, 1, 130, 7, 61, 128], [300, 200, 190, 230, 150, 260]])
+@pytest.mark.parametrize("epsilon", [0.05, 0.01, 0.0005])
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_compiled_iterations_are_those_of_the_solver(
+    sizes: list[int], epsilon: float, symmetric: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ragged batches, padded or not, in the kernel domain and (small epsilon) in the log domain."""
+    pytest.importorskip("numba")
+    regions = random_regions(sizes, spread=0.3)
+    engine = PairEngine(regions, MIXED, gs.Sinkhorn(), gs.Engine(device="cpu"))
+    left = np.array([0, 1, 2, 3])
+    right = left if symmetric else np.array([4, 3, 5, 0])
+    source, target = engine._clouds(left), engine._clouds(right)
+    schedule = Schedule(1e-3, 400, symmetric=symmetric)
+    ours = make_kernel("dense", MIXED, source, target, epsilon, 2**30)
+    compiled, again = ours.iterate(schedule), ours.iterate(schedule)
+    assert compiled is not None
+    assert again is not None
+    assert all(torch.equal(x, y) for x, y in zip(compiled, again, strict=True))
+    monkeypatch.setattr(kernels, "_import_compiled", lambda: None)
+    reference = iterate(make_kernel("dense", MIXED, source, target, epsilon, 2**30), schedule)
+    assert (compiled.iterations - reference.iterations).abs().max() <= 2
+    dual = [
+        (source.weight * p.f).sum(1) + (target.weight * p.next_g).sum(1)
+        for p in (compiled, reference)
+    ]
+    torch.testing.assert_close(*dual, rtol=1e-4, atol=1e-6)
+
+
+def test_a_streamed_step_survives_columns_far_from_every_row() -> None:
+    """Where sums over a column underflow in float32, its softmin is taken by logarithms."""
+    pytest.importorskip("numba")
+    regions = random_regions([50, 60])
+    costs = cost_matrix(regions, 0, 1, MIXED)
+    ours = kernel("streaming", regions, 0, 1, MIXED, 0.001, torch.float32)
+    g = torch.zeros(1, 60)
+    g[0, 3] = -1.0
+    zero = torch.zeros(1, 50)
+    _, f, next_g = ours.step(zero, g, torch.ones(1))
+    exponents = (f[0].double().numpy()[:, None] - costs) / 0.001
+    expected = -0.001 * logsumexp(exponents, b=weights(regions, 0)[:, None], axis=0)
+    np.testing.assert_allclose(next_g[0], expected, atol=2e-6)

@@ -6,11 +6,17 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from geospot_gpu import config as settings
 from geospot_gpu.sweep.report import LARGEST_MATRIX, summary, write_heatmap, write_matrix
 from geospot_gpu.sweep.run import open_run, run_sweep
+from geospot_gpu.warm import WarmStarts
+
+_WARM = WarmStarts()
+"""What the jobs of a multirun, which share this process, hand on to each other."""
 
 
 def sweep(config: DictConfig) -> None:
@@ -31,6 +37,7 @@ def sweep(config: DictConfig) -> None:
         solver=solver,
         engine=engine,
         config=cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)),
+        warm=_WARM if HydraConfig.get().mode == RunMode.MULTIRUN else None,
     )
     if max(len(regions), len(against or ())) <= LARGEST_MATRIX:
         dataset = open_run(out)

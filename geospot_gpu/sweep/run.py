@@ -27,6 +27,7 @@ from geospot_gpu.sinkhorn.solver import Sinkhorn
 from geospot_gpu.sweep.identity import Identity, pair_keys, region_keys, run_identity
 from geospot_gpu.sweep.plan import plan_batches
 from geospot_gpu.sweep.store import Store
+from geospot_gpu.warm import WarmStarts
 
 if TYPE_CHECKING:
     import xarray
@@ -65,6 +66,7 @@ def run_sweep(
     solver: Solver,
     engine: Engine,
     config: dict[str, object] | None = None,
+    warm: WarmStarts | None = None,
 ) -> SweepResult:
     """Compute and store the distance of every pair of regions that ``out`` does not hold yet.
 
@@ -76,6 +78,7 @@ def run_sweep(
         solver: what solves a pair.
         engine: device, kernel and memory budget.
         config: the whole configuration, for the manifest.
+        warm: potentials to start from and to keep, for sweeps of the same regions.
 
     Raises:
         GeospotError: the folder holds another sweep or cannot be written, there is only one
@@ -85,7 +88,7 @@ def run_sweep(
     identity = run_identity(together, cost, solver)
     store = Store(out)
     store.check_identity(identity)
-    engine_of_pairs = PairEngine(together, cost, solver, engine)
+    engine_of_pairs = PairEngine(together, cost, solver, engine, warm)
     keys = region_keys(together, identity)
     left, right = all_pairs(len(regions), None if against is None else len(against))
     wanted = pair_keys(keys, left, right)
