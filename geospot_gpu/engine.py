@@ -22,6 +22,7 @@ from geospot_gpu.kernels import (
     KernelName,
     batch_entries,
     batch_growth,
+    batch_points,
     check_kernel,
     choose_kernel,
     make_kernel,
@@ -31,7 +32,7 @@ from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.bounds import Transport, certify
 from geospot_gpu.sinkhorn.geomloss import GEOMLOSS_TILES, GeomLoss, geomloss_transport
 from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
-from geospot_gpu.warm import WarmStarts
+from geospot_gpu.warm import WarmBatch, WarmStarts
 
 Solver = Sinkhorn | GeomLoss
 Indices = NDArray[np.int64]
@@ -185,9 +186,11 @@ class PairEngine:
         for kernel, positions in self._plan(self.sizes[left], self.sizes[right]):
             started = time.perf_counter()
             source, target = self._clouds(left[positions]), self._clouds(right[positions])
-            names = None if symmetric else self._digests(left[positions], right[positions])
+            warm = None
+            if self.warm is not None and not symmetric:
+                warm = self.warm.of(self._digests(left[positions], right[positions]), target)
             with full_precision():
-                columns = self._solve_batch(kernel, source, target, names)
+                columns = self._solve_batch(kernel, source, target, warm, symmetric)
             work = (self.sizes[left] * self.sizes[right])[positions]
             columns["kernel"] = np.full(len(positions), kernel)
             columns["seconds"] = (time.perf_counter() - started) * work / work.sum()
@@ -210,7 +213,7 @@ class PairEngine:
         for kernel in np.unique(kernels):
             members = np.flatnonzero(kernels == kernel)
             limit = batch_entries(str(kernel), size, budget, self.device.type)
-            points = _gathered_points(dimension, size, budget, self.device.type)
+            points = batch_points(dimension, size, budget, device)
             if isinstance(self.solver, GeomLoss):  # its annealing depends on the whole batch
                 limit = 1
             ours = n[members], m[members]
@@ -224,7 +227,8 @@ class PairEngine:
         kernel_name: str,
         source: Cloud,
         target: Cloud,
-        pairs: list[tuple[str, str]] | None,
+        warm: WarmBatch | None,
+        symmetric: bool,
     ) -> dict[str, NDArray[np.generic]]:
         if isinstance(self.solver, GeomLoss):
             entries = source.shape[1] * target.shape[1]
@@ -234,19 +238,18 @@ class PairEngine:
                     " lower regions.max_points, raise the budget, or use solver=sinkhorn"
                 )
             return geomloss_transport(self.cost, source, target, self.solver, self.budget)
-        solver, symmetric = self.solver, pairs is None
-        warm = None if pairs is None else self.warm
+        solver = self.solver
         schedule = Schedule(
             solver.tolerance * (SELF_TOLERANCE if symmetric else 1.0),
             solver.max_iterations,
             solver.relaxation,
             symmetric,
-            warm.start(pairs, target) if warm and pairs else None,
+            None if warm is None else warm.start(),
         )
         kernel = make_kernel(kernel_name, self.cost, source, target, solver.epsilon, self.budget)
         potentials = iterate(kernel, schedule)
-        if warm and pairs:
-            warm.keep(pairs, target, potentials.next_g)
+        if warm is not None:
+            warm.keep(potentials.next_g)
         transport = certify(kernel, self.cost, potentials, schedule.tolerance)
         return _to_numpy(transport)
 
@@ -276,12 +279,6 @@ def full_precision() -> Iterator[None]:
     finally:
         for backend, precision in zip(backends, before, strict=True):
             backend.fp32_precision = precision
-
-
-def _gathered_points(dimension: int, itemsize: int, budget: int, device_type: str) -> int:
-    """How many points the clouds of one batch may have: their features are copied into it."""
-    most = {"cpu": 64 * 2**20, "cuda": 4 * 2**30}[device_type]
-    return min(most, budget // 4) // (itemsize * dimension)
 
 
 def _to_numpy(transport: Transport) -> dict[str, NDArray[np.generic]]:

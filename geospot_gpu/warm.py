@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import torch
 from torch import Tensor
 
 from geospot_gpu.kernels.contract import Cloud
@@ -23,26 +26,46 @@ class WarmStarts:
         self._free = max_bytes
         self._potentials: dict[tuple[str, str], Tensor] = {}
 
-    def start(self, pairs: list[tuple[str, str]], target: Cloud) -> Tensor | None:
-        """Potentials [B, M] of the targets of a batch; zero for pairs that are new, None for all.
+    def of(self, pairs: list[tuple[str, str]], target: Cloud) -> WarmBatch:
+        """The starts of one batch.
 
         Args:
             pairs: digests of the two regions of each pair, [B].
             target: the target side of the batch.
         """
-        known = [self._potentials.get(pair) for pair in pairs]
+        return WarmBatch(self, pairs, target)
+
+    def get(self, pair: tuple[str, str]) -> Tensor | None:
+        """Potentials of the target of a pair, if it was solved before."""
+        return self._potentials.get(pair)
+
+    def put(self, pair: tuple[str, str], potential: Tensor) -> None:
+        """Remember the potentials of the target of a pair, while there is room."""
+        needed = 0 if pair in self._potentials else potential.nbytes
+        if needed <= self._free:
+            self._free -= needed
+            self._potentials[pair] = potential.clone()
+
+
+class WarmBatch(NamedTuple):
+    """The starts of one batch of pairs."""
+
+    starts: WarmStarts
+    pairs: list[tuple[str, str]]
+    target: Cloud
+
+    def start(self) -> Tensor | None:
+        """Potentials [B, M] of the targets; zero for pairs that are new, None where all are."""
+        known = [self.starts.get(pair) for pair in self.pairs]
         if all(potential is None for potential in known):
             return None
-        start = target.weight.new_zeros(target.shape)
+        start = torch.zeros_like(self.target.weight)
         for row, potential in zip(start, known, strict=True):
             if potential is not None:
                 row[: len(potential)] = potential
         return start
 
-    def keep(self, pairs: list[tuple[str, str]], target: Cloud, potentials: Tensor) -> None:
-        """Remember the potentials [B, M] of the targets of a batch."""
-        for pair, size, row in zip(pairs, target.size.tolist(), potentials, strict=True):
-            needed = 0 if pair in self._potentials else size * row.element_size()
-            if needed <= self._free:
-                self._free -= needed
-                self._potentials[pair] = row[:size].clone()
+    def keep(self, potentials: Tensor) -> None:
+        """Remember the potentials [B, M] of the targets."""
+        for pair, size, row in zip(self.pairs, self.target.size.tolist(), potentials, strict=True):
+            self.starts.put(pair, row[:size])

@@ -76,6 +76,14 @@ def batch_entries(kernel: str, itemsize: int, budget: int, device_type: str) -> 
     return _tile_entries(itemsize, budget, device_type)
 
 
+def batch_points(features: int, itemsize: int, budget: int, device_type: str) -> int:
+    """How many points the clouds of one batch may have, where their features are copied into it."""
+    most = {"cpu": 64 * 2**20, "cuda": 4 * 2**30}[device_type]
+    if _compiled_kernel(itemsize, device_type) is not None:  # it reads them where they are
+        features = 16
+    return min(most, budget // 4) // (itemsize * features)
+
+
 def batch_growth(
     n: NDArray[np.int64], m: NDArray[np.int64], itemsize: int, device_type: str
 ) -> NDArray[np.float64]:

@@ -38,6 +38,10 @@ PADDED_ENTRIES = 1 << 14
 _LARGE = 1 << 17
 
 
+GATHERED_ENTRIES = 1 << 20
+"""Most numbers of features that are gathered at once for padded products: 4 MB."""
+
+
 class Panel(NamedTuple):
     """Costs of rows ``low:high`` of every problem, and how the work on them is cut."""
 
@@ -137,29 +141,43 @@ class CompiledKernel(Kernel):
     ]:
         """Products of features into costs; what they count for, and the squares beside them."""
         feature, source, target = self.tiles.cost.feature, self.source, self.target
-        euclidean = feature == "euclidean"
         if padded:
-            x, y = required(source.part().features), required(target.part().features)
-            out = costs.view(len(x), x.shape[1], y.shape[1])
-            if euclidean:
-                out.copy_(_distances(x, y))
-            else:
-                torch.bmm(x, y.mT, out=out)
+            self._padded_products(costs.view(len(source), source.shape[1], target.shape[1]))
         else:
             xs, ys = required(source.points.features), required(target.points.features)
             starts = (position, rows, target.size, source.start + low, target.start)
             for at, n, m, i, j in zip(*(values.tolist() for values in starts), strict=True):
-                x, y, out = xs[i : i + n], ys[j : j + m], costs[at : at + n * m].view(n, m)
-                if euclidean:
-                    out.copy_(_distances(x, y))
-                else:
-                    torch.mm(x, y.T, out=out)
+                out = costs[at : at + n * m].view(1, n, m)
+                self._product(xs[None, i : i + n], ys[None, j : j + m], out)
         if feature == "sqeuclidean":
             squares = tuple(c.points.feature_norm.square().numpy() for c in (source, target))
             return (np.float32(0.0), np.float32(-2.0)), (squares[0], squares[1])
-        if euclidean:
+        if feature == "euclidean":
             return (np.float32(0.0), np.float32(1.0)), None
         return (np.float32(1.0), np.float32(-1.0)), None
+
+    def _padded_products(self, out: Tensor) -> None:
+        """Products into out [B, N, M], few problems at a time: what is gathered stays in cache."""
+        source, target = self.source, self.target
+        length = required(source.points.features).shape[1]
+        points = source.shape[1] + target.shape[1]
+        count = max(1, GATHERED_ENTRIES // (points * length))
+        buffers = [torch.empty(count * cloud.shape[1], length) for cloud in (source, target)]
+        for start in range(0, len(out), count):
+            some = out[start : start + count]
+            x, y = (
+                cloud.gather_features(slice(start, start + count), buffer)
+                for cloud, buffer in zip((source, target), buffers, strict=True)
+            )
+            self._product(x, y, some)
+
+    def _product(self, x: Tensor, y: Tensor, out: Tensor) -> None:
+        """Products, or distances, of features [B, n, D] and [B, m, D] into out [B, n, m]."""
+        if self.tiles.cost.feature == "euclidean":
+            # From differences: through a product, the square root would amplify its rounding.
+            out.copy_(torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist"))
+        else:
+            torch.bmm(x, y.mT, out=out)
 
     def iterate(self, schedule: Schedule) -> Potentials | None:
         if self._kept is None or (len(self.source) == 1 and len(self._kept.costs) > _LARGE):
@@ -252,8 +270,3 @@ def _items(
     problem = np.broadcast_to(np.arange(len(rows))[:, None], begin.shape)
     at = position[:, None] + begin * stride[:, None]
     return np.stack([problem, begin + low, end + low, at], axis=2).reshape(-1, 4)
-
-
-def _distances(x: Tensor, y: Tensor) -> Tensor:
-    # From differences: through a product, the square root would amplify its rounding.
-    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
