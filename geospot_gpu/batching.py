@@ -5,12 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_GROWTH = 1.2
+GROWTH = 1.2
 """Ratio between the sizes that share a batch: at most this squared is padded."""
+RAGGED_GROWTH = 4.0
+"""The same for kernels that pad nothing but potentials."""
 
 
 def batches_of_similar_size(
-    n: NDArray[np.int64], m: NDArray[np.int64], max_entries: int, max_points: int
+    n: NDArray[np.int64],
+    m: NDArray[np.int64],
+    max_entries: int,
+    max_points: int,
+    growth: float = GROWTH,
 ) -> list[NDArray[np.int64]]:
     """Split problems of ``n[k] x m[k]`` costs into batches.
 
@@ -19,6 +25,7 @@ def batches_of_similar_size(
         max_entries: most entries that a batch may have after padding its problems to the largest;
             a problem larger than that is a batch of its own.
         max_points: most points on both sides together, likewise.
+        growth: ratio between the sizes that share a batch.
 
     Returns:
         Positions of the problems of each batch; every problem is in exactly one.
@@ -29,7 +36,7 @@ def batches_of_similar_size(
     """
     if len(n) == 0:
         return []
-    step = np.log(_GROWTH)
+    step = np.log(growth)
     bucket = np.stack([np.log(n) // step, np.log(m) // step], axis=1).astype(np.int64)
     _, group = np.unique(bucket, axis=0, return_inverse=True)
     order = np.argsort(group.ravel(), kind="stable")

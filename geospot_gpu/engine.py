@@ -15,7 +15,7 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
-from geospot_gpu.batching import batches_of_similar_size
+from geospot_gpu.batching import GROWTH, RAGGED_GROWTH, batches_of_similar_size
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels import (
@@ -47,7 +47,7 @@ class Engine:
 
     Args:
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
-        kernel: ``auto``, ``dense``, ``streaming`` or ``keops``.
+        kernel: ``auto``, ``dense``, ``streaming``, ``keops`` or ``triton``.
         memory_budget: memory for costs, as ``"2GiB"`` or a number of bytes; ``auto`` is 2 GiB
             (a quarter of what is free, if that is less) on a CPU and half of what is free on a GPU.
 
@@ -189,17 +189,25 @@ class PairEngine:
         budget, size = self.budget, self._itemsize
         entries, of_pair = np.unique(n * m, return_inverse=True)
         wanted, device = self.kernel_name, self.device.type
+        products = self.cost.feature != "euclidean" or not self.cost.uses_features
+        products = products and isinstance(self.solver, Sinkhorn)
         kernels = np.array(
-            [choose_kernel(wanted, int(e), dimension, size, budget, device) for e in entries]
+            [
+                choose_kernel(wanted, int(e), dimension, size, budget, device, products)
+                for e in entries
+            ]
         )[of_pair]
         batches = []
         for kernel in np.unique(kernels):
             members = np.flatnonzero(kernels == kernel)
             limit = batch_entries(str(kernel), size, budget, self.device.type)
-            points = _gathered_points(dimension, size, budget, self.device.type)
+            ragged = kernel == "triton" and self.cost.scaling == "global"  # it gathers no features
+            points = _gathered_points(1 if ragged else dimension, size, budget, self.device.type)
             if isinstance(self.solver, GeomLoss):  # its annealing depends on the whole batch
                 limit = 1
-            for batch in batches_of_similar_size(n[members], m[members], limit, points):
+            for batch in batches_of_similar_size(
+                n[members], m[members], limit, points, RAGGED_GROWTH if ragged else GROWTH
+            ):
                 batches.append((str(kernel), members[batch]))
         return batches
 
