@@ -305,4 +305,5 @@ class Batch:
         """Run one program per row of ``work``."""
         on_gpu = work.device.type == "cuda"
         with torch.cuda.device(work.device) if on_gpu else contextlib.nullcontext():
-            kernel[(len(work),)](work, *arguments, **constants)
+            # Products and sums fused: said here, since the default depends on Triton's version.
+            kernel[(len(work),)](work, *arguments, enable_fp_fusion=True, **constants)

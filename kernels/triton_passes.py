@@ -196,7 +196,7 @@ def keep_costs(
             value = tl.minimum(tl.maximum((cost - offset) / step + 0.5, 0.0), 65535.0)
             to = tl.load(kept.start + b) * PITCH + i.to(tl.int64)[:, None] * pitch + j[None, :]
             inside = (i < n)[:, None] & (j < pitch)[None, :]
-            tl.store(kept.values + to, value.to(tl.int32).to(tl.uint16), mask=inside)
+            tl.store(kept.costs + to, value.to(tl.int32).to(tl.uint16), mask=inside)
         else:  # rows and columns beyond the last repeat it
             least = tl.minimum(least, tl.min(cost, 1))
             most = tl.maximum(most, tl.max(cost, 1))

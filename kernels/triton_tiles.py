@@ -23,7 +23,6 @@ PITCH = tl.constexpr(16)
 """Rows of kept costs begin at multiples of this, so that 16 bytes are read at once."""
 
 _SPLIT_UNIT = tl.constexpr(1.0 / 2048.0)  # what the lower half of a feature counts for
-_NEARLY_ANTIPODAL = tl.constexpr(0.975)  # of squared chords over four; as in tiles.py
 _HALF_PI = tl.constexpr(math.pi / 2.0)
 
 
@@ -75,7 +74,7 @@ class Problems(NamedTuple):
 class Kept(NamedTuple):
     """Costs as 16-bit fixed point, ``offset + step * value``, problem after problem."""
 
-    values: Any
+    costs: Any
     """uint16; rows are those of the source side, and padded to :data:`PITCH`."""
     start: Any
     """Where each problem begins, in units of :data:`PITCH`, int64 [B]."""
@@ -119,7 +118,7 @@ def _product(
 
 @triton.jit
 def _half_angle(x, y, rows, columns):
-    """Half the angles [BM, BN] between unit vectors, from float32 differences."""
+    """Half the angles [BM, BN] between unit vectors, from the nearer of y and its antipode."""
     x0, x1, x2 = (
         tl.load(x.xyz + rows * 3),
         tl.load(x.xyz + rows * 3 + 1),
@@ -132,11 +131,8 @@ def _half_angle(x, y, rows, columns):
     )
     d0, d1, d2 = x0[:, None] - y0[None, :], x1[:, None] - y1[None, :], x2[:, None] - y2[None, :]
     near = (d0 * d0 + d1 * d1 + d2 * d2) * 0.25
-    far = 1.0 - near
-    if tl.max(near) > _NEARLY_ANTIPODAL:  # rare: there, 1 - near has lost its digits
-        d0, d1, d2 = x0[:, None] + y0[None, :], x1[:, None] + y1[None, :], x2[:, None] + y2[None, :]
-        exact = (d0 * d0 + d1 * d1 + d2 * d2) * 0.25
-        far = tl.where(near > _NEARLY_ANTIPODAL, exact, far)
+    s0, s1, s2 = x0[:, None] + y0[None, :], x1[:, None] + y1[None, :], x2[:, None] + y2[None, :]
+    far = (s0 * s0 + s1 * s1 + s2 * s2) * 0.25
     w = tl.minimum(near, far)
     p = tl.zeros_like(w) + _ASIN[0]
     for power in tl.static_range(1, 10):
@@ -177,7 +173,7 @@ def kept_tile(kept, b, i, j, n, m, TRANSPOSED: tl.constexpr):
     """
     columns = n if TRANSPOSED else m
     pitch = (columns + PITCH - 1) // PITCH * PITCH
-    start = kept.values + tl.load(kept.start + b) * PITCH
+    start = kept.costs + tl.load(kept.start + b) * PITCH
     if TRANSPOSED:
         at = j.to(tl.int64)[None, :] * pitch + i[:, None]
         inside = (j < m)[None, :] & (i < pitch)[:, None]
