@@ -26,6 +26,7 @@ from geospot_gpu.kernels import (
     check_kernel,
     choose_kernel,
     make_kernel,
+    reads_in_place,
 )
 from geospot_gpu.kernels.contract import Cloud, PointArrays, Schedule
 from geospot_gpu.regions import Regions
@@ -50,7 +51,7 @@ class Engine:
 
     Args:
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
-        kernel: ``auto``, ``dense``, ``streaming`` or ``keops``.
+        kernel: ``auto``, ``dense``, ``streaming``, ``keops`` or ``triton``.
         memory_budget: memory for costs, as ``"2GiB"`` or a number of bytes; ``auto`` is 2 GiB
             (a quarter of what is free, if that is less) on a CPU and half of what is free on a GPU.
 
@@ -206,18 +207,24 @@ class PairEngine:
         budget, size = self.budget, self._itemsize
         entries, of_pair = np.unique(n * m, return_inverse=True)
         wanted, device = self.kernel_name, self.device.type
+        products = self.cost.feature != "euclidean" or not self.cost.uses_features
+        products = products and isinstance(self.solver, Sinkhorn)
         kernels = np.array(
-            [choose_kernel(wanted, int(e), dimension, size, budget, device) for e in entries]
+            [
+                choose_kernel(wanted, int(e), dimension, size, budget, device, products)
+                for e in entries
+            ]
         )[of_pair]
         batches = []
         for kernel in np.unique(kernels):
             members = np.flatnonzero(kernels == kernel)
             limit = batch_entries(str(kernel), size, budget, self.device.type)
-            points = batch_points(dimension, size, budget, device)
+            in_place = reads_in_place(str(kernel), self.cost, size, device)
+            points = batch_points(1 if in_place else dimension, size, budget, device)
             if isinstance(self.solver, GeomLoss):  # its annealing depends on the whole batch
                 limit = 1
             ours = n[members], m[members]
-            growth = batch_growth(*ours, size, device)
+            growth = batch_growth(str(kernel), *ours, size, device)
             for batch in batches_of_similar_size(*ours, limit, points, growth):
                 batches.append((str(kernel), members[batch]))
         return batches

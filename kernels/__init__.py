@@ -18,8 +18,9 @@ from geospot_gpu.kernels.dense import KEPT_TILES, DenseKernel
 from geospot_gpu.kernels.keops import KeopsKernel, keops_problem
 from geospot_gpu.kernels.streaming import TILE_TEMPORARIES, StreamingKernel
 from geospot_gpu.kernels.tiles import CostTiles
+from geospot_gpu.kernels.triton_support import KEPT_BYTES, kept_bytes, triton_problem
 
-KernelName = Literal["auto", "dense", "streaming", "keops"]
+KernelName = Literal["auto", "dense", "streaming", "keops", "triton"]
 
 # Tiles of this many entries stay in a processor's cache (4 MB in float32), or keep a GPU busy.
 _TILE_ENTRIES = {"cpu": 1 << 20, "cuda": 1 << 26}
@@ -40,13 +41,33 @@ def check_kernel(name: str) -> None:
 
 
 def choose_kernel(
-    wanted: KernelName, entries: int, features: int, itemsize: int, budget: int, device_type: str
+    wanted: KernelName,
+    entries: int,
+    features: int,
+    itemsize: int,
+    budget: int,
+    device_type: str,
+    products: bool = True,
 ) -> str:
     """The kernel for problems of ``entries`` costs each, within ``budget`` bytes.
 
-    ``auto`` keeps the costs where they fit the budget. Where they do not, it takes KeOps for
-    points of few features if KeOps works here, and streamed tiles otherwise.
+    ``auto`` takes Triton on a GPU where it works. Elsewhere it keeps the costs where they fit the
+    budget. Where they do not, it takes KeOps for points of few features if KeOps works here, and
+    streamed tiles otherwise. Triton computes in float32, and feature costs from inner products
+    (``products``) alone: not euclidean ones.
     """
+    if wanted == "triton" or (wanted == "auto" and device_type == "cuda"):
+        problem = _triton_problem(device_type)
+        if problem is None and itemsize != 4:
+            problem = "it computes in float32"
+        if problem is None and not products:
+            problem = "it needs sinkhorn and a feature cost other than euclidean"
+        if problem is None:
+            return "triton"
+        if wanted == "triton":
+            _warn_once(
+                f"kernel=triton is not available, {problem}: using dense or streaming instead"
+            )
     compiled = _compiled_kernel(itemsize, device_type)
     kept = KEPT_TILES if compiled is None else compiled.KEPT_TILES
     fits = entries * itemsize * kept <= budget
@@ -71,28 +92,39 @@ def choose_kernel(
 
 def batch_entries(kernel: str, itemsize: int, budget: int, device_type: str) -> int:
     """How many cost entries a batch of several small problems may have in total."""
+    if kernel == "triton":
+        return min(budget // (2 * KEPT_BYTES), 4 * _BATCH_ENTRIES[device_type])
     if kernel == "dense":
         return min(budget // (itemsize * (KEPT_TILES + 1)), _BATCH_ENTRIES[device_type])
     return _tile_entries(itemsize, budget, device_type)
 
 
+def reads_in_place(kernel: str, cost: GroundCost, itemsize: int, device_type: str) -> bool:
+    """Whether a kernel reads features where they are, instead of gathering them into batches."""
+    compiled = kernel != "keops" and _compiled_kernel(itemsize, device_type) is not None
+    return cost.scaling == "global" and (kernel == "triton" or compiled)
+
+
 def batch_points(features: int, itemsize: int, budget: int, device_type: str) -> int:
     """How many points the clouds of one batch may have, where their features are copied into it."""
     most = {"cpu": 64 * 2**20, "cuda": 4 * 2**30}[device_type]
-    if _compiled_kernel(itemsize, device_type) is not None:  # it reads them where they are
-        features = 16
     return min(most, budget // 4) // (itemsize * features)
 
 
 def batch_growth(
-    n: NDArray[np.int64], m: NDArray[np.int64], itemsize: int, device_type: str
+    kernel: str, n: NDArray[np.int64], m: NDArray[np.int64], itemsize: int, device_type: str
 ) -> NDArray[np.float64]:
     """For problems of ``n x m`` costs, the ratio between the sizes that may share a batch.
 
     Where a batch is padded to its largest problem, at most its square is wasted.
     """
     compiled = _compiled_kernel(itemsize, device_type)
-    ragged = np.zeros(len(n), bool) if compiled is None else n * m > compiled.PADDED_ENTRIES
+    if kernel == "triton":
+        ragged = np.ones(len(n), bool)
+    elif compiled is not None and kernel != "keops":
+        ragged = n * m > compiled.PADDED_ENTRIES
+    else:
+        ragged = np.zeros(len(n), bool)
     return np.where(ragged, 4.0, 1.2)
 
 
@@ -102,7 +134,7 @@ def make_kernel(
     """The kernel ``name`` over a batch of clouds.
 
     Args:
-        name: ``dense``, ``streaming`` or ``keops``.
+        name: ``dense``, ``streaming``, ``keops`` or ``triton``.
         cost: the ground cost.
         source: one side of the batch, [B, N] points.
         target: the other side, [B, M] points.
@@ -114,6 +146,11 @@ def make_kernel(
     tiles = CostTiles(cost, source, target, tile_entries)
     if name == "keops":
         return KeopsKernel(tiles, source, target, epsilon)
+    if name == "triton":
+        from geospot_gpu.kernels.triton_kernel import TritonKernel  # loads Triton
+
+        keep = kept_bytes(source, target) <= budget
+        return TritonKernel(tiles, source, target, epsilon, keep)
     compiled = _compiled_kernel(itemsize, device_type)
     if compiled is not None:
         panel = None if name == "dense" else min(compiled.PANEL_ENTRIES, budget // (2 * itemsize))
@@ -143,7 +180,7 @@ def _import_compiled() -> Any:
         return None
 
 
-_keops_problem = cache(keops_problem)
+_keops_problem, _triton_problem = cache(keops_problem), cache(triton_problem)
 
 
 @cache

@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from geospot_gpu.kernels.halves import Halves, split
+
 Side = Literal["source", "target"]
 
 
@@ -48,6 +50,11 @@ class PointArrays:
         """Length of each feature vector, [P]."""
         norm: Tensor = torch.linalg.vector_norm(required(self.features), dim=1)
         return norm
+
+    @cached_property
+    def halves(self) -> Halves:
+        """The features, each number in two halves, for matrix units."""
+        return split(required(self.features))
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +212,15 @@ class Kernel(ABC):
         self.target = target
         self.epsilon = epsilon
 
+    @property
+    def feature_roundoff(self) -> float:
+        """Relative error of one product of features in the evidence.
+
+        That is in the last half-steps, marginals and sums over the plan; the certified interval
+        allows for it. Unless a kernel says otherwise, the unit roundoff of the computation's type.
+        """
+        return torch.finfo(self.source.dtype).eps / 2.0
+
     def oriented(self, side: Side) -> tuple[Cloud, Cloud]:
         """The clouds on ``side``, and those opposite."""
         return (self.source, self.target) if side == "source" else (self.target, self.source)
@@ -247,6 +263,11 @@ class Kernel(ABC):
     @abstractmethod
     def select(self, index: Tensor) -> Kernel:
         """The kernel of the problems at ``index`` [B'] of the batch."""
+
+
+def marginal_error(weight: Tensor, potential: Tensor, softmin: Tensor, epsilon: float) -> Tensor:
+    """L1 violation [B] of one marginal, from its potential and the softmin that would mend it."""
+    return (weight * torch.expm1((potential - softmin) / epsilon).abs()).sum(1)
 
 
 def safe_log(weight: Tensor) -> Tensor:

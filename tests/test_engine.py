@@ -123,7 +123,7 @@ def test_shards_of_tiny_regions_are_not_endless() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
-@pytest.mark.parametrize("kernel", ["dense", "streaming", "keops"])
+@pytest.mark.parametrize("kernel", ["dense", "streaming", "keops", "triton"])
 @pytest.mark.parametrize("geo_weight", [0.0, 0.5, 1.0])
 def test_cuda_gives_what_the_cpu_gives(kernel: KernelName, geo_weight: float) -> None:
     regions = random_regions([300, 260, 40, 35])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.kernels.contract import Cloud, Kernel, Potentials
+from geospot_gpu.kernels.contract import Kernel, Potentials
 from geospot_gpu.sphere import EARTH_RADIUS_KM, HALF_CIRCUMFERENCE_KM
 
 # Roundings that a great-circle angle from float vectors goes through, in units of 2^-24 or 2^-53.
@@ -85,7 +85,7 @@ def rounding_error(
     """
     source, target = kernel.source, kernel.target
     unit = torch.finfo(f.dtype).eps / 2.0
-    feature_error, feature_size = _feature_error(source, target, cost, unit)
+    feature_error, feature_size = _feature_error(kernel, cost, unit)
     geo_error = cost.geo_weight / cost.geo_scale * EARTH_RADIUS_KM * _ANGLE_ROUNDINGS * unit
     geo_size = cost.geo_weight / cost.geo_scale * HALF_CIRCUMFERENCE_KM
     if cost.scaling == "pair_max":
@@ -103,10 +103,9 @@ def rounding_error(
     return feature_error + geo_error + _EXPONENT_ROUNDINGS * unit * size + summation
 
 
-def _feature_error(
-    source: Cloud, target: Cloud, cost: GroundCost, unit: float
-) -> tuple[Tensor, Tensor]:
+def _feature_error(kernel: Kernel, cost: GroundCost, unit: float) -> tuple[Tensor, Tensor]:
     """Largest error and largest size [B] of the unscaled feature cost."""
+    source, target = kernel.source, kernel.target
     features = source.points.features
     if not cost.uses_features or features is None:
         zero = torch.zeros(len(source), dtype=torch.float64, device=source.device)
@@ -118,7 +117,7 @@ def _feature_error(
     roundings = math.sqrt(features.shape[1]) + 2.0
     if cost.feature == "euclidean":
         return roundings * unit * (norm_x + norm_y), norm_x + norm_y
-    product_error = roundings * unit * norm_x * norm_y
+    product_error = roundings * kernel.feature_roundoff * norm_x * norm_y
     if cost.feature == "cosine":
         return product_error, 1.0 + norm_x * norm_y
     return (

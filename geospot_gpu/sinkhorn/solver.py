@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from torch import Tensor
 
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels import relaxation
-from geospot_gpu.kernels.contract import Kernel, Potentials, Schedule
+from geospot_gpu.kernels.contract import Kernel, Potentials, Schedule, marginal_error
 
 Precision = Literal["single", "high"]
 
@@ -61,11 +60,6 @@ def check_epsilon(epsilon: float) -> None:
     """Raise unless ``epsilon`` is a positive, finite number."""
     if not 0.0 < epsilon < float("inf"):
         raise GeospotError(f"solver.epsilon={epsilon} must be positive: try 0.01")
-
-
-def marginal_error(weight: Tensor, potential: Tensor, softmin: Tensor, epsilon: float) -> Tensor:
-    """L1 violation [B] of one marginal, from its potential and the softmin that would mend it."""
-    return (weight * torch.expm1((potential - softmin) / epsilon).abs()).sum(1)
 
 
 def iterate(kernel: Kernel, schedule: Schedule) -> Potentials:

@@ -1,0 +1,100 @@
+"""Triton kernel: costs from matrix units, for batches of problems of any sizes, on a GPU.
+
+Iterations run on costs kept as 16-bit fixed point where those fit the budget, and on costs that are
+computed anew from features of 11 bits where they do not. Neither is what results are judged by: the
+last iteration, and all evidence, takes costs whose features have 22 bits.
+
+Both halves of an iteration share a launch where costs are kept. Elsewhere a column sum needs the
+potentials of its rows, which need all columns first: a second product either way.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from geospot_gpu.kernels import halves
+from geospot_gpu.kernels.contract import Cloud, Kernel, PlanSums, Potentials, Schedule, Side
+from geospot_gpu.kernels.tiles import CostTiles
+from geospot_gpu.kernels.triton_batch import Batch
+from geospot_gpu.kernels.triton_iterate import Buffers, iterate
+
+
+class TritonKernel(Kernel):
+    """Reductions by Triton's programs.
+
+    Args:
+        tiles: the cost and its factors per problem; not euclidean.
+        source, target: the clouds, in float32.
+        epsilon: entropic regularisation.
+        keep: keep the costs, in two bytes each.
+    """
+
+    def __init__(
+        self, tiles: CostTiles, source: Cloud, target: Cloud, epsilon: float, keep: bool
+    ) -> None:
+        super().__init__(source, target, epsilon)
+        self.tiles = tiles
+        self.batch = Batch(tiles, source, target, epsilon)
+        if keep:
+            self.batch.keep()
+
+    @property
+    def feature_roundoff(self) -> float:
+        return halves.ROUNDOFF
+
+    def softmin(self, potential: Tensor, side: Side) -> Tensor:
+        here, _ = self.oriented(side)
+        softmin = torch.zeros_like(here.weight)
+        batch = self.batch
+        batch.softmin(potential.contiguous(), side, batch.all, softmin, exact=True)
+        return softmin
+
+    def iterate(self, schedule: Schedule) -> Potentials:
+        """Iterate on cheap costs; then repeat the last iteration on exact ones.
+
+        Where the exact costs say that the tolerance is missed, iterations go on with them.
+        """
+        weights = self.source.weight, self.target.weight
+        limit = torch.full_like(self.batch.all, schedule.max_iterations, dtype=torch.int64)
+        cheap = iterate(self._cheap_step, weights, self.epsilon, schedule, limit)
+        exact = iterate(
+            self._exact_step,
+            weights,
+            self.epsilon,
+            schedule._replace(start=cheap.g),
+            limit - cheap.iterations + 1,
+        )
+        return exact._replace(iterations=cheap.iterations + exact.iterations - 1)
+
+    def marginals(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        over_a, over_b = torch.zeros_like(f), torch.zeros_like(g)
+        self.batch.marginals(f, g, over_a, over_b)
+        return over_a, over_b
+
+    def plan_sums(self, f: Tensor, g: Tensor, u: Tensor, v: Tensor) -> PlanSums:
+        return PlanSums(*self.batch.plan_sums(f, g, u, v))
+
+    def select(self, index: Tensor) -> TritonKernel:
+        source, target = self.source.select(index), self.target.select(index)
+        chosen = TritonKernel(self.tiles.select(index), source, target, self.epsilon, keep=False)
+        if self.batch.keeps:
+            values, *others = self.batch.kept
+            chosen.batch.kept = type(self.batch.kept)(values, *(x[index] for x in others))
+            chosen.batch.keeps = True
+        return chosen
+
+    def _cheap_step(self, to: Buffers) -> None:
+        if self.batch.keeps:
+            self.batch.kept_step(to)
+        else:
+            self._step(to, exact=False)
+
+    def _exact_step(self, to: Buffers) -> None:
+        self._step(to, exact=True)
+
+    def _step(self, to: Buffers, *, exact: bool) -> None:
+        """One iteration, each half in launches of its own."""
+        relax = to.old_f, to.omega, to.f
+        self.batch.softmin(to.g, "source", to.pending, to.softmin_f, relax, exact=exact)
+        self.batch.softmin(to.f, "target", to.pending, to.next_g, exact=exact)

@@ -1,0 +1,44 @@
+"""Whether Triton's kernel can run here; importing this loads no Triton."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import numpy as np
+import torch
+
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.kernels.contract import Cloud, PointArrays
+from geospot_gpu.kernels.tiles import CostTiles
+
+KEPT_BYTES = 2
+"""Bytes for each cost that is kept."""
+
+
+def kept_bytes(source: Cloud, target: Cloud) -> int:
+    """Memory that kept costs take, rows padded and partial sums over columns with them."""
+    return int((source.size * (target.size + 15)).sum()) * KEPT_BYTES * 9 // 8
+
+
+def triton_problem(device_type: str) -> str | None:
+    """Why Triton cannot run on a device, in one clause; None where a small problem works.
+
+    On a CPU it runs in Triton's interpreter alone, which is for tests: TRITON_INTERPRET=1.
+    """
+    if importlib.util.find_spec("triton") is None:
+        return "triton is not installed"
+    if device_type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+        return "there is no GPU"
+    try:
+        from geospot_gpu.kernels.triton_kernel import TritonKernel
+
+        xyz = torch.eye(3, device=device_type)
+        points = PointArrays(torch.eye(3, 16, device=device_type), xyz, xyz[0])
+        cloud = Cloud(points, np.zeros(1, np.int64), np.full(1, 3))
+        kernel = TritonKernel(CostTiles(GroundCost(), cloud, cloud, 9), cloud, cloud, 0.1, True)
+        float(kernel.softmin(torch.zeros_like(cloud.weight), "source").sum())
+    except Exception as error:  # no compiler, an old driver or GPU: all fail in their own way
+        reason = (str(error).strip().splitlines() or [""])[0]
+        return f"{type(error).__name__}: {reason}"
+    return None

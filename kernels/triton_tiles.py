@@ -1,0 +1,184 @@
+"""Tiles of the ground cost inside a GPU kernel: functions of Triton that reductions inline.
+
+The only place that knows the formula of the cost in Triton. Rows and columns of a tile are read
+through pointers to the shared arrays: nothing is gathered.
+"""
+
+# Triton types what it compiles.
+# mypy: disable-error-code="untyped-decorator, no-untyped-def, no-untyped-call"
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import triton
+import triton.language as tl
+
+COSINE, SQUARE = tl.constexpr(1), tl.constexpr(2)
+"""Kinds of feature cost; zero is none."""
+
+PITCH = tl.constexpr(16)
+"""Rows of kept costs begin at multiples of this, so that 16 bytes are read at once."""
+
+_SPLIT_UNIT = tl.constexpr(1.0 / 2048.0)  # what the lower half of a feature counts for
+_HALF_PI = tl.constexpr(math.pi / 2.0)
+
+
+def _asin_coefficients() -> tuple[float, ...]:
+    """Of asin(s) / s in w = s^2 up to 1/2, the constant last: Chebyshev's interpolant."""
+    series = np.polynomial.Chebyshev.interpolate(
+        lambda w: np.arcsin(np.sqrt(w)) / np.sqrt(w), 9, domain=[1e-12, 0.5]
+    )
+    return tuple(float(c) for c in series.convert(kind=np.polynomial.Polynomial).coef[::-1])
+
+
+_ASIN = tl.constexpr(_asin_coefficients())
+
+
+class Points(NamedTuple):
+    """The shared arrays of one side of a batch; features are ``unit * (high + low / 2048)``."""
+
+    high: Any
+    """float16 [P, D]."""
+    low: Any
+    """float16 [P, D]."""
+    square: Any
+    """Squared lengths of the features that are multiplied, float32 [P]."""
+    xyz: Any
+    """Unit vectors, float32 [P, 3]."""
+
+
+class Problems(NamedTuple):
+    """The problems of a batch as seen from one side, each field [B]."""
+
+    here: Any
+    """First row on this side, int64."""
+    n: Any
+    """Points on this side, int32."""
+    there: Any
+    """First row on the other side, int64."""
+    m: Any
+    """Points on the other side, int32."""
+    chunk: Any
+    """Columns that one program reduces, int32."""
+    part: Any
+    """Where partial results of the problem begin, int64; slot s of row i is at ``s n + i``."""
+    feature_factor: Any
+    """float32."""
+    geo_factor: Any
+    """Cost of half a radian, float32."""
+
+
+class Kept(NamedTuple):
+    """Costs as 16-bit fixed point, ``offset + step * value``, problem after problem."""
+
+    costs: Any
+    """uint16; rows are those of the source side, and padded to :data:`PITCH`."""
+    start: Any
+    """Where each problem begins, in units of :data:`PITCH`, int64 [B]."""
+    offset: Any
+    """float32 [B]."""
+    step: Any
+    """float32 [B]."""
+
+
+@triton.jit
+def _product(
+    x, y, rows, columns, D: tl.constexpr, EXACT: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
+    BK: tl.constexpr,
+):  # fmt: skip
+    """Inner products [BM, BN] of features: of their higher halves, or to 22 bits."""
+    depth = tl.arange(0, BK)
+    total = tl.zeros((BM, BN), tl.float32)
+    cross = tl.zeros((BM, BN), tl.float32)
+    for d in range(0, D, BK):
+        at_x = rows[:, None] * D + (d + depth)[None, :]
+        at_y = columns[None, :] * D + (d + depth)[:, None]
+        if D % BK == 0:
+            x_high, y_high = tl.load(x.high + at_x), tl.load(y.high + at_y)
+        else:
+            in_x, in_y = (d + depth < D)[None, :], (d + depth < D)[:, None]
+            x_high = tl.load(x.high + at_x, mask=in_x, other=0.0)
+            y_high = tl.load(y.high + at_y, mask=in_y, other=0.0)
+        total = tl.dot(x_high, y_high, total)
+        if EXACT:
+            if D % BK == 0:
+                x_low, y_low = tl.load(x.low + at_x), tl.load(y.low + at_y)
+            else:
+                x_low = tl.load(x.low + at_x, mask=in_x, other=0.0)
+                y_low = tl.load(y.low + at_y, mask=in_y, other=0.0)
+            cross = tl.dot(x_high, y_low, cross)
+            cross = tl.dot(x_low, y_high, cross)
+    if EXACT:
+        total += cross * _SPLIT_UNIT
+    return total
+
+
+@triton.jit
+def _half_angle(x, y, rows, columns):
+    """Half the angles [BM, BN] between unit vectors, from the nearer of y and its antipode."""
+    x0, x1, x2 = (
+        tl.load(x.xyz + rows * 3),
+        tl.load(x.xyz + rows * 3 + 1),
+        tl.load(x.xyz + rows * 3 + 2),
+    )
+    y0, y1, y2 = (
+        tl.load(y.xyz + columns * 3),
+        tl.load(y.xyz + columns * 3 + 1),
+        tl.load(y.xyz + columns * 3 + 2),
+    )
+    d0, d1, d2 = x0[:, None] - y0[None, :], x1[:, None] - y1[None, :], x2[:, None] - y2[None, :]
+    near = (d0 * d0 + d1 * d1 + d2 * d2) * 0.25
+    s0, s1, s2 = x0[:, None] + y0[None, :], x1[:, None] + y1[None, :], x2[:, None] + y2[None, :]
+    far = (s0 * s0 + s1 * s1 + s2 * s2) * 0.25
+    w = tl.minimum(near, far)
+    p = tl.zeros_like(w) + _ASIN[0]
+    for power in tl.static_range(1, 10):
+        p = p * w + _ASIN[power]
+    half = tl.sqrt(w) * p
+    return tl.where(near <= far, half, _HALF_PI - half)
+
+
+@triton.jit
+def cost_tile(
+    x, y, problems, b, rows, columns, unit, KIND: tl.constexpr, GEO: tl.constexpr, D: tl.constexpr,
+    EXACT: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+):  # fmt: skip
+    """Costs [BM, BN] of problem ``b`` between points at ``rows`` and ``columns``, computed anew.
+
+    ``unit`` is what a product of stored features counts for.
+    """
+    cost = tl.zeros((BM, BN), tl.float32)
+    if KIND:
+        product = _product(x, y, rows, columns, D, EXACT, BM, BN, BK) * unit
+        if KIND == COSINE:
+            feature = 1.0 - product
+        else:
+            squares = tl.load(x.square + rows)[:, None] + tl.load(y.square + columns)[None, :]
+            feature = squares - 2.0 * product
+        cost = tl.maximum(feature, 0.0) * tl.load(problems.feature_factor + b)
+    if GEO:
+        cost += _half_angle(x, y, rows, columns) * tl.load(problems.geo_factor + b)
+    return cost
+
+
+@triton.jit
+def kept_tile(kept, b, i, j, n, m, TRANSPOSED: tl.constexpr):
+    """Costs [BM, BN] of problem ``b`` at rows ``i`` and columns ``j``, as they were kept.
+
+    ``TRANSPOSED`` says that rows are points of the target side. Beyond n and m are costs that
+    mean nothing.
+    """
+    columns = n if TRANSPOSED else m
+    pitch = (columns + PITCH - 1) // PITCH * PITCH
+    start = kept.costs + tl.load(kept.start + b) * PITCH
+    if TRANSPOSED:
+        at = j.to(tl.int64)[None, :] * pitch + i[:, None]
+        inside = (j < m)[None, :] & (i < pitch)[:, None]
+    else:
+        at = i.to(tl.int64)[:, None] * pitch + j[None, :]
+        inside = (i < n)[:, None] & (j < pitch)[None, :]
+    values = tl.load(start + at, mask=inside, other=0).to(tl.float32)
+    return tl.load(kept.offset + b) + tl.load(kept.step + b) * values
