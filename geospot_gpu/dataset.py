@@ -17,6 +17,8 @@ VARIABLES = (
     "divergence",
     "lower",
     "upper",
+    "std_error",
+    "bias",
     "ot_value",
     "ot_lower",
     "ot_upper",

@@ -30,6 +30,7 @@ from geospot_gpu.kernels import (
 )
 from geospot_gpu.kernels.contract import Cloud, PointArrays, Schedule
 from geospot_gpu.regions import Regions
+from geospot_gpu.sampling_error import SamplingError
 from geospot_gpu.sinkhorn.bounds import Transport, certify
 from geospot_gpu.sinkhorn.geomloss import GEOMLOSS_TILES, GeomLoss, geomloss_transport
 from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
@@ -161,12 +162,14 @@ class PairEngine:
         self.regions = regions.to(self.device)
         self.budget = engine.budget_bytes()
         self.sizes = regions.sizes
-        self._points = PointArrays(
+        self.points = PointArrays(
             self.regions.features if cost.uses_features else None,
             self.regions.xyz.to(solver.dtype),
             self.regions.weight.to(solver.dtype),
         )
-        self._itemsize = self._points.mass.element_size()
+        self._itemsize = self.points.mass.element_size()
+        debiased = isinstance(solver, Sinkhorn) and solver.debias
+        self.sampling_error = SamplingError(self) if debiased else None
 
     def self_terms(self, index: Indices) -> pd.DataFrame:
         """OT of each region at ``index`` [K] with itself; columns of :class:`Transport`."""
@@ -176,9 +179,11 @@ class PairEngine:
         """OT between the regions at ``left`` [K] and ``right`` [K].
 
         Returns:
-            One row per pair: the columns of :class:`Transport`, ``kernel`` and ``seconds``; with
-            ``solver=GeomLoss`` also ``divergence``.
+            One row per pair: the columns of :class:`Transport`, ``kernel`` and ``seconds``; where
+            the solver debiases ``std_error``; with ``solver=GeomLoss`` also ``divergence``.
         """
+        if self.sampling_error is not None:
+            self.sampling_error.prepare(left, right)
         return self._solve(left, right, symmetric=False)
 
     def _solve(self, left: Indices, right: Indices, *, symmetric: bool) -> pd.DataFrame:
@@ -190,8 +195,9 @@ class PairEngine:
             warm = None
             if self.warm is not None and not symmetric:
                 warm = self.warm.of(self._digests(left[positions], right[positions]), target)
+            index = left[positions], right[positions]
             with full_precision():
-                columns = self._solve_batch(kernel, source, target, warm, symmetric)
+                columns = self._solve_batch(kernel, index, (source, target), warm, symmetric)
             work = (self.sizes[left] * self.sizes[right])[positions]
             columns["kernel"] = np.full(len(positions), kernel)
             columns["seconds"] = (time.perf_counter() - started) * work / work.sum()
@@ -232,11 +238,12 @@ class PairEngine:
     def _solve_batch(
         self,
         kernel_name: str,
-        source: Cloud,
-        target: Cloud,
+        index: tuple[Indices, Indices],
+        clouds: tuple[Cloud, Cloud],
         warm: WarmBatch | None,
         symmetric: bool,
     ) -> dict[str, NDArray[np.generic]]:
+        source, target = clouds
         if isinstance(self.solver, GeomLoss):
             entries = source.shape[1] * target.shape[1]
             if kernel_name != "dense" or entries * self._itemsize * GEOMLOSS_TILES > self.budget:
@@ -257,8 +264,14 @@ class PairEngine:
         potentials = iterate(kernel, schedule)
         if warm is not None:
             warm.keep(potentials.next_g)
-        transport = certify(kernel, self.cost, potentials, schedule.tolerance)
-        return _to_numpy(transport)
+        columns = _to_numpy(certify(kernel, self.cost, potentials, schedule.tolerance))
+        if self.sampling_error is not None:
+            if symmetric:
+                mean = (potentials.f + potentials.next_g) / 2
+                self.sampling_error.keep(index[0], source, mean)
+            else:
+                columns["std_error"] = self.sampling_error.std_error(index, clouds, potentials)
+        return columns
 
     def _digests(self, left: Indices, right: Indices) -> list[tuple[str, str]]:
         """What names the content of each pair of regions."""
@@ -267,7 +280,7 @@ class PairEngine:
 
     def _clouds(self, index: Indices) -> Cloud:
         """The regions at ``index`` [B], as a batch."""
-        return Cloud(self._points, self.regions.offsets[index], self.sizes[index])
+        return Cloud(self.points, self.regions.offsets[index], self.sizes[index])
 
 
 @contextlib.contextmanager

@@ -43,8 +43,8 @@ def pairwise(
 
     Returns:
         A dataset over dimensions ``source`` and ``target`` (region names) with variables
-        ``divergence``, ``lower``, ``upper``, ``ot_value``, ``ot_lower``, ``ot_upper``,
-        ``transport_cost``, ``iterations``, ``marginal_error`` and ``converged``.
+        ``divergence``, ``lower``, ``upper``, ``std_error``, ``bias``, ``ot_value``, ``ot_lower``,
+        ``ot_upper``, ``transport_cost``, ``iterations``, ``marginal_error`` and ``converged``.
 
     Raises:
         GeospotError: there is only one region, the cost needs features that the regions do not
@@ -125,6 +125,7 @@ def solve_pairs(
         selves: what :func:`self_terms` returned, for all regions of the engine.
     """
     pairs = engine.pairs(left, right)
-    if isinstance(engine.solver, Sinkhorn) and engine.solver.debias:
-        return add_divergence(pairs, selves.iloc[left], selves.iloc[right])
+    if engine.sampling_error is not None:
+        pairs = add_divergence(pairs, selves.iloc[left], selves.iloc[right])
+        return engine.sampling_error.add_bias(pairs, left, right)
     return pairs

@@ -243,17 +243,20 @@ class Regions:
         rows = np.unique(np.concatenate([rows for rows, _ in sampled.values()]))
         features = encoder.encode(points, rows, str(device))
         clouds = []
-        for region_rows, weight in sampled.values():
+        for name, (region_rows, weight) in sampled.items():
             at = np.searchsorted(rows, region_rows)
-            clouds.append(
-                _merge_duplicates(
-                    points.lon[region_rows],
-                    points.lat[region_rows],
-                    weight,
-                    None if features is None else features[at],
-                    encoder.reads_coordinates,
-                )
+            cloud = _merge_duplicates(
+                points.lon[region_rows],
+                points.lat[region_rows],
+                weight,
+                None if features is None else features[at],
+                encoder.reads_coordinates,
             )
+            if len(region_rows) < len(chosen[name]):  # the first half of a sample is one, too
+                order = sampling.order(name, len(cloud[0]))
+                of_features = None if cloud[3] is None else cloud[3][order]
+                cloud = (cloud[0][order], cloud[1][order], cloud[2][order], of_features)
+            clouds.append(cloud)
         lon, lat, weight = (np.concatenate([cloud[k] for cloud in clouds]) for k in (0, 1, 2))
         sizes = [len(cloud[0]) for cloud in clouds]
         regions = cls(

@@ -43,9 +43,16 @@ class Sampling:
         """
         if self.max_points is None or len(rows) <= self.max_points:
             return rows, weight
-        generator = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
+        generator = self._generator(name)
         kept = np.sort(generator.choice(len(rows), self.max_points, replace=False))
         return rows[kept], weight[kept]
+
+    def order(self, name: str, count: int) -> NDArray[np.int64]:
+        """A random order of the ``count`` points of a sample of region ``name``."""
+        return self._generator(name).permutation(count)
+
+    def _generator(self, name: str) -> np.random.Generator:
+        return np.random.default_rng([self.seed, zlib.crc32(name.encode())])
 
 
 def select_groups(

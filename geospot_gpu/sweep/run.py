@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import time
 from dataclasses import dataclass
@@ -32,7 +33,11 @@ from geospot_gpu.warm import WarmStarts
 if TYPE_CHECKING:
     import xarray
 
+log = logging.getLogger("geospot_gpu")
+
 MANIFEST_FORMAT = 1
+UNLIKE = 3
+"""Ratio between the points of two regions beyond which a sweep warns."""
 _SELF_COLUMNS = ["self_ot", "self_lower", "self_upper", "self_converged"]
 
 
@@ -93,6 +98,7 @@ def run_sweep(
     left, right = all_pairs(len(regions), None if against is None else len(against))
     wanted = pair_keys(keys, left, right)
     manifest = _manifest(identity, together, len(regions), keys, engine_of_pairs, config)
+    _warn_of_sizes(together, left, right)
     started = time.perf_counter()
     store.prepare()
     selves = _stored_self_terms(store, engine_of_pairs, keys)
@@ -111,6 +117,22 @@ def run_sweep(
         unconverged=int((~pairs["converged"].eq(True)).sum()),
         seconds=time.perf_counter() - started,
     )
+
+
+def _warn_of_sizes(regions: Regions, left: Indices, right: Indices) -> None:
+    """Say that bias does not cancel where one region has many more points than the other."""
+    n, m = regions.n_points[left], regions.n_points[right]
+    sampled = regions.n_points < regions.n_available
+    unlike = np.maximum(n, m) > UNLIKE * np.minimum(n, m)
+    pairs = np.flatnonzero(unlike & (sampled[left] | sampled[right]))
+    if len(pairs):
+        i, j = left[pairs[0]], right[pairs[0]]
+        log.warning(
+            f"regions differ more than {UNLIKE} times in points in {len(pairs)} of {len(n)} pairs, "
+            f"such as {regions.names[i]} ({n[pairs[0]]}) and {regions.names[j]} ({m[pairs[0]]}): "
+            "distances are larger the fewer points there are; see the column bias, or lower "
+            "regions.max_points"
+        )
 
 
 def _stored_self_terms(store: Store, engine: PairEngine, keys: list[str]) -> pd.DataFrame:

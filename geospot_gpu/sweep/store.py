@@ -35,6 +35,8 @@ SCHEMA = pa.schema(
         ("divergence", pa.float64()),
         ("lower", pa.float64()),
         ("upper", pa.float64()),
+        ("std_error", pa.float64()),
+        ("bias", pa.float64()),
         ("ot_value", pa.float64()),
         ("ot_lower", pa.float64()),
         ("ot_upper", pa.float64()),

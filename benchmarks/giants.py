@@ -1,0 +1,109 @@
+"""One pair too large for the cache, and one too large for memory.
+
+    python -m benchmarks.giants [points]
+
+The United States and Great Britain at all their points of the gallery, within 2 GiB of costs,
+beside peers; then two iterations between 50,000 and 50,000 random points within 1 GiB.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import sys
+
+import numpy as np
+import torch
+
+import geospot_gpu as gs
+from benchmarks.floor import floor, rates
+from benchmarks.peers import pot_numpy
+from benchmarks.record import PeakMemory, Stopwatch, save
+from benchmarks.workloads import EPSILON, problem
+from geospot_gpu.engine import PairEngine
+from geospot_gpu.kernels import choose_kernel, make_kernel
+from geospot_gpu.kernels.contract import Cloud, Schedule
+from geospot_gpu.sinkhorn.solver import iterate
+from geospot_gpu.sphere import unit_vectors
+
+DIMENSION = 512
+ITERATIONS = 2
+LOOSE = 3e-3
+"""Tolerance of POT: the loosest that meets 1e-3 on the countries."""
+
+
+def two_countries() -> dict[str, object]:
+    regions = gs.Regions.from_gallery(max_points=None, include=["US", "GB"])
+    cost, engine = gs.GroundCost(geo_weight=0.5), gs.Engine(device="cpu", memory_budget="2GiB")
+    pair_engine = PairEngine(regions, cost, gs.Sinkhorn(), engine)
+    left, right = np.array([1]), np.array([0])
+    pair_engine.self_terms(right)  # compiles
+    with PeakMemory() as memory, Stopwatch() as watch:
+        solved = pair_engine.pairs(left, right).iloc[0]
+    n, m = (int(size) for size in regions.sizes[[1, 0]])
+    rate = rates(4096, 4096, DIMENSION, 2**30)
+    least = floor(rate, n * m, 2.0 * solved["iterations"])
+    one = problem(regions, 1, 0, 0.5)
+    with PeakMemory() as pot_memory, Stopwatch() as pot_watch:
+        transport = pot_numpy([one], LOOSE)[0]
+    source, target = pair_engine._clouds(left), pair_engine._clouds(right)
+    lazy = make_kernel("keops", cost, source, target, EPSILON, 2**31)
+    zero = torch.zeros(1, m)
+    with Stopwatch() as keops_watch:
+        lazy.softmin(zero, "source")
+    keops = keops_watch.seconds * 2 * solved["iterations"]
+    return {
+        "points": f"{n} x {m}",
+        "kernel": solved["kernel"],
+        "iterations": int(solved["iterations"]),
+        "ours, seconds (interval included)": round(watch.seconds, 2),
+        "ours, peak memory, GiB (budget 2)": round(memory.gib, 2),
+        "floor, seconds": round(least, 2),
+        "time over floor": round(watch.seconds / least, 2),
+        "POT tuned (NumPy, float32), seconds": round(pot_watch.seconds, 2),
+        "POT, peak memory, GiB": round(pot_memory.gib, 2),
+        "POT over ours": round(pot_watch.seconds / watch.seconds, 2),
+        "POT, transport cost against ours": f"{transport / solved['transport_cost'] - 1.0:.1e}",
+        "KeOps, seconds of one half-iteration (and compiling)": round(keops_watch.seconds, 1),
+        "KeOps, that times our half-iterations, over ours": round(keops / watch.seconds, 1),
+    }
+
+
+def random_cloud(points: int, seed: int) -> Cloud:
+    generator = np.random.default_rng(seed)
+    lon = generator.uniform(-180, 180, points)
+    lat = np.degrees(np.arcsin(generator.uniform(-1, 1, points)))
+    features = torch.randn(points, DIMENSION, generator=torch.Generator().manual_seed(seed))
+    return Cloud.padded(
+        torch.nn.functional.normalize(features)[None],
+        torch.from_numpy(unit_vectors(lon=lon, lat=lat)).float()[None],
+        torch.full((1, points), 1.0 / points),
+    )
+
+
+def beyond_memory(points: int, budget: int = 2**30) -> dict[str, object]:
+    source, target = random_cloud(points, 0), random_cloud(points, 1)
+    name = choose_kernel("auto", points * points, DIMENSION, 4, budget, "cpu")
+    rate = rates(2048, 2048, DIMENSION, 2**26)
+    least = floor(rate, points * points, 2.0 * ITERATIONS, products=ITERATIONS)
+    with PeakMemory() as memory, Stopwatch() as watch:
+        kernel = make_kernel(name, gs.GroundCost(geo_weight=0.5), source, target, EPSILON, budget)
+        potentials = iterate(kernel, Schedule(1e-3, ITERATIONS))
+    assert potentials.iterations.item() == ITERATIONS
+    return {
+        "points": f"{points} x {points}",
+        "kernel": name,
+        "iterations": ITERATIONS,
+        "seconds per iteration": round(watch.seconds / ITERATIONS, 1),
+        "floor, seconds per iteration (one product)": round(least / ITERATIONS, 1),
+        "time over floor": round(watch.seconds / least, 2),
+        "memory budget, GiB": budget / 2**30,
+        "peak memory above before, GiB": round(memory.gib, 3),
+    }
+
+
+if __name__ == "__main__":
+    points = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
+    save("giants", {"US x GB": two_countries(), "random": beyond_memory(points)})
