@@ -148,9 +148,9 @@ PEERS = [
     Peer("POT tuned (torch)", pot_published, STOPS, transport=True),
     Peer("POT tuned (NumPy)", pot_numpy, STOPS, transport=True),
     Peer("POT tuned (NumPy, float64)", partial(pot_numpy, kind=np.float64), STOPS, transport=True),
-    Peer("OTT-JAX", ott_jax, STOPS[:6], transport=False, package="ott"),
+    Peer("OTT-JAX", ott_jax, (1e-1, 1e-2, 1e-3), transport=False, package="ott"),
     Peer(
-        "OTT-JAX (logarithms)", partial(ott_jax, logarithms=True), STOPS[:6], transport=False,
+        "OTT-JAX (logarithms)", partial(ott_jax, logarithms=True), (1e-1, 1e-2, 1e-3), transport=False,
         package="ott",
     ),
     Peer(

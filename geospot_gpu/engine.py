@@ -31,7 +31,7 @@ from geospot_gpu.kernels import (
 from geospot_gpu.kernels.contract import Cloud, PointArrays, Schedule
 from geospot_gpu.regions import Regions
 from geospot_gpu.sampling_error import SamplingError
-from geospot_gpu.sinkhorn.bounds import Transport, certify
+from geospot_gpu.sinkhorn.bounds import Transport, certify, ot_value
 from geospot_gpu.sinkhorn.geomloss import GEOMLOSS_TILES, GeomLoss, geomloss_transport
 from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
 from geospot_gpu.warm import WarmBatch, WarmStarts
@@ -266,11 +266,22 @@ class PairEngine:
             warm.keep(potentials.next_g)
         columns = _to_numpy(certify(kernel, self.cost, potentials, schedule.tolerance))
         if self.sampling_error is not None:
+            half = np.full(len(source), np.nan)
+            some, small = self.sampling_error.half_clouds(index)
+            if len(some):
+                chosen = torch.from_numpy(some)
+                fewer = kernel.prefix(chosen, *small) or make_kernel(
+                    kernel_name, self.cost, *small, solver.epsilon, self.budget
+                )
+                start = potentials.next_g[chosen.to(self.device), : small[1].shape[1]]
+                solved = iterate(fewer, schedule._replace(start=start.contiguous()))
+                half[some] = ot_value(fewer, solved).cpu().numpy()
             if symmetric:
-                mean = (potentials.f + potentials.next_g) / 2
-                self.sampling_error.keep(index[0], source, mean)
+                values = np.where(np.isnan(half), columns["ot_value"], half)
+                self.sampling_error.keep(index[0], source, potentials, values)
             else:
                 columns["std_error"] = self.sampling_error.std_error(index, clouds, potentials)
+                columns["half_ot_value"] = half
         return columns
 
     def _digests(self, left: Indices, right: Indices) -> list[tuple[str, str]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from geospot_gpu.kernels.contract import Cloud, PointArrays, Potentials
 
@@ -39,8 +38,9 @@ class SamplingError:
         self._engine = engine
         self._n = regions.n_points
         self._left_over = 1.0 - regions.n_points / regions.n_available
+        self._offsets = regions.offsets
+        self._half_sizes = np.where(self.subsampled, np.maximum(engine.sizes // 2, 1), engine.sizes)
         self._potential = torch.zeros_like(engine.points.mass)
-        self._known = np.zeros(len(regions), bool)
         self._half_terms = np.full(len(regions), np.nan)
 
     @property
@@ -49,16 +49,43 @@ class SamplingError:
         sampled: NDArray[np.bool_] = self._left_over > 0.0
         return sampled
 
-    def keep(self, index: Indices, cloud: Cloud, potential: Tensor) -> None:
-        """Remember the symmetric potentials [B, N] of the regions at ``index`` [B]."""
-        for region, start, size, row in zip(index, cloud.start, cloud.size, potential, strict=True):
+    @cached_property
+    def _half_points(self) -> PointArrays:
+        """The same points with the masses of half samples, the first halves of shuffled points."""
+        points, mass = self._engine.points, self._engine.points.mass.clone()
+        for k in np.flatnonzero(self.subsampled):
+            kept = slice(int(self._offsets[k]), int(self._offsets[k] + self._half_sizes[k]))
+            mass[kept] /= mass[kept].sum()
+        return PointArrays(points.features, points.xyz, mass)
+
+    def half_clouds(self, pair: tuple[Indices, Indices]) -> tuple[Indices, tuple[Cloud, Cloud]]:
+        """Which pairs [B] of regions have a subsampled side, and the half samples of those."""
+        left, right = pair
+        some = np.flatnonzero(self.subsampled[left] | self.subsampled[right])
+        source, target = (
+            Cloud(self._half_points, self._offsets[side[some]], self._half_sizes[side[some]])
+            for side in pair
+        )
+        return some, (source, target)
+
+    def keep(
+        self,
+        index: Indices,
+        cloud: Cloud,
+        potentials: Potentials,
+        half_values: NDArray[np.float64],
+    ) -> None:
+        """Remember self potentials and the OT values [B] of half samples of regions [B]."""
+        mean = (potentials.f + potentials.next_g) / 2
+        for start, size, row in zip(cloud.start, cloud.size, mean, strict=True):
             self._potential[start : start + size] = row[:size]
-            self._known[region] = True
+        self._half_terms[index] = half_values
 
     def prepare(self, left: Indices, right: Indices) -> None:
         """Solve the self terms that the pairs need and that were not solved in this process."""
-        needed = np.unique(np.concatenate([left, right]))
-        needed = needed[self.subsampled[needed] & ~self._known[needed]]
+        some = self.subsampled[left] | self.subsampled[right]
+        needed = np.unique(np.concatenate([left[some], right[some]]))
+        needed = needed[np.isnan(self._half_terms[needed])]
         if len(needed):
             self._engine.self_terms(needed)
 
@@ -80,37 +107,14 @@ class SamplingError:
         """Pairs with columns ``std_error`` and ``bias``, null where no claim can be made.
 
         Args:
-            pairs: columns ``divergence``, ``lower`` and ``std_error``, one row per pair.
+            pairs: columns ``divergence``, ``lower``, ``std_error`` and ``half_ot_value``, one row
+                per pair.
             left, right: positions of the two regions of each pair.
         """
-        bias = np.zeros(len(pairs))
-        some = np.flatnonzero(self.subsampled[left] | self.subsampled[right])
-        if len(some):
-            i, j = left[some], right[some]
-            half = self._half_engine()
-            unknown = np.unique(np.concatenate([i, j]))
-            unknown = unknown[np.isnan(self._half_terms[unknown])]
-            if len(unknown):
-                self._half_terms[unknown] = half.self_terms(unknown)["ot_value"].to_numpy()
-            terms = (self._half_terms[i] + self._half_terms[j]) / 2
-            halved = half.pairs(i, j)["ot_value"].to_numpy() - terms
-            more = halved - pairs["divergence"].to_numpy()[some]
-            bias[some] = more * np.maximum(self._left_over[i], self._left_over[j])
-        claim = (pairs["lower"] > 0) & (pairs["divergence"] > 2 * np.abs(bias))
-        return pairs.assign(
-            std_error=pairs["std_error"].where(claim),
-            bias=pd.Series(bias, pairs.index).where(claim),
-        )
-
-    def _half_engine(self) -> PairEngine:
-        """The same engine on half samples: the first half of the points, which come shuffled."""
-        half = copy.copy(self._engine)
-        offsets, sizes = half.regions.offsets, half.sizes
-        half.sizes = np.where(self.subsampled, np.maximum(sizes // 2, 1), sizes)
-        points, mass = half.points, half.points.mass.clone()
-        for k in np.flatnonzero(self.subsampled):
-            kept = slice(int(offsets[k]), int(offsets[k] + half.sizes[k]))
-            mass[kept] /= mass[kept].sum()
-        half.points = PointArrays(points.features, points.xyz, mass)
-        half.sampling_error = half.warm = None
-        return half
+        halves = pairs["half_ot_value"] - (self._half_terms[left] + self._half_terms[right]) / 2
+        left_over = np.maximum(self._left_over[left], self._left_over[right])
+        bias = ((halves - pairs["divergence"]) * left_over).where(left_over > 0.0, 0.0)
+        claim = (pairs["lower"] > 0) & (pairs["divergence"] > 2 * bias.abs())
+        pairs = pairs.drop(columns="half_ot_value").assign(bias=bias)
+        pairs[["std_error", "bias"]] = pairs[["std_error", "bias"]].where(claim)
+        return pairs

@@ -108,10 +108,7 @@ class CompiledKernel(Kernel):
         product = squares = None
         if cost.uses_features:
             product, squares = self._feature_cost(costs, position, low, rows, padded)
-        shares = 1
-        if len(source) < torch.get_num_threads():
-            shares = max(1, min(torch.get_num_threads(), int(rows.min())))
-        layout = loops.Layout(_items(position, stride, low, rows, shares), stride, target.size)
+        layout, shares = _layout(position, stride, low, rows, target.size)
         none = np.empty(0, np.float32)
         factors = torch.cat(
             [self.tiles.feature_factor, self.tiles.geo_factor * (2.0 * EARTH_RADIUS_KM)], dim=1
@@ -180,7 +177,8 @@ class CompiledKernel(Kernel):
             torch.bmm(x, y.mT, out=out)
 
     def iterate(self, schedule: Schedule) -> Potentials | None:
-        if self._kept is None or (len(self.source) == 1 and len(self._kept.costs) > _LARGE):
+        entries = int((self.source.size * self.target.size).sum())
+        if self._kept is None or (len(self.source) == 1 and entries > _LARGE):
             return None  # step by step, each of them in parallel over rows
         a, b = self.source.weight, self.target.weight
         f, next_g = torch.zeros_like(a), torch.zeros_like(b)
@@ -202,6 +200,17 @@ class CompiledKernel(Kernel):
         )
         counts, found = torch.from_numpy(iterations_), torch.from_numpy(errors)
         return Potentials(f, g, next_g, counts, found)
+
+    def prefix(self, index: Tensor, source: Cloud, target: Cloud) -> CompiledKernel | None:
+        if self._kept is None:
+            return None
+        costs, layout, shares = self._kept
+        position, stride = layout.items[::shares, 3][index.numpy()], layout.stride[index.numpy()]
+        chosen = object.__new__(CompiledKernel)
+        Kernel.__init__(chosen, source, target, self.epsilon)
+        chosen.tiles, chosen._panel_entries = self.tiles.select(index), None
+        chosen._kept = Panel(costs, *_layout(position, stride, 0, source.size, target.size))
+        return chosen
 
     def softmin(self, potential: Tensor, side: Side) -> Tensor:
         here, there = self.oriented(side)
@@ -257,16 +266,19 @@ class CompiledKernel(Kernel):
         return CompiledKernel(self.tiles.select(index), source, target, self.epsilon, entries)
 
 
-def _items(
+def _layout(
     position: NDArray[np.int64],
     stride: NDArray[np.int64],
     low: int,
     rows: NDArray[np.int64],
-    shares: int,
-) -> NDArray[np.int64]:
-    """Rows ``low:low + rows`` of every problem, cut into equal shares, as :class:`loops.Layout`."""
+    columns: NDArray[np.int64],
+) -> tuple[loops.Layout, int]:
+    """Rows ``low:low + rows`` of every problem, cut into equal shares where problems are few."""
+    threads = torch.get_num_threads()
+    shares = 1 if len(rows) >= threads else max(1, min(threads, int(rows.min())))
     edges = rows[:, None] * np.arange(shares + 1) // shares
     begin, end = edges[:, :-1], edges[:, 1:]
     problem = np.broadcast_to(np.arange(len(rows))[:, None], begin.shape)
     at = position[:, None] + begin * stride[:, None]
-    return np.stack([problem, begin + low, end + low, at], axis=2).reshape(-1, 4)
+    items = np.stack([problem, begin + low, end + low, at], axis=2).reshape(-1, 4)
+    return loops.Layout(items, stride, columns), shares

@@ -249,6 +249,15 @@ class Kernel(ABC):
         """All iterations at once, in kernels that need not return to Python between them."""
         return None
 
+    def prefix(self, index: Tensor, source: Cloud, target: Cloud) -> Kernel | None:
+        """The same costs over fewer points, in kernels that keep them where they can be cut.
+
+        Args:
+            index: which problems, [B'].
+            source, target: their clouds, each with the first points of what it was.
+        """
+        return None
+
     @abstractmethod
     def marginals(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         """Marginals [B, N] and [B, M] of ``a_i b_j exp((f_i + g_j - C_ij) / eps)`` over a and b.

@@ -47,8 +47,8 @@ def certify(
     column, so that it is feasible as computed. Both bounds are widened by what rounding can do.
     """
     f, g, next_g, iterations, error = potentials
-    a, b, epsilon = kernel.source.weight, kernel.target.weight, kernel.epsilon
-    dual = (a.double() * f.double()).sum(1) + (b.double() * next_g.double()).sum(1)
+    b, epsilon = kernel.target.weight, kernel.epsilon
+    dual = ot_value(kernel, potentials)
 
     capped = torch.minimum(g, next_g)
     over_a, over_b = kernel.marginals(f, capped)
@@ -72,6 +72,13 @@ def certify(
         marginal_error=error.double(),
         converged=error <= tolerance,
     )
+
+
+def ot_value(kernel: Kernel, potentials: Potentials) -> Tensor:
+    """The dual value [B] of ``(f, next_g)``, in float64."""
+    sides = (kernel.source.weight, potentials.f), (kernel.target.weight, potentials.next_g)
+    first, second = ((weight.double() * values.double()).sum(1) for weight, values in sides)
+    return first + second
 
 
 def rounding_error(
