@@ -150,8 +150,8 @@ PEERS = [
     Peer("POT tuned (NumPy, float64)", partial(pot_numpy, kind=np.float64), STOPS, transport=True),
     Peer("OTT-JAX", ott_jax, (1e-1, 1e-2, 1e-3), transport=False, package="ott"),
     Peer(
-        "OTT-JAX (logarithms)", partial(ott_jax, logarithms=True), (1e-1, 1e-2, 1e-3), transport=False,
-        package="ott",
+        "OTT-JAX (logarithms)", partial(ott_jax, logarithms=True), (1e-1, 1e-2, 1e-3),
+        transport=False, package="ott",
     ),
     Peer(
         "GeomLoss tensorized", geomloss_tensorized, (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99),
