@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
+import subprocess
 import threading
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
 RESULTS = Path(__file__).parent / "results"
+
+_PACKAGES = ("torch", "numpy", "POT", "geomloss", "pykeops", "triton", "flash-sinkhorn")
 
 
 def machine() -> dict[str, object]:
@@ -28,8 +32,25 @@ def machine() -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("torch", "numpy", "POT", "geomloss")},
+        "driver": _driver(),
+        "cuda": torch.version.cuda,
+        "versions": {name: _version(name) for name in _PACKAGES},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _driver() -> str | None:
+    """Version of the GPU's driver."""
+    if not torch.cuda.is_available() or shutil.which("nvidia-smi") is None:
+        return None
+    asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    return subprocess.run(asked, capture_output=True, text=True).stdout.strip().split("\n")[0]
 
 
 def save(name: str, figures: dict[str, object]) -> None:
@@ -37,8 +58,17 @@ def save(name: str, figures: dict[str, object]) -> None:
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps({"machine": machine(), "figures": figures}, indent=2)
     (RESULTS / f"{name}.json").write_text(text + "\n")
+    show(figures)
+
+
+def show(figures: dict[str, object]) -> None:
+    """Print the figures, one a line."""
     for key, value in figures.items():
-        print(f"{key:48s} {value}")
+        if isinstance(value, dict):
+            print(f"{key}:")
+            show({f"  {name}": figure for name, figure in value.items()})
+        else:
+            print(f"{key:48s} {value}")
 
 
 class PeakMemory:

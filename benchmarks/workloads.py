@@ -49,6 +49,11 @@ class Problem(NamedTuple):
         km = 2 * EARTH_RADIUS_KM * torch.arcsin(torch.sqrt(haversine.clamp(max=1.0)))
         return cost + self.geo_weight / HALF_CIRCUMFERENCE_KM * km
 
+    def to(self, device: str) -> Problem:
+        """The same problem on a device."""
+        x, y, degrees_x, degrees_y, a, b = (values.to(device) for values in self[:6])
+        return Problem(x, y, degrees_x, degrees_y, a, b, self.geo_weight)
+
     def exact(self) -> tuple[float, float]:
         """OT value and transport cost, by POT in float64 to 1e-9."""
         x, y, degrees_x, degrees_y, of_x, of_y = (values.double() for values in self[:6])

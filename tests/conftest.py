@@ -13,7 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import settings
+
+if not torch.cuda.is_available():  # before Triton is imported, by torch.compile at the latest
+    os.environ["TRITON_INTERPRET"] = "1"
 
 import geospot_gpu as gs
 

@@ -22,7 +22,8 @@ from geospot_gpu.sweep.store import SCHEMA, Store
 
 COLUMNS = [
     *("key", "source", "target", "n_source", "n_target", "geo_weight", "epsilon"),
-    *("divergence", "lower", "upper", "ot_value", "ot_lower", "ot_upper", "transport_cost"),
+    *("divergence", "lower", "upper", "std_error", "bias"),
+    *("ot_value", "ot_lower", "ot_upper", "transport_cost"),
     *("iterations", "marginal_error", "converged", "kernel", "seconds"),
 ]
 
@@ -68,8 +69,8 @@ def test_shards_have_the_documented_columns_and_types(two_shards: Path) -> None:
         "string": ["key", "source", "target", "kernel"],
         "int64": ["n_source", "n_target", "iterations"],
         "double": [
-            *("geo_weight", "epsilon", "divergence", "lower", "upper", "ot_value", "ot_lower"),
-            *("ot_upper", "transport_cost", "marginal_error", "seconds"),
+            *("geo_weight", "epsilon", "divergence", "lower", "upper", "std_error", "bias"),
+            *("ot_value", "ot_lower", "ot_upper", "transport_cost", "marginal_error", "seconds"),
         ],
         "bool": ["converged"],
     }

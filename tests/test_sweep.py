@@ -216,12 +216,15 @@ def test_a_single_pair_of_a_rectangular_sweep(tmp_path: Path, towns: Path) -> No
         (
             gs.GroundCost(geo_weight=1.0, scaling="pair_max"),
             gs.Sinkhorn(debias=False, precision="high", relaxation=False),
-            {"divergence", "lower", "upper"},
+            {"divergence", "lower", "upper", "std_error", "bias"},
         ),
         (
             GEOGRAPHY,
             gs.GeomLoss(),
-            {"lower", "upper", "ot_lower", "ot_upper", "iterations", "converged"},
+            {
+                *("lower", "upper", "ot_lower", "ot_upper", "iterations", "converged"),
+                *("std_error", "bias"),
+            },
         ),
     ],
     ids=["paper", "geomloss"],

@@ -13,8 +13,6 @@ import pytest
 import torch
 from scipy.special import logsumexp
 
-if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported
 pytest.importorskip("triton")
 
 import geospot_gpu as gs

@@ -1,0 +1,6 @@
+#!/bin/sh
+# All figures of a GPU into benchmarks/results/gpu.json, in under ten minutes on an H200.
+# PYTHON names another interpreter; --rehearse runs the same at tiny sizes on a CPU.
+set -eu
+cd "$(dirname "$0")/.."
+exec "${PYTHON:-python}" -m benchmarks.gpu "$@"
