@@ -111,6 +111,7 @@ class SinkhornConfig:
     relaxation: bool = True
     debias: bool = True
     precision: str = "single"
+    target_error: Optional[float] = None
 
 
 @dataclass

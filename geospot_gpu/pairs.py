@@ -11,6 +11,7 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.dataset import to_dataset
 from geospot_gpu.engine import Engine, Indices, PairEngine, Solver, default_cost
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.growth import Larger, grow
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.divergence import add_divergence
 from geospot_gpu.sinkhorn.solver import Sinkhorn
@@ -50,12 +51,22 @@ def pairwise(
         GeospotError: there is only one region, the cost needs features that the regions do not
             have, the two collections do not compare, or the device does not exist.
     """
-    cost = cost or default_cost(regions)
+    cost, solver, engine = cost or default_cost(regions), solver or Sinkhorn(), engine or Engine()
     together = joined(regions, against)
-    pair_engine = PairEngine(together, cost, solver or Sinkhorn(), engine or Engine(), warm)
     left, right = all_pairs(len(regions), None if against is None else len(against))
-    selves = self_terms(pair_engine, np.arange(len(together)))
-    pairs = solve_pairs(pair_engine, left, right, selves)
+
+    def solve(sample: Regions, left: Indices, right: Indices) -> tuple[pd.DataFrame, pd.DataFrame]:
+        engine_of_pairs = PairEngine(sample, cost, solver, engine, warm)
+        selves = self_terms(engine_of_pairs, np.arange(len(sample)))
+        return solve_pairs(engine_of_pairs, left, right, selves), selves
+
+    pairs, selves = solve(together, left, right)
+    if isinstance(solver, Sinkhorn) and solver.target_error is not None:
+
+        def solve_larger(sample: Larger) -> pd.DataFrame:
+            return solve(sample.regions, sample.left, sample.right)[0]
+
+        pairs = grow(together, left, right, pairs, solver.target_error, solve_larger)
     table = together.table().join(selves.add_prefix("self_"))
     names = np.array(together.names, dtype=object)
     pairs = pairs.assign(source=names[left], target=names[right])

@@ -22,12 +22,14 @@ class SamplingError:
     The divergence of samples of n and m points is asymptotically normal around its own mean, with
     variance ``Var(f_ab - f_aa) / n + Var(g_ab - g_bb) / m`` (del Barrio et al. 2023, An improved
     central limit theorem and fast convergence rates for entropic transportation costs), times
-    ``1 - n / N`` for samples of n out of N points drawn without replacement. That mean lies above
+    ``1 - n / N`` for samples of n out of N points drawn without replacement. For points of masses
+    w, ``Var(h) / n`` is ``sum w^2 (h - sum w h)^2``, the variance of a ratio estimate (Cochran
+    1977, Sampling Techniques, section 6.3). That mean lies above
     the distance of all points by a bias of order 1 / n: halving both samples adds as much again as
     the whole ones have, of which ``1 - n / N`` remains, the larger one where two sides differ.
 
     Near zero the limit degenerates: no claim is made where a certified interval contains zero or
-    the bias is more than half of the divergence.
+    the bias is more than half of the divergence. Where no point was left out, both are zero.
 
     Args:
         engine: what solves the pairs; its solver debiases.
@@ -36,7 +38,7 @@ class SamplingError:
     def __init__(self, engine: PairEngine) -> None:
         regions = engine.regions
         self._engine = engine
-        self._n = regions.n_points
+        self._square_weight = engine.regions.square_weight
         self._left_over = 1.0 - regions.n_points / regions.n_available
         self._offsets = regions.offsets
         self._half_sizes = np.where(self.subsampled, np.maximum(engine.sizes // 2, 1), engine.sizes)
@@ -99,8 +101,9 @@ class SamplingError:
             weight = cloud.weight.double()
             difference = (potential - cloud.padded_values(self._potential)).double()
             mean = (weight * difference).sum(1, keepdim=True)
-            spread = (weight * (difference - mean).square()).sum(1).cpu().numpy()
-            variance += spread / self._n[index] * self._left_over[index]
+            squares = cloud.padded_values(self._square_weight) * (weight > 0.0)
+            spread = (squares * (difference - mean).square()).sum(1).cpu().numpy()
+            variance += spread * self._left_over[index]
         return np.sqrt(variance)
 
     def add_bias(self, pairs: pd.DataFrame, left: Indices, right: Indices) -> pd.DataFrame:
@@ -114,7 +117,7 @@ class SamplingError:
         halves = pairs["half_ot_value"] - (self._half_terms[left] + self._half_terms[right]) / 2
         left_over = np.maximum(self._left_over[left], self._left_over[right])
         bias = ((halves - pairs["divergence"]) * left_over).where(left_over > 0.0, 0.0)
-        claim = (pairs["lower"] > 0) & (pairs["divergence"] > 2 * bias.abs())
+        claim = (pairs["lower"] > 0) & (pairs["divergence"] > 2 * bias.abs()) | (left_over == 0.0)
         pairs = pairs.drop(columns="half_ot_value").assign(bias=bias)
         pairs[["std_error", "bias"]] = pairs[["std_error", "bias"]].where(claim)
         return pairs

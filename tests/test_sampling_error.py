@@ -16,15 +16,16 @@ SOLVER = gs.Sinkhorn(epsilon=0.05)
 POPULATION, SAMPLE = 1600, 200
 
 
-def population(max_points: int | None, seed: int = 0, *, apart: float = 20.0) -> gs.Regions:
+def population(max_points: int | None, seed: int = 0, *, weighted: bool = False) -> gs.Regions:
     """Two overlapping clouds of points, or samples of them."""
     generator = np.random.default_rng(7)
-    lon = generator.normal(0.0, 6.0, (2, POPULATION)) + np.array([[0.0], [apart]])
+    lon = generator.normal(0.0, 6.0, (2, POPULATION)) + np.array([[0.0], [20.0]])
     lat = generator.normal(0.0, 6.0, (2, POPULATION)) * np.array([[1.0], [2.0]])
     return gs.Regions.from_points(
         lon=lon.ravel(),
         lat=lat.ravel(),
         region=["a"] * POPULATION + ["b"] * POPULATION,
+        weight=generator.lognormal(0.0, 1.2, 2 * POPULATION) if weighted else None,
         max_points=max_points,
         seed=seed,
     )
@@ -106,3 +107,30 @@ def test_regions_of_very_different_size_are_warned_of(
     fresh = gs.pairwise(regions, cost=GEOGRAPHY, solver=SOLVER, engine=CPU)
     for name in ("std_error", "bias"):
         np.testing.assert_array_equal(run[name], fresh[name])
+
+
+def test_weighted_points_have_the_spread_of_weighted_samples() -> None:
+    """Masses of very different size leave more error than as many equal ones."""
+    found = [distance(population(SAMPLE, seed, weighted=True)) for seed in range(60)]
+    spread = np.std([one["divergence"] for one in found], ddof=1)
+    assert 0.64 < np.median([one["std_error"] for one in found]) / spread < 1.36
+    equal = np.median([distance(population(SAMPLE, seed))["std_error"] for seed in range(8)])
+    assert spread > 1.3 * equal
+
+
+def test_a_place_drawn_often_counts_as_often() -> None:
+    """Duplicates are merged into one point of more mass, but they were separate draws."""
+    generator = np.random.default_rng(3)
+    lon = np.concatenate([generator.integers(0, 12, 4000), generator.integers(9, 25, 4000)])
+
+    names = ["a"] * 4000 + ["b"] * 4000
+
+    def one(seed: int) -> dict[str, float]:
+        sampled = gs.Regions.from_points(
+            lon=lon, lat=0.0 * lon, region=names, max_points=200, seed=seed
+        )
+        return distance(sampled)
+
+    found = [one(seed) for seed in range(60)]
+    spread = np.std([sample["divergence"] for sample in found], ddof=1)
+    assert 0.64 < np.median([sample["std_error"] for sample in found]) / spread < 1.36

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,10 +26,31 @@ from geospot_gpu.sphere import centre, unit_vectors
 if TYPE_CHECKING:
     import geopandas
 
-Cloud = tuple[
-    NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float32] | None
-]
-"""Longitude, latitude, weight and features of the points of one region."""
+
+class Cloud(NamedTuple):
+    """The distinct points of one region."""
+
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    square_weight: NDArray[np.float64]
+    features: NDArray[np.float32] | None
+
+    def take(self, order: NDArray[np.int64]) -> Cloud:
+        """The points in another order."""
+        features = None if self.features is None else self.features[order]
+        lon, lat, weight, square_weight = (values[order] for values in self[:4])
+        return Cloud(lon, lat, weight, square_weight, features)
+
+
+class Source(NamedTuple):
+    """Where the points of regions come from, to be drawn again."""
+
+    points: Points
+    weighted: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
+    """All rows of each region, and their masses."""
+    encoder: Encoder
+    device: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +65,8 @@ class Regions:
         offsets: int64 [R + 1], on the CPU.
         xyz: unit vectors of the points, float64 [N, 3].
         weight: mass of the points, float64 [N]; sums to one within a region.
+        square_weight: sum of the squared masses of the points that were merged into one,
+            float64 [N]; what the variance of a weighted mean is made of.
         features: feature vectors, float32 [N, D], or None.
         unit_features: whether feature vectors have length one.
         lon, lat: coordinates in degrees, float64 [N], on the CPU.
@@ -53,12 +76,14 @@ class Regions:
         digests: hash of each region's content.
         encoder: version of the encoder the features come from.
         sampling: how points were subsampled.
+        draw: makes regions of this collection anew; see :meth:`resampled`.
     """
 
     names: tuple[str, ...]
     offsets: NDArray[np.int64]
     xyz: Tensor
     weight: Tensor
+    square_weight: Tensor
     features: Tensor | None
     unit_features: bool
     lon: NDArray[np.float64]
@@ -69,6 +94,7 @@ class Regions:
     digests: tuple[str, ...]
     encoder: str
     sampling: Sampling
+    draw: Callable[[NDArray[np.int64], int], Regions]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -237,47 +263,73 @@ class Regions:
         weighted = {
             name: (rows, _mass(points, rows, cell_degrees)) for name, rows in ordered.items()
         }
+        return cls._drawn(Source(points, weighted, encoder, str(device)), sampling)
+
+    @classmethod
+    def _drawn(cls, source: Source, sampling: Sampling) -> Regions:
+        """Samples of the regions of a source."""
+        points, weighted, encoder, device = source
         sampled = {
             name: sampling.draw(name, rows, weight) for name, (rows, weight) in weighted.items()
         }
         rows = np.unique(np.concatenate([rows for rows, _ in sampled.values()]))
-        features = encoder.encode(points, rows, str(device))
+        features = encoder.encode(points, rows, device)
         clouds = []
         for name, (region_rows, weight) in sampled.items():
-            at = np.searchsorted(rows, region_rows)
             cloud = _merge_duplicates(
                 points.lon[region_rows],
                 points.lat[region_rows],
                 weight,
-                None if features is None else features[at],
+                None if features is None else features[np.searchsorted(rows, region_rows)],
                 encoder.reads_coordinates,
             )
-            if len(region_rows) < len(chosen[name]):  # the first half of a sample is one, too
-                order = sampling.order(name, len(cloud[0]))
-                of_features = None if cloud[3] is None else cloud[3][order]
-                cloud = (cloud[0][order], cloud[1][order], cloud[2][order], of_features)
+            if len(region_rows) < len(weighted[name][0]):  # its first half is a sample, too
+                cloud = cloud.take(sampling.order(name, len(cloud.lon)))
             clouds.append(cloud)
-        lon, lat, weight = (np.concatenate([cloud[k] for cloud in clouds]) for k in (0, 1, 2))
-        sizes = [len(cloud[0]) for cloud in clouds]
+        lon, lat, weight, square_weight = (
+            np.concatenate([cloud[k] for cloud in clouds]) for k in range(4)
+        )
+        sizes = [len(cloud.lon) for cloud in clouds]
+        names = tuple(sampled)
+
+        def draw(index: NDArray[np.int64], max_points: int) -> Regions:
+            some = {names[k]: weighted[names[k]] for k in index}
+            return cls._drawn(
+                source._replace(weighted=some), replace(sampling, max_points=max_points)
+            )
+
         regions = cls(
-            names=tuple(sampled),
+            names=names,
             offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
             xyz=torch.from_numpy(unit_vectors(lon=lon, lat=lat)),
             weight=torch.from_numpy(weight),
+            square_weight=torch.from_numpy(square_weight),
             features=None
             if features is None
-            else torch.from_numpy(np.concatenate([cloud[3] for cloud in clouds])),
+            else torch.from_numpy(np.concatenate([cloud.features for cloud in clouds])),
             unit_features=encoder.unit_length,
             lon=lon,
             lat=lat,
             n_points=np.array([len(rows) for rows, _ in sampled.values()]),
-            n_available=np.array([len(rows) for rows in chosen.values()]),
+            n_available=np.array([len(rows) for rows, _ in weighted.values()]),
             mass=np.array([mass.sum() for _, mass in weighted.values()]),
             digests=tuple(_digest(cloud, encoder.reads_coordinates) for cloud in clouds),
             encoder=encoder.version,
             sampling=sampling,
+            draw=draw,
         )
         return regions.to(device)
+
+    def resampled(self, index: NDArray[np.int64], max_points: int) -> Regions:
+        """The regions at ``index`` [K] from samples of another size, drawn and encoded anew.
+
+        >>> regions = Regions.from_points(
+        ...     lon=range(9), lat=range(9), region=["a"] * 5 + ["b"] * 4, max_points=2
+        ... )
+        >>> regions.sizes.tolist(), regions.resampled(np.array([0]), 4).sizes.tolist()
+        ([2, 2], [4])
+        """
+        return self.draw(index, max_points)
 
     def to(self, device: str | torch.device) -> Regions:
         """The same regions with their flat arrays on ``device``."""
@@ -285,6 +337,7 @@ class Regions:
             self,
             xyz=self.xyz.to(device),
             weight=self.weight.to(device),
+            square_weight=self.square_weight.to(device),
             features=None if self.features is None else self.features.to(device),
         )
 
@@ -303,12 +356,21 @@ class Regions:
                 f"regions do not compare: features from {self.encoder} ({shape or 0} per point) "
                 f"against {other.encoder} ({other_shape or 0} per point)"
             )
+
+        def draw(index: NDArray[np.int64], max_points: int) -> Regions:
+            mine, theirs = index[index < len(self)], index[index >= len(self)] - len(self)
+            if len(mine) == 0:
+                return other.draw(theirs, max_points)
+            drawn = self.draw(mine, max_points)
+            return drawn.concatenated(other.draw(theirs, max_points)) if len(theirs) else drawn
+
         return replace(
             self,
             names=self.names + other.names,
             offsets=np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]]),
             xyz=torch.cat([self.xyz, other.xyz]),
             weight=torch.cat([self.weight, other.weight]),
+            square_weight=torch.cat([self.square_weight, other.square_weight]),
             features=None if mine is None or theirs is None else torch.cat([mine, theirs]),
             lon=np.concatenate([self.lon, other.lon]),
             lat=np.concatenate([self.lat, other.lat]),
@@ -316,6 +378,7 @@ class Regions:
             n_available=np.concatenate([self.n_available, other.n_available]),
             mass=np.concatenate([self.mass, other.mass]),
             digests=self.digests + other.digests,
+            draw=draw,
         )
 
     def table(self) -> pd.DataFrame:
@@ -368,19 +431,20 @@ def _merge_duplicates(
         bits = np.column_stack([bits, codes])
     _, first, inverse = np.unique(bits, axis=0, return_index=True, return_inverse=True)
     mass = np.bincount(inverse.ravel(), weight)
-    return (
+    total = mass.sum()
+    return Cloud(
         lon[first],
         lat[first],
-        mass / mass.sum(),
+        mass / total,
+        np.bincount(inverse.ravel(), (weight / total) ** 2).astype(np.float64),
         None if features is None else features[first],
     )
 
 
 def _digest(cloud: Cloud, reads_coordinates: bool) -> str:
-    lon, lat, weight, features = cloud
     content = hashlib.blake2b(digest_size=12)
-    for values in (lon, lat, weight):
+    for values in (cloud.lon, cloud.lat, cloud.weight):
         content.update(np.ascontiguousarray(values).tobytes())
-    if features is not None and not reads_coordinates:
-        content.update(np.ascontiguousarray(features).tobytes())
+    if cloud.features is not None and not reads_coordinates:
+        content.update(np.ascontiguousarray(cloud.features).tobytes())
     return content.hexdigest()

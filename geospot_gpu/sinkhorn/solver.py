@@ -27,6 +27,9 @@ class Sinkhorn:
         debias: compute the self terms and with them the Sinkhorn divergence (Feydy et al. 2019,
             Interpolating between OT and MMD, equation 3). False leaves it null.
         precision: ``single`` computes in float32, ``high`` in float64.
+        target_error: take larger samples of subsampled regions, twice as many points each time,
+            for the pairs whose standard error or bias is above this (in units of the scaled cost,
+            as the divergence); None leaves samples as they are.
 
     Raises:
         GeospotError: a value lies outside its range.
@@ -38,6 +41,7 @@ class Sinkhorn:
     relaxation: bool = True
     debias: bool = True
     precision: Precision = "single"
+    target_error: float | None = None
 
     def __post_init__(self) -> None:
         check_epsilon(self.epsilon)
@@ -49,6 +53,16 @@ class Sinkhorn:
             raise GeospotError(
                 f"solver.precision={self.precision!r} is unknown: use single or high"
             )
+
+        if self.target_error is not None:
+            if not 0.0 < self.target_error < float("inf"):
+                raise GeospotError(
+                    f"solver.target_error={self.target_error} must be positive: try 0.005"
+                )
+            if not self.debias:
+                raise GeospotError(
+                    "solver.target_error needs the divergence: set solver.debias=true"
+                )
 
     @property
     def dtype(self) -> torch.dtype:

@@ -18,11 +18,15 @@ Identity = dict[str, object]
 
 
 def run_identity(regions: Regions, cost: GroundCost, solver: Solver) -> Identity:
-    """Encoder, cost, solver and sampling seed: all that the pairs of one folder share."""
+    """Encoder, cost, solver and sampling seed: all that the pairs of one folder share.
+
+    A target error only says which samples are solved, so a folder may take another one.
+    """
+    settings = {key: value for key, value in asdict(solver).items() if key != "target_error"}
     return {
         "encoder": regions.encoder,
         "cost": asdict(cost),
-        "solver": {"name": type(solver).__name__.lower(), **asdict(solver)},
+        "solver": {"name": type(solver).__name__.lower(), **settings},
         "seed": regions.sampling.seed,
     }
 

@@ -12,6 +12,7 @@ import pandas as pd
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.engine import Solver
 from geospot_gpu.sinkhorn.geomloss import GeomLoss
+from geospot_gpu.sinkhorn.solver import Sinkhorn
 from geospot_gpu.sweep.run import SweepResult
 from geospot_gpu.sweep.store import written
 
@@ -111,10 +112,21 @@ def summary(result: SweepResult, cost: GroundCost, solver: Solver) -> str:
             f"epsilon {solver.epsilon:g} blurs like {km:,.0f} km of great circle "
             f"(geo_weight {cost.geo_weight:g})"
         )
+    if isinstance(solver, Sinkhorn) and solver.target_error is not None:
+        lines.append(f"target error {solver.target_error:g}: {_samples(result)}")
     kernels = result.pairs["kernel"].value_counts()
     used = ", ".join(f"{name} {number}" for name, number in kernels.items())
     lines.append(f"not converged: {_unconverged(result, solver)}; kernels: {used}")
     return "\n".join(lines)
+
+
+def _samples(result: SweepResult) -> str:
+    """How large the samples became."""
+    most = result.pairs[["n_source", "n_target"]].max(axis=1)
+    sizes = most.value_counts().sort_index()
+    return "pairs by their larger sample: " + ", ".join(
+        f"{number} of {size} points" for size, number in sizes.items()
+    )
 
 
 def _unconverged(result: SweepResult, solver: Solver) -> str:

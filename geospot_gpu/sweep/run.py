@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.dataset import to_dataset
 from geospot_gpu.engine import Engine, Indices, PairEngine, Solver
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.growth import Larger, above_target, grow
 from geospot_gpu.pairs import all_pairs, joined, self_terms, solve_pairs
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.solver import Sinkhorn
@@ -93,30 +94,74 @@ def run_sweep(
     identity = run_identity(together, cost, solver)
     store = Store(out)
     store.check_identity(identity)
+    left, right = all_pairs(len(regions), None if against is None else len(against))
     engine_of_pairs = PairEngine(together, cost, solver, engine, warm)
     keys = region_keys(together, identity)
-    left, right = all_pairs(len(regions), None if against is None else len(against))
-    wanted = pair_keys(keys, left, right)
     manifest = _manifest(identity, together, len(regions), keys, engine_of_pairs, config)
     _warn_of_sizes(together, left, right)
     started = time.perf_counter()
     store.prepare()
-    selves = _stored_self_terms(store, engine_of_pairs, keys)
+    pairs, missing = _solve(store, engine_of_pairs, keys, left, right, manifest)
+    computed = np.isin(np.arange(len(left)), missing)
+    if isinstance(solver, Sinkhorn) and solver.target_error is not None:
+
+        def solve_larger(sample: Larger) -> pd.DataFrame:
+            engine_of_pairs = PairEngine(sample.regions, cost, solver, engine, warm)
+            keys = region_keys(sample.regions, identity)
+            manifest["larger_samples"].append(_larger_sample(sample, keys))
+            sides = sample.left, sample.right
+            pairs, missing = _solve(store, engine_of_pairs, keys, *sides, manifest)
+            computed[sample.pairs[missing]] = True
+            return _in_order(pairs, pair_keys(keys, *sides))
+
+        pairs = _in_order(pairs, pair_keys(keys, left, right))
+        pairs = grow(together, left, right, pairs, solver.target_error, solve_larger)
+    return SweepResult(
+        pairs=pairs,
+        value=str(manifest["value"]),
+        total=len(pairs),
+        computed=int(computed.sum()),
+        reused=int((~computed).sum()),
+        unconverged=int((~pairs["converged"].eq(True)).sum()),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _solve(
+    store: Store,
+    engine: PairEngine,
+    keys: list[str],
+    left: Indices,
+    right: Indices,
+    manifest: dict[str, Any],
+) -> tuple[pd.DataFrame, Indices]:
+    """Solve and store the pairs that the store lacks.
+
+    Returns:
+        All pairs in any order, and the positions of those that were missing.
+    """
+    wanted = pair_keys(keys, left, right)
+    selves = _stored_self_terms(store, engine, keys)
     store.write_manifest(manifest)  # after its regions: it never names one that is not stored
     stored = store.read_pairs(wanted)
     found = pc.is_in(wanted, value_set=pa.array(stored["key"], pa.large_string()))
     missing = np.flatnonzero(pc.invert(found))
-    _compute(store, engine_of_pairs, left, right, wanted, missing, selves)
-    pairs = store.read_pairs(wanted) if len(missing) else stored
-    return SweepResult(
-        pairs=pairs,
-        value=str(manifest["value"]),
-        total=len(wanted),
-        computed=len(missing),
-        reused=len(wanted) - len(missing),
-        unconverged=int((~pairs["converged"].eq(True)).sum()),
-        seconds=time.perf_counter() - started,
-    )
+    _compute(store, engine, left, right, wanted, missing, selves)
+    return store.read_pairs(wanted) if len(missing) else stored, missing
+
+
+def _in_order(pairs: pd.DataFrame, keys: pa.Array) -> pd.DataFrame:
+    ordered: pd.DataFrame = pairs.set_index("key").loc[keys.to_pylist()].reset_index()
+    return ordered
+
+
+def _larger_sample(sample: Larger, keys: list[str]) -> dict[str, object]:
+    """What the manifest says of larger samples: which regions of the sweep have which key."""
+    return {
+        "max_points": sample.regions.sampling.max_points,
+        "positions": sample.members.tolist(),
+        "keys": keys,
+    }
 
 
 def _warn_of_sizes(regions: Regions, left: Indices, right: Indices) -> None:
@@ -168,8 +213,9 @@ def _compute(
     regions = engine.regions
     names = np.array(regions.names, dtype=object)
     n, m = regions.sizes[left], regions.sizes[right]
+    grows = getattr(engine.solver, "target_error", None) is not None
     with tqdm(
-        desc="solving",
+        desc=f"solving, {regions.sampling.max_points} points" if grows else "solving",
         unit=" pairs",
         total=len(keys),
         initial=len(keys) - len(missing),
@@ -200,7 +246,7 @@ def _manifest(
     keys: list[str],
     engine: PairEngine,
     config: dict[str, object] | None,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     entries = [{"name": name, "key": key} for name, key in zip(together.names, keys, strict=True)]
     debiased = isinstance(engine.solver, Sinkhorn) and engine.solver.debias
     packages = ("geospot_gpu", "torch", "numpy", "geomloss", "pykeops", "geoclip")
@@ -213,6 +259,8 @@ def _manifest(
         "max_points": together.sampling.max_points,
         "sources": entries[:n_sources],
         "targets": entries[n_sources:] or None,
+        "target_error": getattr(engine.solver, "target_error", None),
+        "larger_samples": [],
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "versions": {"python": platform.python_version()}
         | {name: _version(name) for name in packages},
@@ -258,6 +306,14 @@ def open_run(out: str | Path) -> xarray.Dataset:
     table = regions.set_index("key").loc[keys].reset_index(drop=True)
     left, right = all_pairs(len(sources), None if targets is None else len(targets))
     pairs = store.read_pairs(pair_keys(keys, left, right))
+    for sample in manifest.get("larger_samples", []):
+        larger = np.full(len(keys), "", object)
+        larger[sample["positions"]] = sample["keys"]
+        has = np.flatnonzero((larger[left] != "") & (larger[right] != ""))
+        solved = store.read_pairs(pair_keys(larger.tolist(), left[has], right[has]))
+        above = pairs[above_target(pairs, manifest["target_error"])]
+        solved = solved.merge(above[["source", "target"]])
+        pairs = pd.concat([pairs, solved]).drop_duplicates(["source", "target"], keep="last")
     if targets is None:
         dataset = to_dataset(pairs, table)
     else:
