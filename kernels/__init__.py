@@ -25,7 +25,7 @@ KernelName = Literal["auto", "dense", "streaming", "keops", "triton"]
 # Tiles of this many entries stay in a processor's cache (4 MB in float32), or keep a GPU busy.
 _TILE_ENTRIES = {"cpu": 1 << 20, "cuda": 1 << 26}
 # A batch of small dense problems: large enough to amortise the calls, small enough for the cache.
-_BATCH_ENTRIES = {"cpu": 1 << 22, "cuda": 1 << 30}
+_BATCH_ENTRIES = {"cpu": 1 << 24, "cuda": 1 << 30}
 # Features beyond which KeOps, which uses no matrix product, loses to streamed tiles.
 _KEOPS_FEATURES = 32
 
