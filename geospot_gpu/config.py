@@ -111,6 +111,7 @@ class SinkhornConfig:
     relaxation: bool = True
     debias: bool = True
     precision: str = "single"
+    rho: Optional[float] = 0.05
     target_error: Optional[float] = None
 
 

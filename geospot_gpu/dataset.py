@@ -26,6 +26,13 @@ VARIABLES = (
     "iterations",
     "marginal_error",
 )
+# Directed variables, and the columns that hold either direction of a pair.
+_DIRECTED = {
+    "coverage": ("coverage_source_to_target", "coverage_target_to_source"),
+    "coverage_lower": ("coverage_source_to_target_lower", "coverage_target_to_source_lower"),
+    "coverage_upper": ("coverage_source_to_target_upper", "coverage_target_to_source_upper"),
+    "nearest": ("nearest_source_to_target", "nearest_target_to_source"),
+}
 
 
 def to_dataset(
@@ -34,13 +41,17 @@ def to_dataset(
     """Pairs as an xarray.Dataset over ``source`` and ``target``.
 
     Args:
-        pairs: columns ``source``, ``target``, ``converged`` and any of :data:`VARIABLES`; each
+        pairs: columns ``source``, ``target``, ``converged`` and any of :data:`VARIABLES` and of
+            those that directed variables are made of; each
             unordered pair once where ``targets`` is None. What is missing becomes NaN, and not
             converged.
         sources: one row per source region: ``name``, the self terms ``self_ot``, ``self_lower``,
             ``self_upper`` and ``self_converged``, and columns that become coordinates.
         targets: the same of the target regions; the sources again if not given, and the dataset
             is then symmetric with the self terms on its diagonal.
+
+    A directed variable at (A, B) says how well A covers B, or how far the points of B are from the
+    nearest of A, in the mean.
     """
     import xarray
 
@@ -61,6 +72,15 @@ def to_dataset(
                 np.fill_diagonal(values, _DIAGONAL[name])
             elif name in _DIAGONAL_FROM_SELF:
                 np.fill_diagonal(values, sources[_DIAGONAL_FROM_SELF[name]])
+        variables[name] = (("source", "target"), values)
+    for name, (there, back) in _DIRECTED.items():
+        values = np.full((len(row_of), len(column_of)), np.nan)
+        if there in pairs:
+            values[i, j] = pairs[there].astype(float)
+            if square:
+                values[j, i] = pairs[back].astype(float)
+        if square and name == "nearest" and not np.isnan(values).all():
+            np.fill_diagonal(values, 0.0)
         variables[name] = (("source", "target"), values)
     solved = np.zeros((len(row_of), len(column_of)), dtype=bool)
     solved[i, j] = pairs["converged"].eq(True)

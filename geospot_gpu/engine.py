@@ -14,6 +14,7 @@ import pandas as pd
 import psutil
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from geospot_gpu.batching import batches_of_similar_size
 from geospot_gpu.cost import GroundCost
@@ -28,10 +29,11 @@ from geospot_gpu.kernels import (
     make_kernel,
     reads_in_place,
 )
-from geospot_gpu.kernels.contract import Cloud, PointArrays, Schedule
+from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays, Potentials, Schedule
 from geospot_gpu.regions import Regions
 from geospot_gpu.sampling_error import SamplingError
-from geospot_gpu.sinkhorn.bounds import Transport, certify, ot_value
+from geospot_gpu.sinkhorn.bounds import certify, ot_value
+from geospot_gpu.sinkhorn.coverage import certify_coverage, damping
 from geospot_gpu.sinkhorn.geomloss import GEOMLOSS_TILES, GeomLoss, geomloss_transport
 from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
 from geospot_gpu.warm import WarmBatch, WarmStarts
@@ -264,7 +266,11 @@ class PairEngine:
         potentials = iterate(kernel, schedule)
         if warm is not None:
             warm.keep(potentials.next_g)
-        columns = _to_numpy(certify(kernel, self.cost, potentials, schedule.tolerance))
+        columns = _to_numpy(certify(kernel, self.cost, potentials, schedule.tolerance)._asdict())
+        if solver.rho is not None and not symmetric:
+            converged = columns["converged"].astype(bool)
+            columns |= self._coverage(kernel_name, kernel, potentials, converged)
+            columns |= _nearest(kernel)
         if self.sampling_error is not None:
             half = np.full(len(source), np.nan)
             some, small = self.sampling_error.half_clouds(index)
@@ -283,6 +289,40 @@ class PairEngine:
                 columns["std_error"] = self.sampling_error.std_error(index, clouds, potentials)
                 columns["half_ot_value"] = half
         return columns
+
+    def _coverage(
+        self,
+        kernel_name: str,
+        kernel: Kernel,
+        potentials: Potentials,
+        converged: NDArray[np.bool_],
+    ) -> dict[str, NDArray[np.generic]]:
+        """How well either side covers the other, and what of a batch converged in all."""
+        solver = self.solver
+        assert isinstance(solver, Sinkhorn)
+        assert solver.rho is not None
+        schedule = Schedule(
+            solver.tolerance,
+            solver.max_iterations,
+            solver.relaxation,
+            damping=damping(solver.rho, solver.epsilon),
+        )
+        other = kernel.transposed() or make_kernel(
+            kernel_name, self.cost, kernel.target, kernel.source, solver.epsilon, self.budget
+        )
+        columns: dict[str, NDArray[np.generic]] = {}
+        directions = (
+            ("source_to_target", kernel, potentials.next_g),
+            ("target_to_source", other, potentials.f),
+        )
+        for direction, problem, start in directions:
+            solved = iterate(problem, schedule._replace(start=start.contiguous()))
+            covered = certify_coverage(problem, self.cost, solved, solver.rho, solver.tolerance)
+            columns[f"coverage_{direction}"] = covered.value.cpu().numpy()
+            columns[f"coverage_{direction}_lower"] = covered.lower.cpu().numpy()
+            columns[f"coverage_{direction}_upper"] = covered.upper.cpu().numpy()
+            converged = converged & covered.converged.cpu().numpy()
+        return columns | {"converged": converged}
 
     def _digests(self, left: Indices, right: Indices) -> list[tuple[str, str]]:
         """What names the content of each pair of regions."""
@@ -312,5 +352,13 @@ def full_precision() -> Iterator[None]:
             backend.fp32_precision = precision
 
 
-def _to_numpy(transport: Transport) -> dict[str, NDArray[np.generic]]:
-    return {name: values.cpu().numpy() for name, values in transport._asdict().items()}
+def _to_numpy(tensors: dict[str, Tensor]) -> dict[str, NDArray[np.generic]]:
+    return {name: values.cpu().numpy() for name, values in tensors.items()}
+
+
+def _nearest(kernel: Kernel) -> dict[str, NDArray[np.generic]]:
+    """Mean cost of the points of one side to the nearest of the other, each direction [B]."""
+    costs = kernel.nearest()
+    sides = zip((kernel.source, kernel.target), costs, strict=True)
+    means = [(c.weight.double() * torch.where(c.weight > 0, x, 0.0)).sum(1) for c, x in sides]
+    return _to_numpy({"nearest_target_to_source": means[0], "nearest_source_to_target": means[1]})

@@ -193,7 +193,7 @@ class CompiledKernel(Kernel):
             self._kept.costs,
             *(x.numpy() for x in (a, b)),
             self.epsilon,
-            schedule[:4],
+            (*schedule[:4], schedule.damping),
             *(x.numpy() for x in (f, g, next_g)),
             iterations_,
             errors,
@@ -212,6 +212,30 @@ class CompiledKernel(Kernel):
         chosen._kept = Panel(costs, *_layout(position, stride, 0, source.size, target.size))
         return chosen
 
+    def transposed(self) -> CompiledKernel | None:
+        if self._kept is None:
+            return None
+        costs, layout, _ = self._kept
+        stride = self.source.size
+        ends = np.cumsum(stride * layout.size)
+        position, to = ends - stride * layout.size, np.empty(int(ends[-1]), np.float32)
+        loops.transpose(layout, costs, position, stride, to)
+        other = object.__new__(CompiledKernel)
+        Kernel.__init__(other, self.target, self.source, self.epsilon)
+        other.tiles, other._panel_entries = self.tiles, None
+        other._kept = Panel(to, *_layout(position, stride, 0, self.target.size, stride))
+        return other
+
+    def nearest(self) -> tuple[Tensor, Tensor]:
+        by_row, by_column = (
+            torch.full_like(c.weight, torch.inf) for c in (self.source, self.target)
+        )
+        for costs, layout, shares in self._panels():
+            own = torch.full((len(layout.items), self.target.shape[1]), torch.inf)
+            loops.nearest(layout, costs, by_row.numpy(), own.numpy())
+            by_column = torch.minimum(by_column, own.view(-1, shares, own.shape[1]).amin(1))
+        return by_row, by_column
+
     def softmin(self, potential: Tensor, side: Side) -> Tensor:
         here, there = self.oriented(side)
         weights = (safe_log(there.weight) + potential / self.epsilon).numpy()
@@ -228,13 +252,15 @@ class CompiledKernel(Kernel):
             total = torch.logaddexp(total, logarithms.logsumexp(1))
         return -self.epsilon * total
 
-    def step(self, f: Tensor, g: Tensor, omega: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def step(
+        self, f: Tensor, g: Tensor, omega: Tensor, damping: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
         a, b = self.source.weight, self.target.weight
         new, next_f, columns = f.clone(), torch.zeros_like(f), torch.zeros_like(g)
         for costs, layout, shares in self._panels():
             own = torch.zeros(len(layout.items), g.shape[1])
             vectors = [x.numpy() for x in (omega, a, b, new, g, next_f, own)]
-            loops.step(layout, costs, self.epsilon, *vectors)
+            loops.step(layout, costs, self.epsilon, damping, *vectors)
             columns += own.view(-1, shares, g.shape[1]).sum(1)
         if bool((columns[b > 0] < 1e-30).any()):  # columns too far from all rows for float32
             return next_f, new, self.softmin(new, "target")

@@ -8,6 +8,8 @@ in the cache from the first iteration to the last. Importing this module needs N
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit, prange
 
@@ -115,7 +117,9 @@ def _marginal_error(weight, potential, softmin, inverse):
 
 
 @serial
-def _step(costs, position, stride, kernel, a, b, epsilon, omega, f0, g0, f, next_f, g, next_g):
+def _step(
+    costs, position, stride, kernel, a, b, epsilon, damping, omega, f0, g0, f, next_f, g, next_g
+):
     """One iteration, from one read of the kernel where the potentials are within its reach."""
     n, m = kernel.shape
     eps, inverse = F(epsilon), F(1.0 / epsilon)
@@ -135,9 +139,9 @@ def _step(costs, position, stride, kernel, a, b, epsilon, omega, f0, g0, f, next
             high = min(n, low + _ROWS)
             _row_sums(kernel, low, high, v, sums)
             for i in range(low, high):
-                softmin = f0[i] - eps * log(sums[i - low])
-                new = f[i] + omega * (softmin - f[i])
-                next_f[i], f[i] = softmin, new
+                aim = damping * (f0[i] - eps * log(sums[i - low]))
+                new = f[i] + omega * (aim - f[i])
+                next_f[i], f[i] = aim, new
                 u[i - low] = a[i] * exp((new - f0[i]) * inverse)
             _add_columns(kernel, low, high, u, next_g)
         if _furthest(f, f0) <= reach:
@@ -150,7 +154,7 @@ def _step(costs, position, stride, kernel, a, b, epsilon, omega, f0, g0, f, next
             weights[j] = g[j] * inverse + log(b[j])
         for i in range(n):
             row = costs[position + i * stride : position + i * stride + m]
-            next_f[i] = -eps * log_sum_exp(row, weights, inverse, own)[0]
+            next_f[i] = -damping * eps * log_sum_exp(row, weights, inverse, own)[0]
             f[i] += omega * (next_f[i] - f[i])
     weights, peak, total = np.empty(n, np.float32), np.empty(m, np.float32), np.empty(m, np.float32)
     for i in range(n):
@@ -161,9 +165,20 @@ def _step(costs, position, stride, kernel, a, b, epsilon, omega, f0, g0, f, next
 
 
 @serial
+def _best_shift(weight, potential, rho):
+    """See :func:`~geospot_gpu.kernels.contract.best_shift`."""
+    lowest, total = np.float64(np.inf), 0.0
+    for i in range(len(weight)):
+        lowest = min(lowest, np.float64(potential[i]))
+    for i in range(len(weight)):
+        total += weight[i] * math.exp((lowest - potential[i]) / rho)
+    return F(rho * math.log(total) - lowest)
+
+
+@serial
 def _solve(costs, position, stride, a, b, epsilon, schedule, f, g, next_g):
     """Iterate one problem from g to the tolerance; see ``sinkhorn.solver`` for the algorithm."""
-    tolerance, last, relaxed, symmetric = schedule
+    tolerance, last, relaxed, symmetric, damping = schedule
     n, m = len(a), len(b)
     inverse = F(1.0 / epsilon)
     kernel = np.empty((n, m), np.float32)
@@ -176,8 +191,15 @@ def _solve(costs, position, stride, a, b, epsilon, schedule, f, g, next_g):
         iteration += 1
         old_f[:] = f
         _step(
-            costs, position, stride, kernel, a, b, epsilon, F(omega), f0, g0, f, next_f, g, next_g
-        )
+            costs, position, stride, kernel, a, b, epsilon, F(damping), F(omega), f0, g0,
+            f, next_f, g, next_g,
+        )  # fmt: skip
+        if damping < 1.0:
+            shift = _best_shift(a, f, epsilon * damping / (1.0 - damping))
+            for i in range(n):
+                f[i] += shift
+            for j in range(m):
+                next_g[j] -= shift
         error = np.float64(_marginal_error(b, g, next_g, inverse))
         if iteration > 1 and not symmetric:
             error = max(error, np.float64(_marginal_error(a, old_f, next_f, inverse)))
@@ -207,7 +229,8 @@ def solve(
         costs: flat.
         a, b: weights, [B, N] and [B, M].
         epsilon: the regularisation.
-        schedule: tolerance, largest number of iterations, whether to relax, whether symmetric.
+        schedule: tolerance, largest number of iterations, whether to relax, whether symmetric,
+            and the damping.
         f, next_g: results, [B, N] and [B, M].
         g: where to start, and a result, [B, M].
         iterations, errors: results, [B].

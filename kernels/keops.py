@@ -36,6 +36,13 @@ class KeopsKernel(Kernel):
         reduced: Tensor = exponents.logsumexp(dim=2)
         return -self.epsilon * reduced.view_as(here.weight)
 
+    def nearest(self) -> tuple[Tensor, Tensor]:
+        source, target = self.source, self.target
+        absent = [torch.where(c.weight > 0, 0.0, 1e30).to(c.dtype) for c in (source, target)]
+        by_row = (self._costs(source, target) + _columns(absent[1])).min(dim=2)
+        by_column = (self._costs(target, source) + _columns(absent[0])).min(dim=2)
+        return by_row.view_as(source.weight), by_column.view_as(target.weight)
+
     def _density(self, f: Tensor, g: Tensor, here: Cloud, there: Cloud) -> Any:
         exponents = _rows(f) + _columns(g) - self._costs(here, there)
         return (exponents * (1.0 / self.epsilon)).exp()

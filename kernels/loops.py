@@ -224,7 +224,7 @@ def scaled_row(row, f, g, b, inverse_epsilon, out):
 
 
 @parallel
-def step(layout, costs, epsilon, omega, a, b, f, g, next_f, columns):
+def step(layout, costs, epsilon, damping, omega, a, b, f, g, next_f, columns):
     """A relaxed half-step of some rows, and what it contributes to the half-step of columns.
 
     The potentials before the step scale the exponentials of a row; where that leaves their range,
@@ -234,11 +234,12 @@ def step(layout, costs, epsilon, omega, a, b, f, g, next_f, columns):
         layout: the work.
         costs: flat.
         epsilon: the regularisation.
+        damping: of the softmin of g.
         omega: [B].
         a, b: weights, [B, N] and [B, M].
         f: potentials, changed from old to new in place, [B, N].
         g: potentials, [B, M].
-        next_f: the softmin of g, [B, N].
+        next_f: the damped softmin of g, [B, N].
         columns: for each item ``sum_i a_i b_j exp((f_i + g_j - C_ij) / eps)``, [I, M].
     """
     eps, inverse = F(epsilon), F(1.0 / epsilon)
@@ -260,8 +261,9 @@ def step(layout, costs, epsilon, omega, a, b, f, g, next_f, columns):
             if not SMALLEST < total < LARGEST:
                 value, total = log_sum_exp(row, weights, inverse, own)
                 softmin = -eps * value
-            new = reference + omega[k] * (softmin - reference)
-            next_f[k, i], f[k, i] = softmin, new
+            aim = F(damping) * softmin
+            new = reference + omega[k] * (aim - reference)
+            next_f[k, i], f[k, i] = aim, new
             factor = a[k, i] * exp((new - softmin) * inverse) / total
             for j in range(m):
                 to[j] += factor * own[j]
@@ -315,3 +317,36 @@ def integrals(layout, costs, epsilon, f, g, u, v, a, b, sums):
             transport += np.float64(a[k, i]) * np.float64(first)
             entropy += np.float64(a[k, i]) * np.float64(second)
         sums[item, 0], sums[item, 1] = transport, entropy
+
+
+@parallel
+def nearest(layout, costs, rows, columns):
+    """The smallest cost of each row into rows [B, N], of an item's columns into columns [I, M]."""
+    for item in prange(len(layout.items)):
+        k, low, high, position = layout.items[item]
+        m = layout.size[k]
+        to = columns[item]
+        for j in range(m):
+            to[j] = F(np.inf)
+        for i in range(low, high):
+            row = costs[position : position + m]
+            position += layout.stride[k]
+            best = F(np.inf)
+            for j in range(m):
+                best = min(best, row[j])
+                to[j] = min(to[j], row[j])
+            rows[k, i] = best
+
+
+@parallel
+def transpose(layout, costs, to_position, to_stride, to):
+    """Copy the costs of each item into to, rows as columns; ``to_stride`` from one to the next."""
+    for item in prange(len(layout.items)):
+        k, low, high, position = layout.items[item]
+        m, stride = layout.size[k], layout.stride[k]
+        for first in range(0, m, 16):  # few columns at a time, to write whole cache lines
+            last = min(m, first + 16)
+            for i in range(low, high):
+                at = position + (i - low) * stride
+                for j in range(first, last):
+                    to[to_position[k] + j * to_stride[k] + i] = costs[at + j]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -127,6 +127,21 @@ def blocks(source: Cloud, target: Cloud, tile_entries: int) -> Iterator[tuple[sl
             yield slice(i, min(n, i + rows)), slice(j, min(m, j + columns))
 
 
+def smallest(
+    source: Cloud, target: Cloud, tile_entries: int, tile: Callable[[slice, slice], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Smallest cost of each point to the points opposite, [B, N] and [B, M], tile by tile."""
+    by_row, by_column = (torch.full_like(c.weight, torch.inf) for c in (source, target))
+    for rows, columns in blocks(source, target, tile_entries):
+        costs = tile(rows, columns)
+        absent = [c.weight[:, part] == 0 for c, part in ((source, rows), (target, columns))]
+        best = costs.masked_fill(absent[1][:, None, :], torch.inf).amin(2)
+        by_row[:, rows] = torch.minimum(by_row[:, rows], best)
+        best = costs.masked_fill(absent[0][:, :, None], torch.inf).amin(1)
+        by_column[:, columns] = torch.minimum(by_column[:, columns], best)
+    return by_row, by_column
+
+
 class TiledKernel(Kernel):
     """A kernel that sees the costs as tiles of at most ``tile_entries`` entries."""
 
@@ -140,6 +155,9 @@ class TiledKernel(Kernel):
     @abstractmethod
     def cost_tile(self, rows: slice, columns: slice) -> Tensor:
         """Costs [B, n, m] of the given source and target points; not to be written to."""
+
+    def nearest(self) -> tuple[Tensor, Tensor]:
+        return smallest(self.source, self.target, self.tile_entries, self.cost_tile)
 
     def largest_cost(self) -> Tensor:
         """The largest of all costs of the batch, a scalar."""

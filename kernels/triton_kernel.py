@@ -15,9 +15,11 @@ from torch import Tensor
 
 from geospot_gpu.kernels import halves
 from geospot_gpu.kernels.contract import Cloud, Kernel, PlanSums, Potentials, Schedule, Side
-from geospot_gpu.kernels.tiles import CostTiles
+from geospot_gpu.kernels.tiles import CostTiles, smallest
 from geospot_gpu.kernels.triton_batch import Batch
 from geospot_gpu.kernels.triton_iterate import Buffers, iterate
+
+_TILE_ENTRIES = 1 << 26
 
 
 class TritonKernel(Kernel):
@@ -50,11 +52,20 @@ class TritonKernel(Kernel):
         batch.softmin(potential.contiguous(), side, batch.all, softmin, exact=True)
         return softmin
 
-    def iterate(self, schedule: Schedule) -> Potentials:
+    def nearest(self) -> tuple[Tensor, Tensor]:
+        def tile(rows: slice, columns: slice) -> Tensor:
+            return self.tiles.tile(self.source.part(rows), self.target.part(columns))
+
+        return smallest(self.source, self.target, _TILE_ENTRIES, tile)
+
+    def iterate(self, schedule: Schedule) -> Potentials | None:
         """Iterate on cheap costs; then repeat the last iteration on exact ones.
 
-        Where the exact costs say that the tolerance is missed, iterations go on with them.
+        Where the exact costs say that the tolerance is missed, iterations go on with them. Damped
+        iterations take one softmin at a time.
         """
+        if schedule.damping != 1.0:
+            return None
         weights = self.source.weight, self.target.weight
         limit = torch.full_like(self.batch.all, schedule.max_iterations, dtype=torch.int64)
         cheap = iterate(self._cheap_step, weights, self.epsilon, schedule, limit)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-os.environ["TRITON_DEFAULT_FP_FUSION"] = "1"
-os.environ.pop("TRITON_INTERPRET", None)  # before Triton is imported
+if __name__ == "__main__":  # before Triton is imported
+    os.environ["TRITON_DEFAULT_FP_FUSION"] = "1"
+    os.environ.pop("TRITON_INTERPRET", None)
 
 import triton
 from triton.backends.compiler import GPUTarget

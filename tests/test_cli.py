@@ -317,15 +317,22 @@ def test_a_swept_path_is_one_folder(here: Run, towns: Path, tmp_path: Path) -> N
 def long_sweep(tmp_path: Path) -> list[str]:
     """Arguments of a sweep of 66 pairs in many shards, which takes some seconds."""
     generator = np.random.default_rng(0)
-    count = 12 * 1200
+    count = 12 * 1600
     pd.DataFrame(
         {
-            "town": np.repeat([f"t{k:02d}" for k in range(12)], 1200),
+            "town": np.repeat([f"t{k:02d}" for k in range(12)], 1600),
             "lon": generator.uniform(-180, 180, count),
             "lat": generator.uniform(-60, 60, count),
         }
     ).to_csv(tmp_path / "towns.csv", index=False)
-    return [str(GEOSPOT), "sweep", *TOWNS, "out=run", "regions.max_points=null"]
+    return [
+        str(GEOSPOT),
+        "sweep",
+        *TOWNS,
+        "out=run",
+        "regions.max_points=null",
+        "solver.tolerance=1e-5",
+    ]
 
 
 def stop_after_the_first_shard(command: list[str], folder: Path, number: int) -> tuple[int, str]:

@@ -189,7 +189,7 @@ def test_compiled_loops_agree_with_torch(
     def reductions() -> list[torch.Tensor]:
         ours = kernel(name, regions, 0, 1, cost, 0.05, torch.float32, 2**17)
         halves = ours.softmin(g, "source"), ours.softmin(f, "target")
-        step = ours.step(f, g, torch.tensor([1.3]))
+        step = ours.step(f, g, torch.tensor([1.3]), 0.8)
         sums = ours.plan_sums(halves[0], g, u, v)
         return [*halves, *step, *ours.marginals(halves[0], g), *(value.float() for value in sums)]
 
@@ -274,7 +274,7 @@ def test_a_streamed_step_survives_columns_far_from_every_row() -> None:
     g = torch.zeros(1, 60)
     g[0, 3] = -1.0
     zero = torch.zeros(1, 50)
-    _, f, next_g = ours.step(zero, g, torch.ones(1))
+    _, f, next_g = ours.step(zero, g, torch.ones(1), 1.0)
     exponents = (f[0].double().numpy()[:, None] - costs) / 0.001
     expected = -0.001 * logsumexp(exponents, b=weights(regions, 0)[:, None], axis=0)
     np.testing.assert_allclose(next_g[0], expected, atol=2e-6)

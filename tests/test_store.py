@@ -24,6 +24,9 @@ COLUMNS = [
     *("key", "source", "target", "n_source", "n_target", "geo_weight", "epsilon"),
     *("divergence", "lower", "upper", "std_error", "bias"),
     *("ot_value", "ot_lower", "ot_upper", "transport_cost"),
+    *(f"coverage_source_to_target{bound}" for bound in ("", "_lower", "_upper")),
+    *(f"coverage_target_to_source{bound}" for bound in ("", "_lower", "_upper")),
+    *("nearest_source_to_target", "nearest_target_to_source"),
     *("iterations", "marginal_error", "converged", "kernel", "seconds"),
 ]
 
@@ -70,7 +73,9 @@ def test_shards_have_the_documented_columns_and_types(two_shards: Path) -> None:
         "int64": ["n_source", "n_target", "iterations"],
         "double": [
             *("geo_weight", "epsilon", "divergence", "lower", "upper", "std_error", "bias"),
-            *("ot_value", "ot_lower", "ot_upper", "transport_cost", "marginal_error", "seconds"),
+            *("ot_value", "ot_lower", "ot_upper", "transport_cost"),
+            *(name for name in COLUMNS if name.startswith(("coverage", "nearest"))),
+            *("marginal_error", "seconds"),
         ],
         "bool": ["converged"],
     }

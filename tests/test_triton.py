@@ -106,7 +106,7 @@ def test_reductions_are_those_of_float64(cost: gs.GroundCost, dimension: int) ->
     kernel = batch(regions, cost)
     f, g, u, v = potentials_of(kernel)
     omega = torch.tensor([1.0, 1.5, 1.2], device=DEVICE)
-    stepped = [numbers(x) for x in kernel.step(f, g, omega)]
+    stepped = [numbers(x) for x in kernel.step(f, g, omega, 1.0)]
     halves = numbers(kernel.softmin(g, "source")), numbers(kernel.softmin(f, "target"))
     marginals = [numbers(x) for x in kernel.marginals(f, g)]
     sums = kernel.plan_sums(f, g, u, v)
@@ -145,7 +145,7 @@ def test_cheap_steps_are_steps(keep: bool, whole: bool, monkeypatch: pytest.Monk
     unset = [torch.full_like(x, -7.0) for x in (f, f, g)]
     to = Buffers(f, g, omega, pending, *unset)
     kernel._cheap_step(to)
-    exact = kernel.step(f, g, omega)
+    exact = kernel.step(f, g, omega, 1.0)
     for ours, reference in zip((to.softmin_f, to.f, to.next_g), exact, strict=True):
         assert (ours[1] == -7.0).all()  # a solved problem is left as it was
         for p, side in ((0, ours), (2, ours)):

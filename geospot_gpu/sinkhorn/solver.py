@@ -9,7 +9,7 @@ import torch
 
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels import relaxation
-from geospot_gpu.kernels.contract import Kernel, Potentials, Schedule, marginal_error
+from geospot_gpu.kernels.contract import Kernel, Potentials, Schedule, best_shift, marginal_error
 
 Precision = Literal["single", "high"]
 
@@ -27,6 +27,9 @@ class Sinkhorn:
         debias: compute the self terms and with them the Sinkhorn divergence (Feydy et al. 2019,
             Interpolating between OT and MMD, equation 3). False leaves it null.
         precision: ``single`` computes in float32, ``high`` in float64.
+        rho: price of leaving the source marginal in coverage (see
+            :func:`~geospot_gpu.sinkhorn.coverage.certify_coverage`), in units of the scaled ground
+            cost; None computes no coverage.
         target_error: take larger samples of subsampled regions, twice as many points each time,
             for the pairs whose standard error or bias is above this (in units of the scaled cost,
             as the divergence); None leaves samples as they are.
@@ -41,6 +44,7 @@ class Sinkhorn:
     relaxation: bool = True
     debias: bool = True
     precision: Precision = "single"
+    rho: float | None = 0.05
     target_error: float | None = None
 
     def __post_init__(self) -> None:
@@ -54,6 +58,10 @@ class Sinkhorn:
                 f"solver.precision={self.precision!r} is unknown: use single or high"
             )
 
+        if self.rho is not None and not 0.0 < self.rho < float("inf"):
+            raise GeospotError(
+                f"solver.rho={self.rho} must be positive: try 0.05, or null for no coverage"
+            )
         if self.target_error is not None:
             if not 0.0 < self.target_error < float("inf"):
                 raise GeospotError(
@@ -105,7 +113,10 @@ def _iterate(kernel: Kernel, schedule: Schedule) -> Potentials:
     for iteration in range(1, last + 1):
         a, b = kernel.source.weight, kernel.target.weight
         old_f = f
-        next_f, f, next_g = kernel.step(f, g, omega)
+        next_f, f, next_g = kernel.step(f, g, omega, schedule.damping)
+        if schedule.damping < 1.0:
+            shift = best_shift(a, f, schedule.damping, epsilon)
+            f, next_g = f + shift, next_g - shift
         error = marginal_error(b, g, next_g, epsilon)
         if iteration > 1 and not schedule.symmetric:
             error = torch.maximum(error, marginal_error(a, old_f, next_f, epsilon))
