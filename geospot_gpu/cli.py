@@ -17,8 +17,16 @@ from geospot_gpu.errors import GeospotError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-COMMANDS = {"sweep": ("geospot_gpu.sweep.command", "the distance between every two regions")}
+COMMANDS = {
+    "sweep": ("geospot_gpu.sweep.command", "the distance between every two regions"),
+    "transfer": ("geospot_gpu.transfer.command", "do the distances predict how models transfer"),
+    "predict": ("geospot_gpu.transfer.predict", "where will a model underperform"),
+    "explain": ("geospot_gpu.transfer.explain", "which places drive a distance"),
+}
 """Module of each command, which has a function of the same name, and one line about it."""
+
+_SHORT = re.compile(r"^(scores|targets)=")
+"""Keys that are short for their path."""
 
 _FLAGS = ("-h", "--help", "-m", "--multirun")
 
@@ -78,7 +86,9 @@ def _run(command: str, arguments: list[str]) -> bool:
         hint = _did_you_mean(command, COMMANDS)
         raise GeospotError(f"there is no command {command!r}{hint}; see geospot --help")
     flags = [argument for argument in arguments if argument.startswith("-")]
-    settings = [argument for argument in arguments if not argument.startswith("-")]
+    settings = [
+        _SHORT.sub(r"\1.path=", argument) for argument in arguments if not argument.startswith("-")
+    ]
     for flag in flags:
         if flag not in _FLAGS:
             raise GeospotError(f"there is no option {flag!r}; use one of {', '.join(_FLAGS)}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from geospot_gpu.errors import GeospotError
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from geospot_gpu.cost import GroundCost
@@ -111,7 +113,7 @@ class SinkhornConfig:
     relaxation: bool = True
     debias: bool = True
     precision: str = "single"
-    rho: Optional[float] = 0.05
+    rho: Optional[float] = 0.01
     target_error: Optional[float] = None
 
 
@@ -154,6 +156,55 @@ class SweepConfig:
     engine: EngineConfig = field(default_factory=EngineConfig)
 
 
+@dataclass
+class ScoresConfig:
+    """Group ``scores``."""
+
+    path: Optional[str] = None
+    kind: str = MISSING
+    change: str = "relative"
+
+
+@dataclass
+class TargetsConfig:
+    """Group ``targets``: points of new regions."""
+
+    path: Optional[str] = None
+    region: Optional[str] = None
+    lon: Optional[str] = None
+    lat: Optional[str] = None
+    weight: Optional[str] = None
+    degrees: float = 10.0
+    points: int = 200
+
+
+@dataclass
+class TransferConfig:
+    """All of ``geospot transfer``."""
+
+    sweep: str = MISSING
+    out: str = MISSING
+    scores: ScoresConfig = field(default_factory=ScoresConfig)
+    seed: int = 0
+
+
+@dataclass
+class PredictConfig(TransferConfig):
+    """All of ``geospot predict``."""
+
+    targets: TargetsConfig = field(default_factory=TargetsConfig)
+
+
+@dataclass
+class ExplainConfig:
+    """All of ``geospot explain``."""
+
+    sweep: str = MISSING
+    out: str = MISSING
+    source: str = MISSING
+    target: str = MISSING
+
+
 _ENCODERS = {"geoclip": GeoClipConfig, "precomputed": PrecomputedConfig, "none": NoEncoderConfig}
 _SOLVERS = {"sinkhorn": SinkhornConfig, "geomloss": GeomLossConfig}
 
@@ -165,10 +216,7 @@ def typed(config: DictConfig) -> SweepConfig:
         GeospotError: a mandatory value is missing, or there is no such encoder or solver.
         omegaconf.errors.OmegaConfBaseException: a key is unknown or a value of the wrong type.
     """
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing or not config.out:
-        key = missing[0] if missing else "out"
-        raise GeospotError(f"{key} is needed: give {key}=...")
+    _check_missing(config)
     schema = SweepConfig(
         encoder=_chosen(config, "encoder", _ENCODERS), solver=_chosen(config, "solver", _SOLVERS)
     )
@@ -177,12 +225,40 @@ def typed(config: DictConfig) -> SweepConfig:
     return checked
 
 
+def checked(config: DictConfig, schema: type[T]) -> T:
+    """The composed configuration of a command other than ``sweep``, checked against its schema.
+
+    Raises:
+        GeospotError: a mandatory value is missing.
+        omegaconf.errors.OmegaConfBaseException: a key is unknown or a value of the wrong type.
+    """
+    _check_missing(config)
+    found = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), config))
+    assert isinstance(found, schema)
+    return found
+
+
+def _check_missing(config: DictConfig) -> None:
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing or not config.out:
+        key = missing[0] if missing else "out"
+        raise GeospotError(f"{key} is needed: give {key}=...")
+
+
 def _chosen(config: DictConfig, group: str, schemas: Mapping[str, type]) -> Any:
     """The schema of the option that a group's ``name`` says."""
     name = OmegaConf.select(config, f"{group}.name")
     if name not in schemas:
         raise GeospotError(f"{group}.name={name} is unknown: use one of {', '.join(schemas)}")
     return schemas[name]
+
+
+def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with paths of input that hold in any folder."""
+    for group in ("points", "against", "regions", "encoder"):
+        if path := config[group].get("path"):
+            config[group]["path"] = str(Path(path).expanduser().absolute())
+    return config
 
 
 def make_cost(config: SweepConfig) -> GroundCost:

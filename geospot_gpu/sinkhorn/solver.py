@@ -44,7 +44,7 @@ class Sinkhorn:
     relaxation: bool = True
     debias: bool = True
     precision: Precision = "single"
-    rho: float | None = 0.05
+    rho: float | None = 0.01
     target_error: float | None = None
 
     def __post_init__(self) -> None:
@@ -60,7 +60,7 @@ class Sinkhorn:
 
         if self.rho is not None and not 0.0 < self.rho < float("inf"):
             raise GeospotError(
-                f"solver.rho={self.rho} must be positive: try 0.05, or null for no coverage"
+                f"solver.rho={self.rho} must be positive: try 0.01, or null for no coverage"
             )
         if self.target_error is not None:
             if not 0.0 < self.target_error < float("inf"):

@@ -36,7 +36,9 @@ def sweep(config: DictConfig) -> None:
         cost=cost,
         solver=solver,
         engine=engine,
-        config=cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)),
+        config=settings.with_absolute_paths(
+            cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+        ),
         warm=_WARM if HydraConfig.get().mode == RunMode.MULTIRUN else None,
     )
     if max(len(regions), len(against or ())) <= LARGEST_MATRIX:

@@ -292,9 +292,7 @@ def open_run(out: str | Path) -> xarray.Dataset:
         GeospotError: the folder holds no sweep, or a damaged one.
     """
     store = Store(out)
-    manifest = store.read_manifest()
-    if manifest is None:
-        raise GeospotError(f"{out}: holds no sweep; make one with geospot sweep out={out}")
+    manifest = required_manifest(store)
     sources, targets = manifest["sources"], manifest["targets"]
     keys = [region["key"] for region in [*sources, *(targets or [])]]
     regions = store.read_regions()
@@ -304,6 +302,33 @@ def open_run(out: str | Path) -> xarray.Dataset:
             "are kept"
         )
     table = regions.set_index("key").loc[keys].reset_index(drop=True)
+    pairs = stored_pairs(store, manifest)
+    if targets is None:
+        dataset = to_dataset(pairs, table)
+    else:
+        dataset = to_dataset(pairs, table[: len(sources)], table[len(sources) :])
+    dataset.attrs = {"value": manifest["value"], "manifest": json.dumps(manifest)}
+    return dataset
+
+
+def required_manifest(store: Store) -> dict[str, Any]:
+    """The manifest of a sweep.
+
+    Raises:
+        GeospotError: there is none, or it is damaged.
+    """
+    manifest = store.read_manifest()
+    if manifest is None:
+        raise GeospotError(
+            f"{store.folder}: holds no sweep; make one with geospot sweep out={store.folder}"
+        )
+    return manifest
+
+
+def stored_pairs(store: Store, manifest: dict[str, Any]) -> pd.DataFrame:
+    """The pairs of a sweep that are computed, each from the last samples that it needed."""
+    sources, targets = manifest["sources"], manifest["targets"]
+    keys = [region["key"] for region in [*sources, *(targets or [])]]
     left, right = all_pairs(len(sources), None if targets is None else len(targets))
     pairs = store.read_pairs(pair_keys(keys, left, right))
     for sample in manifest.get("larger_samples", []):
@@ -314,9 +339,4 @@ def open_run(out: str | Path) -> xarray.Dataset:
         above = pairs[above_target(pairs, manifest["target_error"])]
         solved = solved.merge(above[["source", "target"]])
         pairs = pd.concat([pairs, solved]).drop_duplicates(["source", "target"], keep="last")
-    if targets is None:
-        dataset = to_dataset(pairs, table)
-    else:
-        dataset = to_dataset(pairs, table[: len(sources)], table[len(sources) :])
-    dataset.attrs = {"value": manifest["value"], "manifest": json.dumps(manifest)}
-    return dataset
+    return pairs

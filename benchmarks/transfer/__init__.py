@@ -1,0 +1,1 @@
+"""Whether distances predict transfer, on real data with a measured gap between countries."""

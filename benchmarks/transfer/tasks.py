@@ -1,0 +1,88 @@
+"""One model per country, tested in every other country: what distances should predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+MOST = 500
+"""Points of a country that take part."""
+TRAINED = 0.6
+"""Share of them that the country's model is trained on."""
+_CLIMATE = ["elev_m", *(f"bio{k}" for k in range(12, 20))]
+
+
+class Task(NamedTuple):
+    """What is predicted from what."""
+
+    name: str
+    file: str
+    region: str
+    kind: str
+    """``error`` or ``accuracy``."""
+
+
+TASKS = (
+    Task("temperature", "climate_stations.csv.gz", "iso3", "error"),
+    Task("koppen", "climate_stations.csv.gz", "iso3", "accuracy"),
+    Task("airports", "airports_text.csv.gz", "iso_country", "accuracy"),
+)
+
+
+def read(task: Task, folder: Path) -> pd.DataFrame:
+    """The table of a task: NA is Namibia."""
+    return pd.read_csv(folder / task.file, keep_default_na=False)
+
+
+def scores(task: Task, folder: Path, seed: int) -> pd.DataFrame:
+    """Scores of each country's model in each country, columns source, target, score and n."""
+    table = read(task, folder)
+    generator = np.random.default_rng(seed)
+    x, y = _inputs(task, table)
+    trained: dict[str, NDArray[np.int64]] = {}
+    tested: dict[str, NDArray[np.int64]] = {}
+    for name, members in table.groupby(task.region).indices.items():
+        rows = generator.permutation(members)[:MOST]
+        cut = round(TRAINED * len(rows))
+        trained[str(name)], tested[str(name)] = rows[:cut], rows[cut:]
+    found = []
+    for source, rows in trained.items():
+        model = _model(task, seed).fit(x[rows], y[rows])
+        for target, others in tested.items():
+            score = _score(task, y[others], model.predict(x[others]))
+            found.append((source, target, score, len(rows)))
+    return pd.DataFrame(found, columns=["source", "target", "score", "n"])
+
+
+def _inputs(task: Task, table: pd.DataFrame) -> tuple[Any, NDArray[Any]]:
+    if task.name == "airports":
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        words = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), n_features=2**16)
+        return words.transform(table["name"].str.lower()), table["label"].to_numpy()
+    target = "temp_c" if task.name == "temperature" else "koppen_main"
+    return table[_CLIMATE].to_numpy(float), table[target].to_numpy()
+
+
+def _model(task: Task, seed: int) -> Any:
+    if task.name == "airports":
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(class_weight="balanced", max_iter=200)
+    from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingClassifier
+
+    if task.name == "temperature":
+        return GradientBoostingRegressor(random_state=seed)
+    return HistGradientBoostingClassifier(max_iter=60, min_samples_leaf=5, random_state=seed)
+
+
+def _score(task: Task, truth: NDArray[Any], predicted: NDArray[Any]) -> float:
+    if task.name == "temperature":
+        return float(np.sqrt(np.mean((truth - predicted) ** 2)))
+    if task.name == "koppen":
+        return float(np.mean(truth == predicted))
+    return float(np.mean([np.mean(predicted[truth == label] == label) for label in set(truth)]))

@@ -1,0 +1,57 @@
+"""The regions of a stored sweep, read anew from its points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from omegaconf import OmegaConf
+
+from geospot_gpu import config as settings
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.engine import Engine, Solver
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.pairs import joined
+from geospot_gpu.regions import Regions
+from geospot_gpu.sweep.identity import region_keys
+from geospot_gpu.sweep.run import required_manifest
+from geospot_gpu.sweep.store import Store
+
+
+class Reopened(NamedTuple):
+    """What a sweep was made from."""
+
+    regions: Regions
+    against: Regions | None
+    cost: GroundCost
+    solver: Solver
+    engine: Engine
+    config: settings.SweepConfig
+    keys: list[str]
+    """Of the regions, those of ``against`` last."""
+
+
+def reopen(out: str | Path) -> Reopened:
+    """Read the points of a sweep again, as its manifest says, and encode them.
+
+    Raises:
+        GeospotError: there is no sweep, it was not made by the command, or its points have changed
+            since.
+    """
+    manifest = required_manifest(Store(out))
+    if manifest["config"] is None:
+        raise GeospotError(
+            f"{out}: was made from Python, which does not say where its points are: make it with "
+            "geospot sweep"
+        )
+    typed = settings.typed(OmegaConf.create(manifest["config"]))
+    cost, solver = settings.make_cost(typed), settings.make_solver(typed)
+    engine, encoder = settings.make_engine(typed), settings.make_encoder(typed)
+    regions, against = settings.make_regions(typed, encoder, str(engine.torch_device()))
+    found = region_keys(joined(regions, against), manifest["identity"])
+    entries = [*manifest["sources"], *(manifest["targets"] or [])]
+    if found != [entry["key"] for entry in entries]:
+        raise GeospotError(
+            f"{out}: its points have changed since: run geospot sweep again with its settings"
+        )
+    return Reopened(regions, against, cost, solver, engine, typed, found)

@@ -1,0 +1,159 @@
+"""The command ``geospot transfer``: do the distances predict, and how far to trust them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+
+from geospot_gpu import config as settings
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.sweep.store import written
+from geospot_gpu.transfer.correlation import LEAST_REGIONS, correlate
+from geospot_gpu.transfer.distances import Loaded, features, load, tidy
+from geospot_gpu.transfer.pictures import correlation_picture
+from geospot_gpu.transfer.predictor import Evaluation, Predictor
+from geospot_gpu.transfer.scores import Scores, read_scores
+
+_SHOWN = 8
+
+
+def transfer(config: DictConfig) -> None:
+    """Run the report that ``config`` describes, and say what came out."""
+    typed = settings.checked(config, settings.TransferConfig)
+    loaded = load(Path(typed.sweep).expanduser())
+    scores = scores_of(typed, loaded)
+    positions = [loaded.names.index(name) for name in scores.regions]
+    distances = {
+        name: values[np.ix_(positions, positions)] for name, values in loaded.distances.items()
+    }
+    check_complete(distances, scores, typed.sweep)
+    table, verdict = correlate(distances, scores.loss, seed=typed.seed)
+    summary: dict[str, Any] = {
+        "verdict": verdict.verdict,
+        "text": verdict.text,
+        "best_distance": verdict.distance,
+        "regions": len(scores.regions),
+        "pairs": int(np.isfinite(scores.change).sum()),
+        "missing_pairs": scores.missing,
+        "scores": {"kind": scores.kind, "change": typed.scores.change},
+    }
+    if len(scores.regions) >= LEAST_REGIONS:
+        pairs, names = training_pairs(loaded, scores)
+        evaluation = Predictor(pairs, names, scores.kind, seed=typed.seed).evaluation
+        summary["predictor"] = described(evaluation)
+    out = make_folder(typed.out)
+    with written(out / "correlations.parquet") as temporary:
+        table.to_parquet(temporary, index=False)
+    correlation_picture(table, distances, scores, verdict, out / "transfer.png")
+    write_summary(out, summary)
+    print(_report(table, scores))
+    print(verdict.text)
+    if "predictor" in summary:
+        print(predictor_line(evaluation))
+    print(f"results in {out}")
+
+
+def scores_of(config: settings.TransferConfig, loaded: Loaded) -> Scores:
+    """The scores that the configuration names."""
+    if config.scores.path is None:
+        raise GeospotError("scores is needed: give scores=FILE")
+    return read_scores(
+        config.scores.path,
+        kind=config.scores.kind,  # type: ignore[arg-type]
+        change=config.scores.change,  # type: ignore[arg-type]
+        regions=loaded.names,
+    )
+
+
+def check_complete(distances: dict[str, NDArray[np.float64]], scores: Scores, sweep: str) -> None:
+    """Raise where a pair with a score has no distance yet."""
+    known = np.isfinite(scores.change)
+    for name, values in distances.items():
+        missing = np.argwhere(known & ~np.isfinite(values))
+        if len(missing):
+            i, j = missing[0]
+            raise GeospotError(
+                f"{sweep}: {name} from {scores.regions[i]} to {scores.regions[j]} is missing: "
+                "finish the sweep by running it again"
+            )
+
+
+def training_pairs(loaded: Loaded, scores: Scores) -> tuple[pd.DataFrame, list[str]]:
+    """Pairs with scores and features, and which of these are distances."""
+    positions = np.array([loaded.names.index(name) for name in scores.regions])
+    every = features(
+        loaded.distances, loaded.run.regions, loaded.run.regions, in_domain(loaded, scores)
+    )
+    chosen = {name: values[np.ix_(positions, positions)] for name, values in every.items()}
+    names = list(scores.regions)
+    pairs = tidy({"score": scores.score, **chosen}, names, names)
+    return pairs[np.isfinite(pairs["score"])], [n for n in chosen if n in loaded.distances]
+
+
+def in_domain(loaded: Loaded, scores: Scores) -> NDArray[np.float64] | None:
+    """Score of every region of the sweep at home, where all that have scores have that one."""
+    own = np.diag(scores.score)
+    if not np.isfinite(own).all():
+        return None
+    found = np.full(len(loaded.names), np.nan)
+    found[[loaded.names.index(name) for name in scores.regions]] = own
+    return found
+
+
+def make_folder(out: str) -> Path:
+    """The folder of results."""
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GeospotError(f"{folder}: cannot be created ({error.strerror})") from error
+    return folder
+
+
+def write_summary(out: Path, summary: dict[str, Any]) -> None:
+    """Verdict and headline figures, as JSON."""
+    with written(out / "summary.json") as temporary:
+        temporary.write_text(json.dumps(summary, indent=2) + "\n")
+
+
+def described(evaluation: Evaluation) -> dict[str, Any]:
+    """Figures of a predictor for ``summary.json``."""
+    return {
+        "model": evaluation.model,
+        "error": evaluation.error,
+        "error_of_mean": evaluation.errors["mean"],
+        "best_single_distance": evaluation.best_single,
+        "error_of_best_single_distance": evaluation.single[evaluation.best_single],
+        "covered": evaluation.covered,
+    }
+
+
+def predictor_line(evaluation: Evaluation) -> str:
+    """What the predictor is worth, in a sentence."""
+    best = evaluation.best_single
+    return (
+        f"predictor ({evaluation.model}): mean absolute error {evaluation.error:.3g} for regions "
+        f"left out; always the mean {evaluation.errors['mean']:.3g}, {best} alone "
+        f"{evaluation.single[best]:.3g}; 90 % intervals hold {100 * evaluation.covered:.0f} %"
+    )
+
+
+def _report(table: pd.DataFrame, scores: Scores) -> str:
+    overall = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
+    ordered = overall.sort_values("value", ascending=False).head(_SHOWN)
+    lines = [
+        f"{len(scores.regions)} regions, {int(ordered['n_pairs'].max())} pairs with scores, "
+        f"{scores.missing} without; Spearman's rho with the loss, 95 % interval, p, family-wise p:"
+    ]
+    for _, row in ordered.iterrows():
+        lines.append(
+            f"  {row['distance']:24s}{row['value']:6.2f}  [{row['lower']:5.2f}, "
+            f"{row['upper']:5.2f}]  {row['p']:.3f}  {row['p_family']:.3f}"
+        )
+    return "\n".join(lines)

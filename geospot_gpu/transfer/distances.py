@@ -1,0 +1,187 @@
+"""All distances of a sweep as matrices, baselines among them, and what else predicts transfer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from geospot_gpu.engine import Indices
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.pairs import all_pairs
+from geospot_gpu.regions import Regions
+from geospot_gpu.sphere import EARTH_RADIUS_KM
+from geospot_gpu.sweep.identity import pair_keys
+from geospot_gpu.sweep.reopen import Reopened, reopen
+from geospot_gpu.sweep.run import required_manifest, stored_pairs
+from geospot_gpu.sweep.store import Store, written
+from geospot_gpu.transfer import baselines as simple
+
+Array = NDArray[np.float64]
+_SYMMETRIC = ("divergence", "ot_value", "transport_cost", *simple.COLUMNS[:5])
+_DIRECTED = ("coverage", "nearest", "dissimilarity")
+PREDICTORS = (
+    *("divergence", "coverage", "coverage_reversed", "nearest", "nearest_reversed"),
+    *("centroid_cosine", "mean_great_circle_km"),
+)
+"""Distances that predictions are made from."""
+
+
+def matrices(
+    pairs: pd.DataFrame, sources: Sequence[str], targets: Sequence[str] | None = None
+) -> dict[str, Array]:
+    """Distances by name, sources in rows and targets in columns, [R, R'].
+
+    Directed ones say how far the column's region is for a model from the row's; their names end in
+    ``_reversed`` where it is the other way round. The numbers of points are among them.
+
+    Args:
+        pairs: columns of a sweep and of :func:`~geospot_gpu.transfer.baselines.baselines`; each
+            unordered pair once where ``targets`` is None. What is not known becomes NaN.
+        sources: names of the regions in rows.
+        targets: of those in columns; the sources again if not given.
+    """
+    square = targets is None
+    rows, columns = pd.Index(sources), pd.Index(sources if targets is None else targets)
+    i, j = (
+        rows.get_indexer(pd.Index(pairs["source"])),
+        columns.get_indexer(pd.Index(pairs["target"])),
+    )
+
+    def matrix(there: str, back: str) -> Array:
+        values = np.full((len(rows), len(columns)), np.nan)
+        if square:
+            values[j, i] = pairs[back]
+        values[i, j] = pairs[there]
+        return values
+
+    found = {name: matrix(name, name) for name in _SYMMETRIC}
+    for name in _DIRECTED:
+        there, back = f"{name}_source_to_target", f"{name}_target_to_source"
+        found[name], found[f"{name}_reversed"] = matrix(there, back), matrix(back, there)
+    found["n_source"] = matrix("n_source", "n_target")
+    found["n_target"] = matrix("n_target", "n_source")
+    return {name: values for name, values in found.items() if not np.isnan(values).all()}
+
+
+def stored_baselines(
+    path: Path, keys: pa.Array, regions: Regions, left: Indices, right: Indices
+) -> pd.DataFrame:
+    """Baselines of pairs, from ``path`` where they are stored, else computed and stored.
+
+    Args:
+        path: a Parquet file beside the sweep.
+        keys: of the pairs, as in the sweep, [K].
+        regions: the regions.
+        left, right: positions of the regions of each pair, [K].
+
+    Returns:
+        Columns ``key``, ``source``, ``target`` and the baselines, one row per pair.
+    """
+    names = np.array(regions.names, dtype=object)
+    wanted = pd.DataFrame({"key": keys.to_pylist(), "source": names[left], "target": names[right]})
+    known = pd.DataFrame(columns=["key", "source", "target", *simple.COLUMNS])
+    if path.exists():
+        try:
+            known = pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise GeospotError(f"{path}: is damaged: delete it, it will be made anew") from error
+    missing = np.flatnonzero(~wanted["key"].isin(known["key"]))
+    if len(missing):
+        computed = simple.baselines(regions, left[missing], right[missing])
+        computed = pd.concat([wanted.iloc[missing].reset_index(drop=True), computed], axis=1)
+        known = computed if known.empty else pd.concat([known, computed])
+        with written(path) as temporary:
+            known.to_parquet(temporary, index=False)
+    return wanted.merge(known.drop(columns=["source", "target"]), on="key")
+
+
+class Loaded(NamedTuple):
+    """A sweep with its regions, its distances and its baselines."""
+
+    run: Reopened
+    distances: dict[str, Array]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the regions, in the order of the matrices."""
+        return list(self.run.regions.names)
+
+
+def load(sweep: str | Path) -> Loaded:
+    """A sweep of all pairs of regions, with baselines, which are stored beside it.
+
+    Raises:
+        GeospotError: there is no such sweep, it is not one of all pairs, or its points are not
+            there any more.
+    """
+    store = Store(sweep)
+    manifest = required_manifest(store)
+    if manifest["targets"] is not None:
+        raise GeospotError(
+            f"{sweep}: compares two tables: make a sweep of all pairs of regions, without against"
+        )
+    run = reopen(sweep)
+    pairs = stored_pairs(store, manifest)
+    left, right = all_pairs(len(run.regions), None)
+    keys = pair_keys(run.keys, left, right)
+    simple_ = stored_baselines(store.folder / "baselines.parquet", keys, run.regions, left, right)
+    merged = simple_.drop(columns="key").merge(pairs, on=["source", "target"], how="left")
+    return Loaded(run, matrices(merged, list(run.regions.names)))
+
+
+def spreads(regions: Regions) -> Array:
+    """Mean great circle in km from the points of each region to its centre, [R]."""
+    xyz, weight = regions.xyz.cpu().numpy(), regions.weight.cpu().numpy()
+    found = np.empty(len(regions))
+    for k, (start, end) in enumerate(zip(regions.offsets[:-1], regions.offsets[1:], strict=True)):
+        mean = weight[start:end] @ xyz[start:end]
+        centre = mean / max(np.linalg.norm(mean), 1e-12)
+        angle = np.arccos(np.clip(xyz[start:end] @ centre, -1.0, 1.0))
+        found[k] = EARTH_RADIUS_KM * (weight[start:end] @ angle)
+    return found
+
+
+def features(
+    distances: Mapping[str, Array],
+    sources: Regions,
+    targets: Regions,
+    in_domain: Array | None,
+) -> dict[str, Array]:
+    """What predictions are made from, [R, R'] by name; the distances among them come first.
+
+    Beside the distances these are the absolute latitudes and the spreads of both regions, the
+    difference of the latitudes, and the score of each source in itself.
+
+    Args:
+        distances: what :func:`matrices` returned.
+        sources, targets: the regions.
+        in_domain: score of each source's model at home, [R]; None where it is not known for all.
+    """
+    found = {name: distances[name] for name in PREDICTORS if name in distances}
+    shape = len(sources), len(targets)
+    latitude = [np.abs(side.table()["lat"].to_numpy()) for side in (sources, targets)]
+    spread = [spreads(side) for side in (sources, targets)]
+    found["latitude_difference"] = np.abs(latitude[0][:, None] - latitude[1])
+    for name, (source, target) in (("latitude", latitude), ("spread_km", spread)):
+        found[f"{name}_source"] = np.broadcast_to(source[:, None], shape)
+        found[f"{name}_target"] = np.broadcast_to(target, shape)
+    if in_domain is not None:
+        found["score_source"] = np.broadcast_to(in_domain[:, None], shape)
+    return found
+
+
+def tidy(matrices_: Mapping[str, Array], sources: list[str], targets: list[str]) -> pd.DataFrame:
+    """One row per ordered pair of different names: ``source``, ``target`` and the matrices."""
+    i, j = (side.ravel() for side in np.indices((len(sources), len(targets))))
+    table = pd.DataFrame(
+        {"source": np.array(sources, object)[i], "target": np.array(targets, object)[j]}
+    )
+    for name, values in matrices_.items():
+        table[name] = values.ravel()
+    return table[table["source"] != table["target"]].reset_index(drop=True)

@@ -1,0 +1,153 @@
+"""Pictures of correlations, predictions and contributions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from geospot_gpu.sweep.store import written
+from geospot_gpu.transfer.correlation import Verdict
+from geospot_gpu.transfer.scores import Scores
+
+_LAND_STEP = 0.5
+
+
+def correlation_picture(
+    table: pd.DataFrame,
+    distances: Mapping[str, NDArray[np.float64]],
+    scores: Scores,
+    verdict: Verdict,
+    path: Path,
+) -> None:
+    """Every distance's correlation with its interval, and the best distance against the loss."""
+    plt = _pyplot()
+    overall = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
+    ordered = overall.dropna(subset=["value"]).sort_values("value")
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(11, max(4.0, 0.26 * len(ordered) + 1.4)), layout="constrained"
+    )
+    low, high = ordered["value"] - ordered["lower"], ordered["upper"] - ordered["value"]
+    at = np.arange(len(ordered))
+    left.errorbar(ordered["value"], at, xerr=np.maximum([low, high], 0.0), fmt="none", ecolor="0.6")
+    certain = ordered["p_family"].to_numpy(float) <= 0.05
+    for chosen, colour, label in ((certain, "C0", "p ≤ 0.05"), (~certain, "0.6", "p > 0.05")):
+        if chosen.any():
+            left.scatter(ordered["value"][chosen], at[chosen], color=colour, label=label, zorder=3)
+    left.axvline(0.0, color="0.8", linewidth=0.8)
+    left.set_yticks(at, labels=ordered["distance"], fontsize=8)
+    left.set_xlabel("Spearman's rho with the loss (95 % interval)")
+    left.legend(title="family-wise", fontsize=8, title_fontsize=8)
+    known = np.isfinite(scores.loss)
+    right.scatter(distances[verdict.distance][known], scores.loss[known], s=6, alpha=0.4)
+    right.set_xlabel(verdict.distance)
+    right.set_ylabel("loss in transfer (more is worse)")
+    figure.suptitle(verdict.text, fontsize=9, wrap=True)
+    _save(figure, path)
+
+
+def prediction_map(predictions: pd.DataFrame, degrees: float, kind: str, path: Path) -> None:
+    """Cells of a grid, coloured by predicted score, hatched where a prediction extrapolates.
+
+    Args:
+        predictions: columns ``lon`` and ``lat`` of the south-western corner of each cell,
+            ``predicted`` and ``extrapolates``.
+        degrees: size of a cell.
+        kind: ``accuracy`` or ``error``.
+        path: the PNG file.
+    """
+    plt = _pyplot()
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Patch, Rectangle
+
+    figure, axes = _world(plt)
+    corners = predictions[["lon", "lat"]].to_numpy(float)
+    cells = [Rectangle((lon, lat), degrees, degrees) for lon, lat in corners]
+    colours = "viridis" if kind == "accuracy" else "viridis_r"
+    drawn = PatchCollection(cells, cmap=colours, edgecolor="none", alpha=0.9)
+    drawn.set_array(predictions["predicted"].to_numpy(float))
+    axes.add_collection(drawn)
+    beyond = predictions["extrapolates"].to_numpy(bool)
+    if beyond.any():
+        hatched = [cell for cell, outside in zip(cells, beyond, strict=True) if outside]
+        axes.add_collection(
+            PatchCollection(hatched, facecolor="none", edgecolor="0.25", hatch="////", linewidth=0)
+        )
+        key = Patch(
+            facecolor="none", edgecolor="0.25", hatch="////", label="unlike all that was seen"
+        )
+        axes.legend(handles=[key], loc="lower left", fontsize=8)
+    figure.colorbar(drawn, ax=axes, label=f"predicted {kind}", shrink=0.7)
+    _save(figure, path)
+
+
+def contribution_map(points: pd.DataFrame, title: str, path: Path) -> None:
+    """Points of two regions, coloured by what each contributes to their divergence.
+
+    Args:
+        points: columns ``lon``, ``lat``, ``region`` and ``contribution``.
+        title: what is shown.
+        path: the PNG file.
+    """
+    plt = _pyplot()
+    figure, axes = _world(plt)
+    values = points["contribution"].to_numpy(float)
+    limit = max(float(np.quantile(np.abs(values), 0.98)), 1e-12)
+    for marker, (name, some) in zip("o^", points.groupby("region", sort=False), strict=False):
+        drawn = axes.scatter(
+            some["lon"], some["lat"], c=some["contribution"], cmap="RdBu_r", marker=marker,
+            vmin=-limit, vmax=limit, s=14, edgecolor="0.3", linewidth=0.2, label=name,
+        )  # fmt: skip
+    span = [points[axis].to_numpy(float) for axis in ("lon", "lat")]
+    pad = [max(2.0, 0.1 * np.ptp(x)) for x in span]
+    axes.set_xlim(max(-180, span[0].min() - pad[0]), min(180, span[0].max() + pad[0]))
+    axes.set_ylim(max(-90, span[1].min() - pad[1]), min(90, span[1].max() + pad[1]))
+    axes.legend(fontsize=8)
+    axes.set_title(title, fontsize=10)
+    figure.colorbar(drawn, ax=axes, label="contribution to the divergence", shrink=0.7)
+    _save(figure, path)
+
+
+def land(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether there is land at each place, from a mask of 1/120 degree."""
+    from global_land_mask import globe
+
+    found: NDArray[np.bool_] = globe.is_land(
+        np.clip(lat, -89.99, 89.99), np.clip(lon, -180, 179.99)
+    )
+    return found
+
+
+def _world(plt: Any) -> tuple[Any, Any]:
+    """Axes in degrees with the land in grey."""
+    figure, axes = plt.subplots(figsize=(11, 5.4), layout="constrained")
+    lon = np.arange(-180 + _LAND_STEP / 2, 180, _LAND_STEP)
+    lat = np.arange(-90 + _LAND_STEP / 2, 90, _LAND_STEP)
+    grid = land(*np.meshgrid(lon, lat))
+    shown = np.ma.masked_equal(grid.astype(float), 0.0)
+    axes.imshow(
+        shown, extent=(-180, 180, -90, 90), origin="lower", cmap="Greys", vmin=0, vmax=5, zorder=0,
+        aspect="auto",
+    )  # fmt: skip
+    axes.set_xlabel("longitude")
+    axes.set_ylabel("latitude")
+    return figure, axes
+
+
+def _pyplot() -> Any:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    return plt
+
+
+def _save(figure: Any, path: Path) -> None:
+    with written(path) as temporary:
+        figure.savefig(temporary, dpi=150, format="png")
+    _pyplot().close(figure)

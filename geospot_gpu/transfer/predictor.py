@@ -1,0 +1,205 @@
+"""From distances to expected scores, with intervals, for regions that have no labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.transfer.scores import Kind
+
+Array = NDArray[np.float64]
+LEAST_REGIONS = 8
+COVERED = 0.9
+"""Share of scores that an interval shall contain."""
+_FOLDS = 8
+_MARGIN = 0.1
+"""How far beyond the range that was seen, in ranges, a feature may lie."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well scores were predicted for pairs both of whose regions were left out.
+
+    Attributes:
+        model: the kind of model that did best: ``mean``, ``ridge``, ``kernel`` or ``trees``.
+        error: its mean absolute error.
+        errors: that of every kind of model.
+        single: that of a straight line through each distance alone.
+        covered: share of the scores inside their interval.
+        predicted: the predictions themselves, in the order of the pairs.
+    """
+
+    model: str
+    error: float
+    errors: dict[str, float]
+    single: dict[str, float]
+    covered: float
+    predicted: Array
+
+    @property
+    def best_single(self) -> str:
+        """The distance that does best alone."""
+        return min(self.single, key=lambda name: self.single[name])
+
+
+class Predictor:
+    """Expected score of a model from one region in another.
+
+    Small models that cannot go far wrong: the mean, ridge regression, support vectors with a
+    Gaussian kernel, and boosted trees that are monotone in the distances; the one with the smallest
+    error for regions left out is taken. Regions are divided into groups, and a pair is predicted by
+    a model that has seen no pair with a region of either of its two groups; so neither the source
+    nor the target, nor any of their other pairs, tells anything.
+
+    Intervals are conformal: quantiles of those very residuals (Vovk 2015, Cross-conformal
+    predictors). ``evaluation.covered`` is measured with the residuals of the two groups left out.
+
+    Args:
+        pairs: one row per pair: ``source``, ``target``, ``score`` and numeric features.
+        distances: which features are distances, in which scores get worse.
+        kind: ``accuracy`` or ``error``.
+        seed: of the groups.
+
+    Raises:
+        GeospotError: there are fewer than eight regions, or a feature is not finite.
+    """
+
+    def __init__(
+        self, pairs: pd.DataFrame, distances: Sequence[str], kind: Kind, *, seed: int = 0
+    ) -> None:
+        self._features = [c for c in pairs.columns if c not in ("source", "target", "score")]
+        names = sorted(set(pairs["source"]) | set(pairs["target"]))
+        if len(names) < LEAST_REGIONS:
+            raise GeospotError(
+                f"scores of {len(names)} regions are too few to predict from: "
+                f"{LEAST_REGIONS} are needed"
+            )
+        x, y = self._matrix(pairs), pairs["score"].to_numpy(float)
+        worse = 1 if kind == "error" else -1
+        signs = [worse if name in distances else 0 for name in self._features]
+        groups = np.random.default_rng(seed).permutation(len(names)) % min(_FOLDS, len(names))
+        sides = [groups[pd.Index(names).get_indexer(pairs[side])] for side in ("source", "target")]
+        models = _models(signs)
+        predicted = {name: _left_out(x, y, sides, make) for name, make in models.items()}
+        errors = {name: _error(values, y) for name, values in predicted.items()}
+        chosen = min(errors, key=lambda name: errors[name])
+        columns = [self._features.index(name) for name in distances]
+        single = {
+            self._features[k]: _error(_left_out(x[:, [k]], y, sides, models["ridge"]), y)
+            for k in columns
+        }
+        residuals = y - predicted[chosen]
+        inside = np.zeros(len(y), bool)
+        for test, train in _splits(sides):
+            low, high = _quantiles(residuals[train])
+            inside[test] = (low <= residuals[test]) & (residuals[test] <= high)
+        self.evaluation = Evaluation(
+            chosen, errors[chosen], errors, single, float(inside.mean()), predicted[chosen]
+        )
+        self._interval = _quantiles(residuals)
+        self._model = models[chosen]().fit(x, y)
+        self._range = x.min(0), x.max(0)
+        self._bounds = (0.0, 1.0 if kind == "accuracy" else np.inf)
+
+    def predict(self, pairs: pd.DataFrame) -> pd.DataFrame:
+        """Expected scores of pairs, with intervals that contain nine of ten.
+
+        Args:
+            pairs: ``source``, ``target``, the features of the training pairs, and maybe ``score``.
+
+        Returns:
+            Columns ``source``, ``target``, ``score`` (null where it is not known), ``predicted``,
+            ``lower``, ``upper`` and ``extrapolates``: whether a feature lies outside everything
+            that was seen, so that neither prediction nor interval can be trusted.
+        """
+        x = self._matrix(pairs)
+        predicted = np.clip(self._model.predict(x), *self._bounds)
+        low, high = self._range
+        margin = _MARGIN * (high - low)
+        return pd.DataFrame(
+            {
+                "source": pairs["source"].to_numpy(),
+                "target": pairs["target"].to_numpy(),
+                "score": pairs["score"].to_numpy(float) if "score" in pairs else np.nan,
+                "predicted": predicted,
+                "lower": np.clip(predicted + self._interval[0], *self._bounds),
+                "upper": np.clip(predicted + self._interval[1], *self._bounds),
+                "extrapolates": ((x < low - margin) | (x > high + margin)).any(1),
+            }
+        )
+
+    def _matrix(self, pairs: pd.DataFrame) -> Array:
+        x = pairs[self._features].to_numpy(float)
+        wrong = np.argwhere(~np.isfinite(x))
+        if len(wrong):
+            row, column = wrong[0]
+            pair = pairs.iloc[int(row)]
+            raise GeospotError(
+                f"{self._features[column]} of {pair['source']} to {pair['target']} is not known: "
+                "finish the sweep first"
+            )
+        return x
+
+
+def _models(signs: list[int]) -> dict[str, Callable[[], Any]]:
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.dummy import DummyRegressor
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVR
+
+    def scaled(model: Any) -> Any:
+        of_features = make_pipeline(StandardScaler(), model)
+        return TransformedTargetRegressor(of_features, transformer=StandardScaler())
+
+    return {
+        "mean": DummyRegressor,
+        "ridge": lambda: scaled(Ridge(alpha=10.0)),
+        "kernel": lambda: scaled(SVR(C=0.5, gamma=0.25 / len(signs), epsilon=0.1)),
+        "trees": lambda: HistGradientBoostingRegressor(
+            loss="absolute_error", max_iter=60, max_leaf_nodes=4, learning_rate=0.08,
+            min_samples_leaf=20, l2_regularization=5.0, monotonic_cst=signs, random_state=0,
+        ),
+    }  # fmt: skip
+
+
+def _splits(
+    sides: list[NDArray[np.int64]],
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Pairs between two groups, and the pairs that touch neither of these groups."""
+    source, target = sides
+    for p in range(int(max(source.max(), target.max())) + 1):
+        for q in range(p + 1):
+            test = ((source == p) & (target == q)) | ((source == q) & (target == p))
+            train = ~(np.isin(source, (p, q)) | np.isin(target, (p, q)))
+            if test.any():
+                yield test, train
+
+
+def _left_out(x: Array, y: Array, sides: list[NDArray[np.int64]], make: Callable[[], Any]) -> Array:
+    """Predictions by models that have seen neither region of a pair."""
+    predicted = np.empty_like(y)
+    for test, train in _splits(sides):
+        model = make().fit(x[train], y[train])
+        predicted[test] = model.predict(x[test])
+    return predicted
+
+
+def _error(predicted: Array, y: Array) -> float:
+    return float(np.abs(predicted - y).mean())
+
+
+def _quantiles(residuals: Array) -> tuple[float, float]:
+    """What an interval adds to a prediction."""
+    tail = (1.0 - COVERED) / 2.0
+    rank = 1.0 + 1.0 / len(residuals)  # one more, unseen, could lie anywhere
+    ends = np.quantile(residuals, [max(0.0, 1 - (1 - tail) * rank), min(1.0, (1 - tail) * rank)])
+    return float(ends[0]), float(ends[1])
