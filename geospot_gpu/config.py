@@ -192,6 +192,7 @@ class TransferConfig:
 class PredictConfig(TransferConfig):
     """All of ``geospot predict``."""
 
+    source: Optional[str] = None
     targets: TargetsConfig = field(default_factory=TargetsConfig)
 
 

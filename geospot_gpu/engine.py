@@ -188,6 +188,30 @@ class PairEngine:
             self.sampling_error.prepare(left, right)
         return self._solve(left, right, symmetric=False)
 
+    def potentials(
+        self, left: int, right: int, *, rho: float | None = None
+    ) -> tuple[Kernel, Potentials]:
+        """One pair's kernel and potentials, as a batch of one.
+
+        Args:
+            left, right: positions of the two regions; the symmetric problem where they are one.
+            rho: price of the source marginal, for the potentials of coverage.
+        """
+        solver = self.solver
+        assert isinstance(solver, Sinkhorn)
+        source, target = (self._clouds(np.array([k])) for k in (left, right))
+        ((name, _),) = self._plan(source.size, target.size)
+        schedule = Schedule(
+            solver.tolerance * (SELF_TOLERANCE if left == right else 1.0),
+            solver.max_iterations,
+            solver.relaxation,
+            symmetric=left == right,
+            damping=1.0 if rho is None else damping(rho, solver.epsilon),
+        )
+        with full_precision():
+            kernel = make_kernel(name, self.cost, source, target, solver.epsilon, self.budget)
+            return kernel, iterate(kernel, schedule)
+
     def _solve(self, left: Indices, right: Indices, *, symmetric: bool) -> pd.DataFrame:
         parts: list[dict[str, NDArray[np.generic]]] = []
         order = []

@@ -93,7 +93,8 @@ def training_pairs(loaded: Loaded, scores: Scores) -> tuple[pd.DataFrame, list[s
     chosen = {name: values[np.ix_(positions, positions)] for name, values in every.items()}
     names = list(scores.regions)
     pairs = tidy({"score": scores.score, **chosen}, names, names)
-    return pairs[np.isfinite(pairs["score"])], [n for n in chosen if n in loaded.distances]
+    between = (pairs["source"] != pairs["target"]) & np.isfinite(pairs["score"])
+    return pairs[between].reset_index(drop=True), [n for n in chosen if n in loaded.distances]
 
 
 def in_domain(loaded: Loaded, scores: Scores) -> NDArray[np.float64] | None:

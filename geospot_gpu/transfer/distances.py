@@ -177,11 +177,11 @@ def features(
 
 
 def tidy(matrices_: Mapping[str, Array], sources: list[str], targets: list[str]) -> pd.DataFrame:
-    """One row per ordered pair of different names: ``source``, ``target`` and the matrices."""
+    """One row per pair: ``source``, ``target`` and the matrices."""
     i, j = (side.ravel() for side in np.indices((len(sources), len(targets))))
     table = pd.DataFrame(
         {"source": np.array(sources, object)[i], "target": np.array(targets, object)[j]}
     )
     for name, values in matrices_.items():
         table[name] = values.ravel()
-    return table[table["source"] != table["target"]].reset_index(drop=True)
+    return table

@@ -1,0 +1,174 @@
+"""Do distances predict transfer? The proof on real data, one table.
+
+    python -m benchmarks.transfer DATA [seeds]
+
+DATA is a folder with climate_stations.csv.gz and airports_text.csv.gz. Models are trained per
+country and tested in every other; then every distance and baseline is correlated with what they
+lose, and scores are predicted for pairs both of whose countries were left out.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+import geospot_gpu as gs
+from benchmarks.record import Stopwatch, save
+from benchmarks.transfer.tasks import MOST, TASKS, Task, scores
+from geospot_gpu.engine import PairEngine
+from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
+from geospot_gpu.transfer.baselines import baselines
+from geospot_gpu.transfer.correlation import correlate, difference
+from geospot_gpu.transfer.distances import features, matrices, tidy
+from geospot_gpu.transfer.predictor import Predictor
+from geospot_gpu.transfer.scores import read_scores
+
+COST = gs.GroundCost(geo_weight=0.0)
+COMPARED = ("ot_value", "centroid_cosine")
+"""What coverage and nearest-neighbour cost are compared with."""
+BASELINES = (
+    *("centroid_cosine", "mean_feature_distance", "mean_great_circle_km", "energy_distance"),
+    *("gaussian_mmd", "dissimilarity", "dissimilarity_reversed", "n_source", "n_target"),
+)
+Matrices = dict[str, np.ndarray]
+
+
+def distances_of(regions: gs.Regions) -> Matrices:
+    """All distances of the countries of a table."""
+    left, right = all_pairs(len(regions), None)
+    engine = PairEngine(regions, COST, gs.Sinkhorn(), gs.Engine(device="cpu"))
+    selves = self_terms(engine, np.arange(len(regions)))
+    names = np.array(regions.names, dtype=object)
+    pairs = solve_pairs(engine, left, right, selves).assign(
+        source=names[left],
+        target=names[right],
+        n_source=regions.n_points[left],
+        n_target=regions.n_points[right],
+    )
+    pairs = pd.concat([pairs, baselines(regions, left, right)], axis=1)
+    return matrices(pairs, list(regions.names))
+
+
+def one_seed(
+    task: Task, folder: Path, seed: int, regions: gs.Regions, distances: Matrices
+) -> dict[str, object]:
+    """Everything that is measured on the models of one seed."""
+    table = scores(task, folder, seed)
+    change = "difference" if task.kind == "error" else "relative"
+    found = read_scores(table, kind=task.kind, change=change, regions=regions.names)  # type: ignore[arg-type]
+    correlations, verdict = correlate(distances, found.loss, seed=seed)
+    rho = correlations[
+        (correlations["statistic"] == "spearman") & (correlations["scope"] == "overall")
+    ].set_index("distance")
+    better = rho["value"][["coverage", "nearest"]].idxmax()
+    own = np.diag(found.score)
+    names = list(regions.names)
+    errors = {}
+    for label, everything in (("all", True), ("no covariates", False)):
+        inputs = features(distances, regions, regions, own)
+        if not everything:
+            inputs = {name: x for name, x in inputs.items() if name in distances}
+        pairs = tidy({"score": found.score, **inputs}, names, names)
+        pairs = pairs[pairs["source"] != pairs["target"]]
+        kept = [name for name in inputs if name in distances]
+        errors[label] = Predictor(pairs, kept, found.kind, seed=seed).evaluation
+    evaluation = errors["all"]
+    single = evaluation.single
+    best_baseline = min((n for n in single if n in BASELINES), key=lambda n: single[n])
+    return {
+        "rho": rho,
+        "verdict": verdict.verdict,
+        "better": better,
+        "difference": {
+            name: difference(distances[str(better)], distances[name], found.loss, seed=seed)
+            for name in COMPARED
+        },
+        "model": evaluation.model,
+        "error": evaluation.error,
+        "of mean": evaluation.errors["mean"],
+        "of best single": single[evaluation.best_single],
+        "best single": evaluation.best_single,
+        "of best baseline": single[best_baseline],
+        "without covariates": errors["no covariates"].error,
+        "covered": evaluation.covered,
+    }
+
+
+def summary(task: Task, seeds: list[dict[str, object]]) -> dict[str, object]:
+    """Means over the seeds."""
+
+    def mean(key: str) -> float:
+        return float(np.mean([seed[key] for seed in seeds]))  # type: ignore[arg-type]
+
+    rho = pd.concat([seed["rho"] for seed in seeds], keys=range(len(seeds)))  # type: ignore[arg-type]
+    columns = rho.groupby(level=1)[["value", "lower", "upper", "p", "p_family"]].mean()
+    ordered = columns.sort_values("value", ascending=False)
+    rows = [
+        {
+            "distance": name,
+            "kind": "baseline" if name in BASELINES else "transport",
+            "rho": round(row["value"], 3),
+            "95 % interval": f"{row['lower']:.2f} to {row['upper']:.2f}",
+            "p": round(row["p"], 3),
+            "family-wise p": round(row["p_family"], 3),
+        }
+        for name, row in ordered.iterrows()
+    ]
+    gains = {
+        f"better of coverage and nearest, |rho| less that of {name}": " ".join(
+            "{:+.3f} [{:+.3f}, {:+.3f}]".format(
+                *np.mean([seed["difference"][name] for seed in seeds], axis=0)  # type: ignore[index]
+            ).split()
+        )
+        for name in COMPARED
+    }
+    return {
+        "score": f"{task.kind}, {len(seeds)} seeds",
+        "verdicts": ", ".join(str(seed["verdict"]) for seed in seeds),
+        **gains,
+        "predictor, mean absolute error (both regions left out)": round(mean("error"), 4),
+        "models chosen": ", ".join(str(seed["model"]) for seed in seeds),
+        "always the mean": round(mean("of mean"), 4),
+        "best single distance": round(mean("of best single"), 4),
+        "best single distance is": ", ".join(str(seed["best single"]) for seed in seeds),
+        "best baseline": round(mean("of best baseline"), 4),
+        "without covariates": round(mean("without covariates"), 4),
+        "below the best single distance by": f"{1 - mean('error') / mean('of best single'):.1%}",
+        "below the mean by": f"{1 - mean('error') / mean('of mean'):.1%}",
+        "90 % intervals hold": f"{mean('covered'):.1%}",
+        "methods": rows,
+    }
+
+
+def main(folder: Path, seeds: int) -> None:
+    found: dict[str, object] = {}
+    ready: dict[str, tuple[gs.Regions, Matrices]] = {}
+    with Stopwatch() as watch:
+        for task in TASKS:
+            if task.file not in ready:
+                regions = gs.Regions.from_table(
+                    folder / task.file, region=task.region, max_points=MOST
+                )
+                ready[task.file] = regions, distances_of(regions)
+            regions, distances = ready[task.file]
+            measured = [
+                one_seed(task, folder, seed, regions, distances)
+                for seed in tqdm(range(seeds), task.name, unit=" seeds")
+            ]
+            found[task.name] = summary(task, measured)
+    found["time"] = {"minutes": round(watch.seconds / 60, 1)}
+    save("transfer", found)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        raise SystemExit("usage: python -m benchmarks.transfer DATA [seeds]")
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 5)

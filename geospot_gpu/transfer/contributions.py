@@ -1,0 +1,89 @@
+"""Which places drive the divergence of two regions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.engine import Engine, PairEngine
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.regions import Regions
+from geospot_gpu.sinkhorn.coverage import importance
+from geospot_gpu.sinkhorn.solver import Sinkhorn
+
+
+def contributions(
+    regions: Regions,
+    *,
+    source: str,
+    target: str,
+    cost: GroundCost,
+    solver: Sinkhorn,
+    engine: Engine,
+) -> pd.DataFrame:
+    """What every point contributes to the divergence between two regions.
+
+    A point of the source contributes its mass times ``f_ab - f_aa``, one of the target its mass
+    times ``g_ab - g_bb``: the first variation of the divergence, debiased (Feydy et al. 2019,
+    Interpolating between OT and MMD, section 3). Potentials are defined up to a constant, which is
+    chosen so that either side sums to half of the divergence. A negative contribution belongs to a
+    place where the other region has more than its share: moving more mass there would bring the
+    two closer.
+
+    Args:
+        regions: a collection with both regions.
+        source, target: their names.
+        cost: ground cost.
+        solver: with ``debias``; where it has a ``rho``, points of the source get their importance.
+        engine: device, kernel and memory budget.
+
+    Returns:
+        One row per distinct point: ``lon``, ``lat`` (degrees), ``region``, ``side`` (``source`` or
+        ``target``), ``weight``, ``contribution``, and ``importance``: how much more a source point
+        counts for the target than at home, which are weights for training; null on the target side.
+
+    Raises:
+        GeospotError: a name is unknown, both are the same, or the solver does not debias.
+    """
+    for side, name in (("source", source), ("target", target)):
+        if name not in regions.names:
+            known = ", ".join(regions.names[:8])
+            raise GeospotError(f"{side}={name} is no region of the sweep: it has {known}, ...")
+    if source == target:
+        raise GeospotError(f"source and target are both {source}: their divergence is zero")
+    if not solver.debias:
+        raise GeospotError("contributions add up to the divergence: set solver.debias=true")
+    i, j = regions.names.index(source), regions.names.index(target)
+    pair_engine = PairEngine(regions, cost, solver, engine)
+    kernel, between = pair_engine.potentials(i, j)
+    a, b = (cloud.weight[0].double() for cloud in (kernel.source, kernel.target))
+    f, g = between.f[0].double(), between.next_g[0].double()
+    f, g = f - _self_potential(pair_engine, i), g - _self_potential(pair_engine, j)
+    shift = ((b * g).sum() - (a * f).sum()) / 2.0
+    values = torch.cat([a * (f + shift), b * (g - shift)]).cpu().numpy()
+    weights = np.full(len(values), np.nan)
+    if solver.rho is not None:
+        covering, covered = pair_engine.potentials(i, j, rho=solver.rho)
+        weights[: len(a)] = importance(covering, covered)[0].cpu().numpy()
+    rows = [np.arange(*regions.offsets[k : k + 2]) for k in (i, j)]
+    at = np.concatenate(rows)
+    return pd.DataFrame(
+        {
+            "lon": regions.lon[at],
+            "lat": regions.lat[at],
+            "region": np.repeat([source, target], [len(x) for x in rows]),
+            "side": np.repeat(["source", "target"], [len(x) for x in rows]),
+            "weight": torch.cat([a, b]).cpu().numpy(),
+            "contribution": values,
+            "importance": weights,
+        }
+    )
+
+
+def _self_potential(engine: PairEngine, k: int) -> Tensor:
+    """The symmetric potential of a region with itself, float64 [n]."""
+    _, solved = engine.potentials(k, k)
+    return (solved.f[0].double() + solved.next_g[0].double()) / 2.0

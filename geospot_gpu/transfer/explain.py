@@ -1,0 +1,67 @@
+"""The command ``geospot explain``: which places drive the distance between two regions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from geospot_gpu import config as settings
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.sinkhorn.solver import Sinkhorn
+from geospot_gpu.sweep.reopen import reopen
+from geospot_gpu.sweep.store import written
+from geospot_gpu.transfer.command import make_folder, write_summary
+from geospot_gpu.transfer.contributions import contributions
+from geospot_gpu.transfer.pictures import contribution_map
+
+_MOST = 5
+
+
+def explain(config: DictConfig) -> None:
+    """Write and print what the points of two regions contribute to their divergence."""
+    typed = settings.checked(config, settings.ExplainConfig)
+    run = reopen(Path(typed.sweep).expanduser())
+    if not isinstance(run.solver, Sinkhorn):
+        raise GeospotError(f"{typed.sweep}: was made with solver=geomloss; explain needs sinkhorn")
+    points = contributions(
+        run.regions,
+        source=typed.source,
+        target=typed.target,
+        cost=run.cost,
+        solver=run.solver,
+        engine=run.engine,
+    )
+    divergence = float(points["contribution"].sum())
+    out = make_folder(typed.out)
+    _write_points(points, out)
+    title = f"{typed.source} - {typed.target}: divergence {divergence:.4f}, by place"
+    contribution_map(points, title, out / "contributions.png")
+    negative = float(points["contribution"].clip(upper=0.0).sum())
+    text = (
+        f"{typed.source} - {typed.target}: divergence {divergence:.4f}, half of it from either "
+        f"side; {int((points['contribution'] < 0).sum())} of {len(points)} places contribute less "
+        f"than nothing ({negative:.4f}): the other region has more than its share there"
+    )
+    write_summary(out, {"verdict": text, "divergence": divergence, "points": len(points)})
+    print(text)
+    for side, some in points.groupby("side"):
+        print(f"most from the {side} ({some['region'].iloc[0]}):")
+        # Per mass, or a place with many points would stand first for that alone.
+        density = some["contribution"] / some["weight"]
+        for row in some.loc[density.nlargest(_MOST).index].itertuples():
+            print(f"  lon {row.lon:8.2f}  lat {row.lat:7.2f}  {row.contribution:.2e}")
+    print(f"results in {out}")
+
+
+def _write_points(points: pd.DataFrame, out: Path) -> None:
+    """The points as GeoParquet and GeoJSON."""
+    import geopandas
+
+    shapes = geopandas.points_from_xy(points["lon"], points["lat"], crs="EPSG:4326")
+    frame = geopandas.GeoDataFrame(points, geometry=shapes)
+    with written(out / "contributions.parquet") as temporary:
+        frame.to_parquet(temporary, index=False)
+    with written(out / "contributions.geojson") as temporary:
+        temporary.write_text(frame.to_json(drop_id=True))
