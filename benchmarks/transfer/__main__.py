@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,7 +60,7 @@ def distances_of(regions: gs.Regions) -> Matrices:
 
 def one_seed(
     task: Task, folder: Path, seed: int, regions: gs.Regions, distances: Matrices
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Everything that is measured on the models of one seed."""
     table = scores(task, folder, seed)
     change = "difference" if task.kind == "error" else "relative"
@@ -102,13 +103,13 @@ def one_seed(
     }
 
 
-def summary(task: Task, seeds: list[dict[str, object]]) -> dict[str, object]:
+def summary(task: Task, seeds: list[dict[str, Any]]) -> dict[str, object]:
     """Means over the seeds."""
 
     def mean(key: str) -> float:
-        return float(np.mean([seed[key] for seed in seeds]))  # type: ignore[arg-type]
+        return float(np.mean([seed[key] for seed in seeds]))
 
-    rho = pd.concat([seed["rho"] for seed in seeds], keys=range(len(seeds)))  # type: ignore[arg-type]
+    rho = pd.concat([seed["rho"] for seed in seeds], keys=range(len(seeds)))
     columns = rho.groupby(level=1)[["value", "lower", "upper", "p", "p_family"]].mean()
     ordered = columns.sort_values("value", ascending=False)
     rows = [
@@ -125,7 +126,7 @@ def summary(task: Task, seeds: list[dict[str, object]]) -> dict[str, object]:
     gains = {
         f"better of coverage and nearest, |rho| less that of {name}": " ".join(
             "{:+.3f} [{:+.3f}, {:+.3f}]".format(
-                *np.mean([seed["difference"][name] for seed in seeds], axis=0)  # type: ignore[index]
+                *np.mean([seed["difference"][name] for seed in seeds], axis=0)
             ).split()
         )
         for name in COMPARED

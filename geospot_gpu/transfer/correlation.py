@@ -78,8 +78,9 @@ def correlate(
             row: dict[str, object] = {"distance": name, "statistic": statistic, "scope": "overall"}
             row |= {"value": value, "n_pairs": int(known.sum()), "n_regions": regions}
             if statistic in family:
-                low, high = np.nanpercentile(spread[name][statistic], [2.5, 97.5])
-                row |= {"lower": low, "upper": high}
+                resampled = spread[name][statistic]
+                if np.isfinite(resampled).any():
+                    row["lower"], row["upper"] = np.nanpercentile(resampled, [2.5, 97.5])
                 row["p"] = _share(permuted[name][statistic], value)
                 row["p_family"] = _share(family[statistic], value)
             rows.append(row)

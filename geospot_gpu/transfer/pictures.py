@@ -14,7 +14,7 @@ from geospot_gpu.sweep.store import written
 from geospot_gpu.transfer.correlation import Verdict
 from geospot_gpu.transfer.scores import Scores
 
-_LAND_STEP = 0.5
+_LAND_STEP = 0.25
 
 
 def correlation_picture(
@@ -64,7 +64,7 @@ def prediction_map(predictions: pd.DataFrame, degrees: float, kind: str, path: P
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Patch, Rectangle
 
-    figure, axes = _world(plt)
+    figure, axes = _world(plt, cover=True)
     corners = predictions[["lon", "lat"]].to_numpy(float)
     cells = [Rectangle((lon, lat), degrees, degrees) for lon, lat in corners]
     colours = "viridis" if kind == "accuracy" else "viridis_r"
@@ -80,7 +80,7 @@ def prediction_map(predictions: pd.DataFrame, degrees: float, kind: str, path: P
         key = Patch(
             facecolor="none", edgecolor="0.25", hatch="////", label="unlike all that was seen"
         )
-        axes.legend(handles=[key], loc="lower left", fontsize=8)
+        axes.legend(handles=[key], loc="lower left", fontsize=8).set_zorder(4)
     figure.colorbar(drawn, ax=axes, label=f"predicted {kind}", shrink=0.7)
     _save(figure, path)
 
@@ -122,16 +122,16 @@ def land(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_
     return found
 
 
-def _world(plt: Any) -> tuple[Any, Any]:
-    """Axes in degrees with the land in grey."""
+def _world(plt: Any, *, cover: bool = False) -> tuple[Any, Any]:
+    """Axes in degrees: the land in grey below what is drawn, or the sea in white above it."""
     figure, axes = plt.subplots(figsize=(11, 5.4), layout="constrained")
     lon = np.arange(-180 + _LAND_STEP / 2, 180, _LAND_STEP)
     lat = np.arange(-90 + _LAND_STEP / 2, 90, _LAND_STEP)
-    grid = land(*np.meshgrid(lon, lat))
-    shown = np.ma.masked_equal(grid.astype(float), 0.0)
+    grid = land(*np.meshgrid(lon, lat)).astype(float)
     axes.imshow(
-        shown, extent=(-180, 180, -90, 90), origin="lower", cmap="Greys", vmin=0, vmax=5, zorder=0,
-        aspect="auto",
+        np.ma.masked_equal(grid, 1.0 if cover else 0.0),
+        extent=(-180, 180, -90, 90), origin="lower", cmap="Greys", vmin=0, vmax=5,
+        zorder=3 if cover else 0, aspect="auto",
     )  # fmt: skip
     axes.set_xlabel("longitude")
     axes.set_ylabel("latitude")

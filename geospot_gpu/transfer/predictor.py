@@ -104,7 +104,11 @@ class Predictor:
         )
         self._interval = _quantiles(residuals)
         self._model = models[chosen]().fit(x, y)
-        self._range = x.min(0), x.max(0)
+        low, high = x.min(0), x.max(0)
+        margin = _MARGIN * (high - low)
+        # Nearer than all that was seen is no reason for doubt.
+        near = np.isin(self._features, list(distances))
+        self._range = np.where(near, -np.inf, low - margin), high + margin
         self._bounds = (0.0, 1.0 if kind == "accuracy" else np.inf)
 
     def predict(self, pairs: pd.DataFrame) -> pd.DataFrame:
@@ -115,13 +119,13 @@ class Predictor:
 
         Returns:
             Columns ``source``, ``target``, ``score`` (null where it is not known), ``predicted``,
-            ``lower``, ``upper`` and ``extrapolates``: whether a feature lies outside everything
-            that was seen, so that neither prediction nor interval can be trusted.
+            ``lower``, ``upper`` and ``extrapolates``: whether a distance is larger, or another
+            feature smaller or larger, than all that was seen, so that neither prediction nor
+            interval can be trusted.
         """
         x = self._matrix(pairs)
         predicted = np.clip(self._model.predict(x), *self._bounds)
         low, high = self._range
-        margin = _MARGIN * (high - low)
         return pd.DataFrame(
             {
                 "source": pairs["source"].to_numpy(),
@@ -130,7 +134,7 @@ class Predictor:
                 "predicted": predicted,
                 "lower": np.clip(predicted + self._interval[0], *self._bounds),
                 "upper": np.clip(predicted + self._interval[1], *self._bounds),
-                "extrapolates": ((x < low - margin) | (x > high + margin)).any(1),
+                "extrapolates": ((x < low) | (x > high)).any(1),
             }
         )
 

@@ -115,7 +115,7 @@ def _pairs(table: pd.DataFrame, where: str) -> pd.DataFrame:
     """Columns source, target (text) and score (float), one row per pair that has one."""
     if {"source", "target", "score"} <= set(table.columns):
         pairs = table[["source", "target", "score"]].copy()
-    elif {"source", "target"} & set(table.columns):
+    elif {"target", "score"} & set(table.columns):
         raise GeospotError(f"{where}: needs the columns source, target and score")
     else:
         first, *targets = table.columns

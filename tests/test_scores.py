@@ -1,0 +1,93 @@
+"""Scores of models as tables and matrices, and everything that can be wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import geospot_gpu as gs
+from geospot_gpu.transfer.scores import read_scores
+
+REGIONS = ["FR", "KE", "NA", "US"]
+TABLE = pd.DataFrame(
+    [
+        *(("FR", "FR", 0.8), ("FR", "KE", 0.4), ("KE", "KE", 0.5), ("KE", "FR", 0.6)),
+        *(("NA", "NA", 0.9), ("NA", "FR", 0.8)),
+    ],
+    columns=["source", "target", "score"],
+)
+
+
+def test_changes_are_those_of_the_paper() -> None:
+    for change, expected in (("relative", -0.2), ("difference", -0.1), ("raw", 0.4)):
+        scores = read_scores(TABLE, kind="accuracy", change=change, regions=REGIONS)  # type: ignore[arg-type]
+        assert scores.regions == ("FR", "KE", "NA")
+        found = scores.change[0, 1]
+        assert found == pytest.approx(expected)
+        assert scores.loss[0, 1] == -found
+        assert np.isnan(np.diag(scores.change)).all()
+    errors = read_scores(TABLE, kind="error", change="raw", regions=REGIONS)
+    assert errors.loss[0, 1] == 0.4
+    assert errors.missing == 3
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
+@pytest.mark.parametrize("matrix", [False, True])
+def test_files_say_the_same_as_frames(tmp_path: Path, suffix: str, matrix: bool) -> None:
+    """Names are text: NA is Namibia."""
+    table = TABLE
+    if matrix:
+        table = TABLE.pivot(index="source", columns="target", values="score").reset_index()
+    path = tmp_path / f"scores{suffix}"
+    table.to_parquet(path) if suffix == ".parquet" else table.to_csv(path, index=False)
+    expected = read_scores(TABLE, kind="accuracy", regions=REGIONS)
+    for source in (path, str(path), table):
+        scores = read_scores(source, kind="accuracy", regions=REGIONS)
+        assert scores.regions == expected.regions
+        np.testing.assert_array_equal(scores.change, expected.change)
+
+
+def changed(row: int, **values: object) -> pd.DataFrame:
+    table = TABLE.astype(object)
+    for name, value in values.items():
+        table[name] = np.where(np.arange(len(table)) == row, np.array(value, object), table[name])
+    return table
+
+
+@pytest.mark.parametrize(
+    ("table", "settings", "message"),
+    [
+        (changed(1, target="XX"), {}, r"regions that the sweep does not have: XX; it has FR, KE"),
+        (pd.concat([TABLE, TABLE[:1]]), {}, r"FR to FR has several scores \(1 rows too many\)"),
+        (changed(1, score="bad"), {}, r"row 2 \(FR to KE\): score 'bad' is not a finite number"),
+        (changed(1, score=np.nan), {}, r"row 2 \(FR to KE\): score nan is not a finite number"),
+        (changed(1, score=np.inf), {}, r"score inf is not a finite number"),
+        (changed(1, score=55.0), {}, r"from 0.5 to 55 are no accuracies .* divide percentages"),
+        (changed(1, score=-1.0), {"kind": "error"}, r"a score of -1 is no error"),
+        (TABLE[TABLE["target"] == "FR"], {}, r"all scores are of one target"),
+        (TABLE.assign(score=0.5), {}, r"all relative scores are 0: nothing varies"),
+        (TABLE[TABLE.source == TABLE.target], {}, r"no pair of different regions has a relative"),
+        (changed(0, score=0.0), {}, r"has score 0 in itself.*scores\.change=difference"),
+        (TABLE, {"kind": "loss"}, r"scores\.kind=loss is unknown: use one of accuracy, error"),
+        (TABLE, {"change": "log"}, r"scores\.change=log is unknown: use one of relative"),
+        (TABLE.drop(columns="score"), {}, r"needs the columns source, target and score"),
+        (TABLE[["source"]], {}, r"or a matrix with a row per source"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(
+    table: pd.DataFrame, settings: dict[str, str], message: str
+) -> None:
+    with pytest.raises(gs.GeospotError, match=message) as caught:
+        read_scores(table, regions=REGIONS, **({"kind": "accuracy"} | settings))  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_or_not_a_table(tmp_path: Path) -> None:
+    with pytest.raises(gs.GeospotError, match="there is no such file"):
+        read_scores(tmp_path / "no.csv", kind="accuracy", regions=REGIONS)
+    (tmp_path / "bad.parquet").write_bytes(b"nothing")
+    with pytest.raises(gs.GeospotError, match="cannot be read"):
+        read_scores(tmp_path / "bad.parquet", kind="accuracy", regions=REGIONS)

@@ -1,0 +1,210 @@
+"""The commands transfer, predict and explain, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pytest
+
+import geospot_gpu as gs
+from geospot_gpu.transfer.pictures import land
+from tests.conftest import Geospot
+
+NAMES = [f"r{k:02d}" for k in range(10)]
+SWEEP = ("sweep", "points=table", "points.path=points.csv", "points.region=region")
+REPORT = ("sweep=run", "scores=scores.csv", "scores.kind=accuracy", "scores.change=raw")
+
+
+def points() -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    centres = np.column_stack([generator.uniform(-20, 50, 10), generator.uniform(0, 60, 10)])
+    places = np.repeat(centres, 30, axis=0) + generator.normal(0, 3, (300, 2))
+    return pd.DataFrame({"region": np.repeat(NAMES, 30), "lon": places[:, 0], "lat": places[:, 1]})
+
+
+def scores() -> pd.DataFrame:
+    """Scores that fall with the great circle between centres."""
+    centres = points().groupby("region")[["lon", "lat"]].mean().to_numpy()
+    away = np.linalg.norm(centres[:, None] - centres, axis=2)
+    noise = 0.02 * np.random.default_rng(1).normal(size=(10, 10))
+    score = (0.9 - 0.008 * away + noise).clip(0, 1)
+    i, j = (side.ravel() for side in np.indices((10, 10)))
+    names = np.array(NAMES)
+    return pd.DataFrame({"source": names[i], "target": names[j], "score": score.ravel()})
+
+
+@pytest.fixture(scope="module")
+def _swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import subprocess
+
+    from tests.conftest import GEOSPOT
+
+    folder = tmp_path_factory.mktemp("transfer")
+    points().to_csv(folder / "points.csv", index=False)
+    scores().to_csv(folder / "scores.csv", index=False)
+    arguments = (*SWEEP, "encoder=none", "regions.min_points=1", "out=run")
+    subprocess.run([str(GEOSPOT), *arguments], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def run(_swept: Path, tmp_path: Path, geospot: Geospot) -> Geospot:
+    """``geospot`` in an empty folder beside a copy of the sweep."""
+    import shutil
+
+    shutil.copytree(_swept, tmp_path, dirs_exist_ok=True)
+    return geospot
+
+
+def test_transfer_says_that_distances_predict(run: Geospot, tmp_path: Path) -> None:
+    done = run("transfer", *REPORT, "out=report")
+    assert done.returncode == 0, done.stderr
+    assert "predicts: the farther, the worse the transfer" in done.stdout
+    summary = json.loads((tmp_path / "report" / "summary.json").read_text())
+    assert summary["verdict"] == "predicts"
+    assert summary["text"] in done.stdout
+    assert (summary["regions"], summary["pairs"], summary["missing_pairs"]) == (10, 90, 0)
+    assert summary["predictor"]["error"] < summary["predictor"]["error_of_mean"]
+    table = pd.read_parquet(tmp_path / "report" / "correlations.parquet")
+    assert {"divergence", "coverage", "nearest_reversed", "energy_distance", "n_source"} <= set(
+        table["distance"]
+    )
+    assert (tmp_path / "report" / "transfer.png").stat().st_size > 10_000
+    stored = (tmp_path / "run" / "baselines.parquet").read_bytes()
+    assert len(pd.read_parquet(tmp_path / "run" / "baselines.parquet")) == 45
+    again = run("transfer", *REPORT, "out=report")
+    assert again.stdout == done.stdout
+    assert (tmp_path / "run" / "baselines.parquet").read_bytes() == stored
+
+
+def test_few_regions_are_described_and_nothing_is_predicted(run: Geospot, tmp_path: Path) -> None:
+    few = scores()
+    few[few["source"].isin(NAMES[:5]) & few["target"].isin(NAMES[:5])].to_csv(
+        tmp_path / "scores.csv", index=False
+    )
+    done = run("transfer", *REPORT, "out=report")
+    assert done.returncode == 0, done.stderr
+    assert "not enough regions: 5" in done.stdout
+    assert "predictor" not in json.loads((tmp_path / "report" / "summary.json").read_text())
+    refused = run("predict", *REPORT, "out=predictions")
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith("error: scores of 5 regions are too few")
+    assert not (tmp_path / "predictions").exists()
+
+
+def test_predict_new_regions_without_labels(run: Geospot, tmp_path: Path) -> None:
+    table = points()
+    near = table[table["region"] == "r00"].assign(region="near")
+    far = near.assign(region="far", lon=near["lon"] - 150, lat=-near["lat"])
+    pd.concat([near, far]).to_csv(tmp_path / "new.csv", index=False)
+    done = run("predict", *REPORT, "targets=new.csv", "targets.region=region", "out=predictions")
+    assert done.returncode == 0, done.stderr
+    found = pd.read_parquet(tmp_path / "predictions" / "predictions.parquet")
+    assert list(found) == [
+        *("source", "target", "score", "predicted", "lower", "upper", "extrapolates")
+    ]
+    assert len(found) == 20
+    assert found["score"].isna().all()
+    best = found.sort_values("predicted").groupby("target").last()
+    assert best["predicted"]["near"] > best["predicted"]["far"]
+    assert found[found["target"] == "far"]["extrapolates"].all()
+    assert not (tmp_path / "predictions" / "map.png").exists()
+    one = run(
+        "predict", *REPORT, "targets=new.csv", "targets.region=region", "source=r03", "out=one"
+    )
+    assert one.returncode == 0, one.stderr
+    only = pd.read_parquet(tmp_path / "one" / "predictions.parquet")
+    merged = only.merge(found, on=["source", "target"])
+    np.testing.assert_allclose(merged["predicted_x"], merged["predicted_y"], atol=1e-6)
+
+
+def test_predict_draws_the_world(run: Geospot, tmp_path: Path) -> None:
+    done = run("predict", *REPORT, "targets.degrees=30", "targets.points=40", "out=world")
+    assert done.returncode == 0, done.stderr
+    cells = geopandas.read_parquet(tmp_path / "world" / "map.parquet")
+    assert cells.crs.to_epsg() == 4326
+    assert cells["target"].is_unique
+    assert cells["extrapolates"].any()
+    assert not cells["extrapolates"].all()
+    assert (tmp_path / "world" / "map.png").stat().st_size > 10_000
+    summary = json.loads((tmp_path / "world" / "summary.json").read_text())
+    assert summary["targets"] == len(cells)
+    assert summary["verdict"] in done.stdout
+
+
+def test_explain_writes_points_that_sum_to_the_divergence(run: Geospot, tmp_path: Path) -> None:
+    done = run("explain", "sweep=run", "source=r01", "target=r07", "out=explained")
+    assert done.returncode == 0, done.stderr
+    found = geopandas.read_parquet(tmp_path / "explained" / "contributions.parquet")
+    divergence = float(gs.open_run(tmp_path / "run").divergence.sel(source="r01", target="r07"))
+    assert found["contribution"].sum() == pytest.approx(divergence, rel=1e-4)
+    features = geopandas.read_file(tmp_path / "explained" / "contributions.geojson")
+    assert len(features) == len(found) == 60
+    assert (tmp_path / "explained" / "contributions.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("transfer", "sweep=run", "out=o", "scores.kind=accuracy"), "scores is needed"),
+        (("transfer", "sweep=no", *REPORT[1:], "out=o"), "no: holds no sweep"),
+        (("transfer", *REPORT[:2], "out=o"), "scores.kind is needed: give scores.kind=..."),
+        (("transfer", *REPORT[:2], "scores.kind=loss", "out=o"), "scores.kind=loss is unknown"),
+        (("transfer", *REPORT, "scores.chnge=raw", "out=o"), "did you mean 'scores.change'?"),
+        (("predict", *REPORT, "source=XX", "out=o"), "source=XX has no scores: use one of r00"),
+        (("predict", *REPORT, "targets.degrees=0.1", "out=o"), "give cells of 1 to 90 degrees"),
+        (("predict", *REPORT, "targets=no.csv", "out=o"), "no.csv"),
+        (("explain", "sweep=run", "source=r01", "target=XX", "out=o"), "target=XX is no region"),
+    ],
+)
+def test_mistakes_are_one_line(
+    run: Geospot, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    done = run(*arguments)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "o").exists()
+
+
+def test_points_that_changed_since_are_noticed(run: Geospot, tmp_path: Path) -> None:
+    # The sweep keeps where its points were when it was made.
+    manifest = tmp_path / "run" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["config"]["points"]["path"] = str(tmp_path / "points.csv")
+    manifest.write_text(json.dumps(content))
+    points().iloc[5:].to_csv(tmp_path / "points.csv", index=False)
+    done = run("transfer", *REPORT, "out=report")
+    assert done.returncode == 1
+    assert "its points have changed since" in done.stderr
+    (tmp_path / "points.csv").unlink()
+    gone = run("transfer", *REPORT, "out=report")
+    assert gone.returncode == 1
+    assert "points.csv" in gone.stderr
+
+
+def test_a_damaged_file_of_baselines_is_named(run: Geospot, tmp_path: Path) -> None:
+    (tmp_path / "run" / "baselines.parquet").write_bytes(b"nothing")
+    done = run("transfer", *REPORT, "out=report")
+    assert done.returncode == 1
+    assert "baselines.parquet: is damaged: delete it" in done.stderr
+
+
+def test_an_unfinished_sweep_is_not_judged(run: Geospot, tmp_path: Path) -> None:
+    for shard in (tmp_path / "run" / "distances").glob("part-*.parquet"):
+        shard.unlink()
+    done = run("transfer", *REPORT, "out=report")
+    assert done.returncode == 1
+    assert "finish the sweep by running it again" in done.stderr
+
+
+def test_land_is_where_it_is() -> None:
+    places = {"Paris": (2.3, 48.9), "Atlantic": (-30.0, 30.0), "pole": (0.0, -90.0)}
+    lon, lat = np.array(list(places.values())).T
+    assert land(lon, lat).tolist() == [True, False, True]
