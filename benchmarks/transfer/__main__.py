@@ -124,7 +124,7 @@ def summary(task: Task, seeds: list[dict[str, Any]]) -> dict[str, object]:
         for name, row in ordered.iterrows()
     ]
     gains = {
-        f"better of coverage and nearest, |rho| less that of {name}": " ".join(
+        f"better of coverage and nearest: rho above that of {name}": " ".join(
             "{:+.3f} [{:+.3f}, {:+.3f}]".format(
                 *np.mean([seed["difference"][name] for seed in seeds], axis=0)
             ).split()
