@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from geospot_gpu.sinkhorn.geomloss import GeomLoss
     from geospot_gpu.sinkhorn.solver import Sinkhorn
     from geospot_gpu.sweep.run import open_run
+    from geospot_gpu.transfer.baselines import baselines
+    from geospot_gpu.transfer.contributions import contributions
+    from geospot_gpu.transfer.correlation import correlate
+    from geospot_gpu.transfer.predictor import Predictor
+    from geospot_gpu.transfer.scores import read_scores
     from geospot_gpu.warm import WarmStarts
 
 __version__ = "0.1.0"
@@ -39,16 +44,21 @@ _HOMES = {
     "NoEncoder": "geospot_gpu.encoders",
     "Points": "geospot_gpu.points",
     "Precomputed": "geospot_gpu.encoders",
+    "Predictor": "geospot_gpu.transfer.predictor",
     "Regions": "geospot_gpu.regions",
     "Sinkhorn": "geospot_gpu.sinkhorn.solver",
     "WarmStarts": "geospot_gpu.warm",
+    "baselines": "geospot_gpu.transfer.baselines",
     "by_column": "geospot_gpu.regions.grouping",
     "by_country": "geospot_gpu.regions.grouping",
     "by_grid": "geospot_gpu.regions.grouping",
     "by_polygons": "geospot_gpu.regions.grouping",
+    "contributions": "geospot_gpu.transfer.contributions",
+    "correlate": "geospot_gpu.transfer.correlation",
     "open_run": "geospot_gpu.sweep.run",
     "pairwise": "geospot_gpu.pairs",
     "read_points": "geospot_gpu.points.readers",
+    "read_scores": "geospot_gpu.transfer.scores",
 }
 
 __all__ = [
@@ -61,16 +71,21 @@ __all__ = [
     "NoEncoder",
     "Points",
     "Precomputed",
+    "Predictor",
     "Regions",
     "Sinkhorn",
     "WarmStarts",
+    "baselines",
     "by_column",
     "by_country",
     "by_grid",
     "by_polygons",
+    "contributions",
+    "correlate",
     "open_run",
     "pairwise",
     "read_points",
+    "read_scores",
 ]
 
 

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from geospot_gpu import config as settings
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.points.readers import require_geopandas
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 from geospot_gpu.sweep.reopen import reopen
 from geospot_gpu.sweep.store import written
@@ -57,8 +58,7 @@ def explain(config: DictConfig) -> None:
 
 def _write_points(points: pd.DataFrame, out: Path) -> None:
     """The points as GeoParquet and GeoJSON."""
-    import geopandas
-
+    geopandas = require_geopandas()
     shapes = geopandas.points_from_xy(points["lon"], points["lat"], crs="EPSG:4326")
     frame = geopandas.GeoDataFrame(points, geometry=shapes)
     with written(out / "contributions.parquet") as temporary:

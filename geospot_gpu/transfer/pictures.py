@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from geospot_gpu.errors import GeospotError
 from geospot_gpu.sweep.store import written
 from geospot_gpu.transfer.correlation import Verdict
 from geospot_gpu.transfer.scores import Scores
@@ -86,21 +87,25 @@ def prediction_map(predictions: pd.DataFrame, degrees: float, kind: str, path: P
 
 
 def contribution_map(points: pd.DataFrame, title: str, path: Path) -> None:
-    """Points of two regions, coloured by what each contributes to their divergence.
+    """Points of two regions, coloured by what a unit of their mass contributes to the divergence.
 
     Args:
-        points: columns ``lon``, ``lat``, ``region`` and ``contribution``.
+        points: columns ``lon``, ``lat``, ``region``, ``weight`` and ``contribution``.
         title: what is shown.
         path: the PNG file.
     """
     plt = _pyplot()
     figure, axes = _world(plt)
-    values = points["contribution"].to_numpy(float)
-    limit = max(float(np.quantile(np.abs(values), 0.98)), 1e-12)
+    points = points.assign(share=points["contribution"] / points["weight"])
+    low, high = np.quantile(points["share"], [0.01, 0.99])
+    colours = "viridis"
+    if low < 0.0:  # white is where a place contributes nothing
+        colours, high = "RdBu_r", max(-low, high)
+        low = -high
     for marker, (name, some) in zip("o^", points.groupby("region", sort=False), strict=False):
         drawn = axes.scatter(
-            some["lon"], some["lat"], c=some["contribution"], cmap="RdBu_r", marker=marker,
-            vmin=-limit, vmax=limit, s=14, edgecolor="0.3", linewidth=0.2, label=name,
+            some["lon"], some["lat"], c=some["share"], cmap=colours, marker=marker,
+            vmin=low, vmax=high, s=14, edgecolor="0.3", linewidth=0.2, label=name,
         )  # fmt: skip
     span = [points[axis].to_numpy(float) for axis in ("lon", "lat")]
     pad = [max(2.0, 0.1 * np.ptp(x)) for x in span]
@@ -108,14 +113,18 @@ def contribution_map(points: pd.DataFrame, title: str, path: Path) -> None:
     axes.set_ylim(max(-90, span[1].min() - pad[1]), min(90, span[1].max() + pad[1]))
     axes.legend(fontsize=8)
     axes.set_title(title, fontsize=10)
-    figure.colorbar(drawn, ax=axes, label="contribution to the divergence", shrink=0.7)
+    figure.colorbar(drawn, ax=axes, label="contribution to the divergence, per mass", shrink=0.7)
     _save(figure, path)
 
 
 def land(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether there is land at each place, from a mask of 1/120 degree."""
-    from global_land_mask import globe
-
+    try:
+        from global_land_mask import globe
+    except ModuleNotFoundError as error:
+        raise GeospotError(
+            "maps need global-land-mask: install it with pip install 'geospot_gpu[geo]'"
+        ) from error
     found: NDArray[np.bool_] = globe.is_land(
         np.clip(lat, -89.99, 89.99), np.clip(lon, -180, 179.99)
     )

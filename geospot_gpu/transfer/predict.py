@@ -15,7 +15,7 @@ from geospot_gpu.encoders import Encoder
 from geospot_gpu.engine import PairEngine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
-from geospot_gpu.points.readers import read_points
+from geospot_gpu.points.readers import read_points, require_geopandas
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions import Regions, grouping
 from geospot_gpu.sweep.reopen import Reopened
@@ -176,7 +176,7 @@ def _best(predictions: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 
 def _write_cells(cells: pd.DataFrame, degrees: float, path: Path) -> None:
-    import geopandas
+    geopandas = require_geopandas()
     from shapely import box  # type: ignore[import-untyped]
 
     lon, lat = cells["lon"].to_numpy(float), cells["lat"].to_numpy(float)
