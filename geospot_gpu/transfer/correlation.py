@@ -16,6 +16,8 @@ LEAST_REGIONS = 8
 LEVEL = 0.05
 PERMUTATIONS = 999
 RESAMPLES = 999
+KENDALL = 199
+"""Permutations and resamples for Kendall's tau, which takes ten times as long."""
 _BLOCK = 256
 
 
@@ -51,9 +53,9 @@ def correlate(
 
     Returns:
         One row per distance, statistic and scope, with columns ``distance``, ``statistic``,
-        ``scope`` (``overall``; ``per source`` and ``per target`` are means of Spearman's rho within
-        rows and columns), ``value``, ``lower``, ``upper`` (95 %), ``p``, ``p_family`` (null but for
-        overall Pearson and Spearman), ``n_pairs`` and ``n_regions``; and the verdict.
+        ``scope`` (``overall``; ``per source`` and ``per target`` are means within rows and
+        columns), ``value``, ``lower``, ``upper`` (95 %), ``p``, ``p_family`` (these four null but
+        for overall), ``n_pairs`` and ``n_regions``; and the verdict.
     """
     names, regions = list(distances), len(loss)
     known = np.isfinite(loss) & ~np.eye(regions, dtype=bool)
@@ -62,11 +64,11 @@ def correlate(
     orders = np.array([generator.permutation(regions) for _ in range(PERMUTATIONS)])
     draws = generator.integers(0, regions, (RESAMPLES, regions))
     observed = {name: _values(distances[name][known], loss[known]) for name in names}
-    spread = {name: _bootstrap(distances[name], loss, known, draws) for name in names}
+    spread = _bootstrap(distances, loss, known, draws)
     permuted = {name: _permuted(distances[name], loss, known, orders) for name in names}
     family = {
         statistic: np.max([permuted[name][statistic] for name in names], axis=0)
-        for statistic in ("pearson", "spearman")
+        for statistic in STATISTICS
     }
     for name in names:
         within = {
@@ -75,20 +77,19 @@ def correlate(
         }
         for statistic in STATISTICS:
             value = observed[name][statistic]
-            row: dict[str, object] = {"distance": name, "statistic": statistic, "scope": "overall"}
-            row |= {"value": value, "n_pairs": int(known.sum()), "n_regions": regions}
-            if statistic in family:
-                resampled = spread[name][statistic]
-                if np.isfinite(resampled).any():
-                    row["lower"], row["upper"] = np.nanpercentile(resampled, [2.5, 97.5])
-                row["p"] = _share(permuted[name][statistic], value)
-                row["p_family"] = _share(family[statistic], value)
-            rows.append(row)
-        rows += [
-            {"distance": name, "statistic": "spearman", "scope": scope, "value": value}
-            | {"n_pairs": int(known.sum()), "n_regions": regions}
-            for scope, value in within.items()
-        ]
+            row: dict[str, object] = {"scope": "overall", "value": value}
+            resampled = spread[name][statistic]
+            if np.isfinite(resampled).any():
+                row["lower"], row["upper"] = np.nanpercentile(resampled, [2.5, 97.5])
+            row["p"] = _share(permuted[name][statistic], value)
+            row["p_family"] = _share(family[statistic], value)
+            scopes = [row, *({"scope": k, "value": v[statistic]} for k, v in within.items())]
+            rows += [
+                {"distance": name, "statistic": statistic}
+                | {"n_pairs": int(known.sum()), "n_regions": regions}
+                | one
+                for one in scopes
+            ]
     columns = ["distance", "statistic", "scope", "value", "lower", "upper", "p", "p_family"]
     table = pd.DataFrame(rows).reindex(columns=[*columns, "n_pairs", "n_regions"])
     return table, _verdict(table, regions)
@@ -103,7 +104,8 @@ def difference(
     """
     known = np.isfinite(loss) & ~np.eye(len(loss), dtype=bool)
     draws = np.random.default_rng(seed).integers(0, len(loss), (RESAMPLES, len(loss)))
-    first, second = (_bootstrap(d, loss, known, draws)["spearman"] for d in (one, other))
+    resampled = _bootstrap({"one": one, "other": other}, loss, known, draws)
+    first, second = resampled["one"]["spearman"], resampled["other"]["spearman"]
     value = abs(_spearman(one[known], loss[known])) - abs(_spearman(other[known], loss[known]))
     low, high = np.nanpercentile(np.abs(first) - np.abs(second), [2.5, 97.5])
     return value, float(low), float(high)
@@ -127,8 +129,12 @@ def _values(x: Array, y: Array) -> dict[str, float]:
     return {
         "pearson": float(_correlation(x, y)),
         "spearman": _spearman(x, y),
-        "kendall": float(kendalltau(x, y).statistic),
+        "kendall": _kendall(x, y),
     }
+
+
+def _kendall(x: Array, y: Array) -> float:
+    return float(kendalltau(x, y).statistic)
 
 
 def _spearman(x: Array, y: Array) -> float:
@@ -143,14 +149,17 @@ def _correlation(x: Array, y: Array) -> Array:
     return value
 
 
-def _within(distance: Array, loss: Array, known: NDArray[np.bool_]) -> float:
-    """Mean of Spearman's rho within rows of at least three pairs; NaN where there is none."""
+def _within(distance: Array, loss: Array, known: NDArray[np.bool_]) -> dict[str, float]:
+    """Means of the correlations within rows of at least three pairs; NaN where there is none."""
     found = [
-        _spearman(distance[i, row], loss[i, row])
+        _values(distance[i, row], loss[i, row])
         for i, row in enumerate(known)
         if row.sum() >= 3 and np.ptp(distance[i, row]) > 0 and np.ptp(loss[i, row]) > 0
     ]
-    return float(np.mean(found)) if found else float("nan")
+    return {
+        name: float(np.mean([one[name] for one in found])) if found else float("nan")
+        for name in STATISTICS
+    }
 
 
 def _permuted(
@@ -172,21 +181,34 @@ def _permuted(
         # With every pair at hand ranks are permuted; otherwise other distances take part.
         own = ranks[at] if complete else rankdata(distance[at], axis=1)
         spearman[some] = _correlation(own, ranks_y)
-    return {"pearson": np.abs(pearson), "spearman": np.abs(spearman)}
+    kendall = np.array([_kendall(distance[order[i], order[j]], y) for order in orders[:KENDALL]])
+    found = {"pearson": pearson, "spearman": spearman, "kendall": kendall}
+    return {name: np.abs(values) for name, values in found.items()}
 
 
 def _bootstrap(
-    distance: Array, loss: Array, known: NDArray[np.bool_], draws: NDArray[np.int64]
-) -> dict[str, Array]:
-    """Correlations over the pairs of regions drawn with replacement, [B] by statistic."""
-    pearson, spearman = np.full(len(draws), np.nan), np.full(len(draws), np.nan)
+    distances: Mapping[str, Array], loss: Array, known: NDArray[np.bool_], draws: NDArray[np.int64]
+) -> dict[str, dict[str, Array]]:
+    """Correlations over the pairs of regions drawn with replacement, [B] by distance, statistic."""
+    found = {
+        name: {statistic: np.full(len(draws), np.nan) for statistic in STATISTICS}
+        for name in distances
+    }
     for k, draw in enumerate(draws):
         grid = np.ix_(draw, draw)
         pairs = known[grid]
-        x, y = distance[grid][pairs], loss[grid][pairs]
-        if len(x) >= 3 and np.ptp(x) > 0 and np.ptp(y) > 0:
-            pearson[k], spearman[k] = _correlation(x, y), _spearman(x, y)
-    return {"pearson": pearson, "spearman": spearman}
+        y = loss[grid][pairs]
+        if len(y) < 3 or np.ptp(y) == 0:
+            continue
+        ranks = rankdata(y)
+        for name, distance in distances.items():
+            x = distance[grid][pairs]
+            if np.ptp(x) > 0:
+                found[name]["pearson"][k] = _correlation(x, y)
+                found[name]["spearman"][k] = _correlation(rankdata(x), ranks)
+                if k < KENDALL:
+                    found[name]["kendall"][k] = _kendall(x, y)
+    return found
 
 
 def _share(values: Array, observed: float) -> float:
