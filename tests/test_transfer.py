@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import geopandas
@@ -65,6 +66,8 @@ def test_transfer_says_that_distances_predict(run: Geospot, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert "predicts: the farther, the worse the transfer" in done.stdout
     summary = json.loads((tmp_path / "report" / "summary.json").read_text())
+    last = done.stdout.splitlines()[-1]
+    assert last == "verdict=predicts regions=10 pairs=90 missing=0"
     assert summary["verdict"] == "predicts"
     assert summary["text"] in done.stdout
     assert (summary["regions"], summary["pairs"], summary["missing_pairs"]) == (10, 90, 0)
@@ -134,6 +137,7 @@ def test_predict_draws_the_world(run: Geospot, tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "world" / "summary.json").read_text())
     assert summary["targets"] == len(cells)
     assert summary["verdict"] in done.stdout
+    assert done.stdout.splitlines()[-1].startswith(f"sources=10 targets={len(cells)} extrapolates=")
 
 
 def test_explain_writes_points_that_sum_to_the_divergence(run: Geospot, tmp_path: Path) -> None:
@@ -142,6 +146,7 @@ def test_explain_writes_points_that_sum_to_the_divergence(run: Geospot, tmp_path
     found = geopandas.read_parquet(tmp_path / "explained" / "contributions.parquet")
     divergence = float(gs.open_run(tmp_path / "run").divergence.sel(source="r01", target="r07"))
     assert found["contribution"].sum() == pytest.approx(divergence, rel=1e-4)
+    assert re.fullmatch(r"divergence=[0-9.]+ points=60", done.stdout.splitlines()[-1])
     features = geopandas.read_file(tmp_path / "explained" / "contributions.geojson")
     assert len(features) == len(found) == 60
     assert (tmp_path / "explained" / "contributions.png").stat().st_size > 10_000

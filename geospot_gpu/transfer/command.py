@@ -56,7 +56,10 @@ def transfer(config: DictConfig) -> None:
     print(verdict.text)
     if "predictor" in summary:
         print(predictor_line(evaluation))
-    print(f"results in {out}")
+    print(
+        f"results in {out}\nverdict={verdict.verdict.replace(' ', '_')} "
+        f"regions={summary['regions']} pairs={summary['pairs']} missing={scores.missing}"
+    )
 
 
 def scores_of(config: settings.TransferConfig, loaded: Loaded) -> Scores:

@@ -53,7 +53,7 @@ def explain(config: DictConfig) -> None:
         density = some["contribution"] / some["weight"]
         for row in some.loc[density.nlargest(_MOST).index].itertuples():
             print(f"  lon {row.lon:8.2f}  lat {row.lat:7.2f}  {row.contribution:.2e}")
-    print(f"results in {out}")
+    print(f"results in {out}\ndivergence={divergence:.6g} points={len(points)}")
 
 
 def _write_points(points: pd.DataFrame, out: Path) -> None:

@@ -75,7 +75,10 @@ def predict(config: DictConfig) -> None:
     write_summary(out, summary)
     print(_report(best, scores.kind))
     print(predictor_line(predictor.evaluation))
-    print(f"{summary['verdict']}\nresults in {out}")
+    print(
+        f"{summary['verdict']}\nresults in {out}\n"
+        f"sources={len(chosen)} targets={len(best)} extrapolates={beyond}"
+    )
 
 
 def _sources(source: str | None, known: tuple[str, ...]) -> list[str]:
