@@ -40,7 +40,7 @@ LOOSE = 3e-3
 def two_countries() -> dict[str, object]:
     regions = gs.Regions.from_gallery(max_points=None, include=["US", "GB"])
     cost, engine = gs.GroundCost(geo_weight=0.5), gs.Engine(device="cpu", memory_budget="2GiB")
-    pair_engine = PairEngine(regions, cost, gs.Sinkhorn(), engine)
+    pair_engine = PairEngine(regions, cost, gs.Sinkhorn(rho=None), engine)
     left, right = np.array([1]), np.array([0])
     pair_engine.self_terms(right)  # compiles
     with PeakMemory() as memory, Stopwatch() as watch:

@@ -25,7 +25,7 @@ PATIENCE = 20.0
 
 TOLERANCES = (1e-1, 3e-2, 1e-2, 3e-3)
 """Our settings, the loosest first; the default is finer."""
-DEFAULT = gs.Sinkhorn()
+DEFAULT = gs.Sinkhorn(rho=None)
 
 
 def ours(
@@ -53,9 +53,11 @@ def loosest(
     Errors are shares of the OT value, as those of peers; the reference is our own solver in float64
     to 1e-8, whose OT values are compared with POT's.
     """
-    exact = ours(regions, left, right, geo_weight, gs.Sinkhorn(tolerance=1e-8, precision="high"))[2]
+    exact = ours(
+        regions, left, right, geo_weight, gs.Sinkhorn(tolerance=1e-8, precision="high", rho=None)
+    )[2]
     for tolerance in TOLERANCES:
-        solver = gs.Sinkhorn(tolerance=tolerance)
+        solver = gs.Sinkhorn(tolerance=tolerance, rho=None)
         solved = ours(regions, left, right, geo_weight, solver)[2]
         values = ["divergence", "ot_value"]
         worst = float(

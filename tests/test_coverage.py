@@ -157,7 +157,8 @@ def test_batches_of_any_sizes_agree_with_single_pairs() -> None:
 
 def test_datasets_are_directed() -> None:
     regions = random_regions([20, 35, 50])
-    run = gs.pairwise(regions, cost=COSTS[1], solver=gs.Sinkhorn(epsilon=0.05), engine=CPU)
+    solver = gs.Sinkhorn(epsilon=0.05, rho=0.05)
+    run = gs.pairwise(regions, cost=COSTS[1], solver=solver, engine=CPU)
     for i in range(3):
         for j in range(3):
             if i == j:
