@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import geospot_gpu as gs
-from geospot_gpu.transfer.pictures import land
+from geospot_gpu.maps import land
 from tests.conftest import Geospot
 
 NAMES = [f"r{k:02d}" for k in range(10)]

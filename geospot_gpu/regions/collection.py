@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -44,11 +46,13 @@ class Cloud(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where the points of regions come from, to be drawn again."""
+    """Where the points of a region come from, all of them."""
 
     points: Points
-    weighted: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
-    """All rows of each region, and their masses."""
+    rows: NDArray[np.int64]
+    """Of the region, in a canonical order."""
+    mass: NDArray[np.float64]
+    """Of each row."""
     encoder: Encoder
     device: str
 
@@ -76,7 +80,7 @@ class Regions:
         digests: hash of each region's content.
         encoder: version of the encoder the features come from.
         sampling: how points were subsampled.
-        draw: makes regions of this collection anew; see :meth:`resampled`.
+        sources: where the points of each region come from.
     """
 
     names: tuple[str, ...]
@@ -94,7 +98,7 @@ class Regions:
     digests: tuple[str, ...]
     encoder: str
     sampling: Sampling
-    draw: Callable[[NDArray[np.int64], int], Regions]
+    sources: tuple[Source, ...]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -260,22 +264,24 @@ class Regions:
             groups, points.origin, min_points, include=include, exclude=exclude, unions=unions
         )
         ordered = {name: _in_order(points, rows) for name, rows in chosen.items()}
-        weighted = {
-            name: (rows, _mass(points, rows, cell_degrees)) for name, rows in ordered.items()
-        }
-        return cls._drawn(Source(points, weighted, encoder, str(device)), sampling)
+        sources = [
+            Source(points, rows, _mass(points, rows, cell_degrees), encoder, str(device))
+            for rows in ordered.values()
+        ]
+        return cls._drawn(list(ordered), sources, sampling)
 
     @classmethod
-    def _drawn(cls, source: Source, sampling: Sampling) -> Regions:
-        """Samples of the regions of a source."""
-        points, weighted, encoder, device = source
-        sampled = {
-            name: sampling.draw(name, rows, weight) for name, (rows, weight) in weighted.items()
-        }
-        rows = np.unique(np.concatenate([rows for rows, _ in sampled.values()]))
+    def _drawn(cls, names: Sequence[str], sources: Sequence[Source], sampling: Sampling) -> Regions:
+        """Samples of regions of one table."""
+        points, _, _, encoder, device = sources[0]
+        sampled = [
+            sampling.draw(name, source.rows, source.mass)
+            for name, source in zip(names, sources, strict=True)
+        ]
+        rows = np.unique(np.concatenate([rows for rows, _ in sampled]))
         features = encoder.encode(points, rows, device)
         clouds = []
-        for name, (region_rows, weight) in sampled.items():
+        for name, source, (region_rows, weight) in zip(names, sources, sampled, strict=True):
             cloud = _merge_duplicates(
                 points.lon[region_rows],
                 points.lat[region_rows],
@@ -283,23 +289,15 @@ class Regions:
                 None if features is None else features[np.searchsorted(rows, region_rows)],
                 encoder.reads_coordinates,
             )
-            if len(region_rows) < len(weighted[name][0]):  # its first half is a sample, too
+            if len(region_rows) < len(source.rows):  # its first half is a sample, too
                 cloud = cloud.take(sampling.order(name, len(cloud.lon)))
             clouds.append(cloud)
         lon, lat, weight, square_weight = (
             np.concatenate([cloud[k] for cloud in clouds]) for k in range(4)
         )
         sizes = [len(cloud.lon) for cloud in clouds]
-        names = tuple(sampled)
-
-        def draw(index: NDArray[np.int64], max_points: int) -> Regions:
-            some = {names[k]: weighted[names[k]] for k in index}
-            return cls._drawn(
-                source._replace(weighted=some), replace(sampling, max_points=max_points)
-            )
-
         regions = cls(
-            names=names,
+            names=tuple(names),
             offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
             xyz=torch.from_numpy(unit_vectors(lon=lon, lat=lat)),
             weight=torch.from_numpy(weight),
@@ -310,13 +308,13 @@ class Regions:
             unit_features=encoder.unit_length,
             lon=lon,
             lat=lat,
-            n_points=np.array([len(rows) for rows, _ in sampled.values()]),
-            n_available=np.array([len(rows) for rows, _ in weighted.values()]),
-            mass=np.array([mass.sum() for _, mass in weighted.values()]),
+            n_points=np.array([len(rows) for rows, _ in sampled]),
+            n_available=np.array([len(source.rows) for source in sources]),
+            mass=np.array([source.mass.sum() for source in sources]),
             digests=tuple(_digest(cloud, encoder.reads_coordinates) for cloud in clouds),
             encoder=encoder.version,
             sampling=sampling,
-            draw=draw,
+            sources=tuple(sources),
         )
         return regions.to(device)
 
@@ -329,7 +327,14 @@ class Regions:
         >>> regions.sizes.tolist(), regions.resampled(np.array([0]), 4).sizes.tolist()
         ([2, 2], [4])
         """
-        return self.draw(index, max_points)
+        sampling = replace(self.sampling, max_points=max_points)
+        by_table = groupby(index.tolist(), key=lambda k: id(self.sources[k].points))
+        parts = []
+        for _, members in by_table:
+            some = list(members)
+            names, sources = [self.names[k] for k in some], [self.sources[k] for k in some]
+            parts.append(self._drawn(names, sources, sampling))
+        return reduce(Regions.concatenated, parts)
 
     def to(self, device: str | torch.device) -> Regions:
         """The same regions with their flat arrays on ``device``."""
@@ -357,13 +362,6 @@ class Regions:
                 f"against {other.encoder} ({other_shape or 0} per point)"
             )
 
-        def draw(index: NDArray[np.int64], max_points: int) -> Regions:
-            mine, theirs = index[index < len(self)], index[index >= len(self)] - len(self)
-            if len(mine) == 0:
-                return other.draw(theirs, max_points)
-            drawn = self.draw(mine, max_points)
-            return drawn.concatenated(other.draw(theirs, max_points)) if len(theirs) else drawn
-
         return replace(
             self,
             names=self.names + other.names,
@@ -378,7 +376,7 @@ class Regions:
             n_available=np.concatenate([self.n_available, other.n_available]),
             mass=np.concatenate([self.mass, other.mass]),
             digests=self.digests + other.digests,
-            draw=draw,
+            sources=self.sources + other.sources,
         )
 
     def table(self) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from omegaconf import DictConfig
 
 from geospot_gpu import config as settings
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.results import make_folder, write_summary
 from geospot_gpu.sweep.store import written
 from geospot_gpu.transfer.correlation import LEAST_REGIONS, correlate
 from geospot_gpu.transfer.distances import Loaded, features, load, tidy
@@ -108,22 +108,6 @@ def in_domain(loaded: Loaded, scores: Scores) -> NDArray[np.float64] | None:
     found = np.full(len(loaded.names), np.nan)
     found[[loaded.names.index(name) for name in scores.regions]] = own
     return found
-
-
-def make_folder(out: str) -> Path:
-    """The folder of results."""
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise GeospotError(f"{folder}: cannot be created ({error.strerror})") from error
-    return folder
-
-
-def write_summary(out: Path, summary: dict[str, Any]) -> None:
-    """Verdict and headline figures, as JSON."""
-    with written(out / "summary.json") as temporary:
-        temporary.write_text(json.dumps(summary, indent=2) + "\n")
 
 
 def described(evaluation: Evaluation) -> dict[str, Any]:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.errors import GeospotError
-from geospot_gpu.sweep.store import written
+from geospot_gpu.maps import pyplot, save, world_axes
 from geospot_gpu.transfer.correlation import Verdict
 from geospot_gpu.transfer.scores import Scores
-
-_LAND_STEP = 0.25
 
 
 def correlation_picture(
@@ -26,7 +22,7 @@ def correlation_picture(
     path: Path,
 ) -> None:
     """Every distance's correlation with its interval, and the best distance against the loss."""
-    plt = _pyplot()
+    plt = pyplot()
     overall = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
     ordered = overall.dropna(subset=["value"]).sort_values("value")
     figure, (left, right) = plt.subplots(
@@ -48,7 +44,7 @@ def correlation_picture(
     right.set_xlabel(verdict.distance)
     right.set_ylabel("loss in transfer (more is worse)")
     figure.suptitle(verdict.text, fontsize=9, wrap=True)
-    _save(figure, path)
+    save(figure, path)
 
 
 def prediction_map(predictions: pd.DataFrame, degrees: float, kind: str, path: Path) -> None:
@@ -61,11 +57,11 @@ def prediction_map(predictions: pd.DataFrame, degrees: float, kind: str, path: P
         kind: ``accuracy`` or ``error``.
         path: the PNG file.
     """
-    plt = _pyplot()
+    plt = pyplot()
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Patch, Rectangle
 
-    figure, axes = _world(plt, cover=True)
+    figure, axes = world_axes(plt, cover=True)
     corners = predictions[["lon", "lat"]].to_numpy(float)
     cells = [Rectangle((lon, lat), degrees, degrees) for lon, lat in corners]
     colours = "viridis" if kind == "accuracy" else "viridis_r"
@@ -83,7 +79,7 @@ def prediction_map(predictions: pd.DataFrame, degrees: float, kind: str, path: P
         )
         axes.legend(handles=[key], loc="lower left", fontsize=8).set_zorder(4)
     figure.colorbar(drawn, ax=axes, label=f"predicted {kind}", shrink=0.7)
-    _save(figure, path)
+    save(figure, path)
 
 
 def contribution_map(points: pd.DataFrame, title: str, path: Path) -> None:
@@ -94,8 +90,8 @@ def contribution_map(points: pd.DataFrame, title: str, path: Path) -> None:
         title: what is shown.
         path: the PNG file.
     """
-    plt = _pyplot()
-    figure, axes = _world(plt)
+    plt = pyplot()
+    figure, axes = world_axes(plt)
     points = points.assign(share=points["contribution"] / points["weight"])
     low, high = np.quantile(points["share"], [0.01, 0.99])
     colours = "viridis"
@@ -114,49 +110,4 @@ def contribution_map(points: pd.DataFrame, title: str, path: Path) -> None:
     axes.legend(fontsize=8)
     axes.set_title(title, fontsize=10)
     figure.colorbar(drawn, ax=axes, label="contribution to the divergence, per mass", shrink=0.7)
-    _save(figure, path)
-
-
-def land(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether there is land at each place, from a mask of 1/120 degree."""
-    try:
-        from global_land_mask import globe
-    except ModuleNotFoundError as error:
-        raise GeospotError(
-            "maps need global-land-mask: install it with pip install 'geospot_gpu[geo]'"
-        ) from error
-    found: NDArray[np.bool_] = globe.is_land(
-        np.clip(lat, -89.99, 89.99), np.clip(lon, -180, 179.99)
-    )
-    return found
-
-
-def _world(plt: Any, *, cover: bool = False) -> tuple[Any, Any]:
-    """Axes in degrees: the land in grey below what is drawn, or the sea in white above it."""
-    figure, axes = plt.subplots(figsize=(11, 5.4), layout="constrained")
-    lon = np.arange(-180 + _LAND_STEP / 2, 180, _LAND_STEP)
-    lat = np.arange(-90 + _LAND_STEP / 2, 90, _LAND_STEP)
-    grid = land(*np.meshgrid(lon, lat)).astype(float)
-    axes.imshow(
-        np.ma.masked_equal(grid, 1.0 if cover else 0.0),
-        extent=(-180, 180, -90, 90), origin="lower", cmap="Greys", vmin=0, vmax=5,
-        zorder=3 if cover else 0, aspect="auto",
-    )  # fmt: skip
-    axes.set_xlabel("longitude")
-    axes.set_ylabel("latitude")
-    return figure, axes
-
-
-def _pyplot() -> Any:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    return plt
-
-
-def _save(figure: Any, path: Path) -> None:
-    with written(path) as temporary:
-        figure.savefig(temporary, dpi=150, format="png")
-    _pyplot().close(figure)
+    save(figure, path)

@@ -14,24 +14,24 @@ from geospot_gpu import config as settings
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.engine import PairEngine
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.maps import land
 from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
 from geospot_gpu.points.readers import read_points, require_geopandas
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions import Regions, grouping
+from geospot_gpu.results import make_folder, write_summary
 from geospot_gpu.sweep.reopen import Reopened
 from geospot_gpu.sweep.store import written
 from geospot_gpu.transfer.baselines import baselines
 from geospot_gpu.transfer.command import (
     described,
     in_domain,
-    make_folder,
     predictor_line,
     scores_of,
     training_pairs,
-    write_summary,
 )
 from geospot_gpu.transfer.distances import features, load, matrices, tidy
-from geospot_gpu.transfer.pictures import land, prediction_map
+from geospot_gpu.transfer.pictures import prediction_map
 from geospot_gpu.transfer.predictor import Predictor
 
 _WORST = 5

@@ -1,0 +1,61 @@
+"""Maps of the Earth: where there is land, and axes to draw on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.sweep.store import written
+
+_LAND_STEP = 0.25
+
+
+def land(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether there is land at each place, from a mask of 1/120 degree."""
+    try:
+        from global_land_mask import globe
+    except ModuleNotFoundError as error:
+        raise GeospotError(
+            "maps need global-land-mask: install it with pip install 'geospot_gpu[geo]'"
+        ) from error
+    found: NDArray[np.bool_] = globe.is_land(
+        np.clip(lat, -89.99, 89.99), np.clip(lon, -180, 179.99)
+    )
+    return found
+
+
+def world_axes(plt: Any, *, cover: bool = False) -> tuple[Any, Any]:
+    """Axes in degrees: the land in grey below what is drawn, or the sea in white above it."""
+    figure, axes = plt.subplots(figsize=(11, 5.4), layout="constrained")
+    lon = np.arange(-180 + _LAND_STEP / 2, 180, _LAND_STEP)
+    lat = np.arange(-90 + _LAND_STEP / 2, 90, _LAND_STEP)
+    grid = land(*np.meshgrid(lon, lat)).astype(float)
+    axes.imshow(
+        np.ma.masked_equal(grid, 1.0 if cover else 0.0),
+        extent=(-180, 180, -90, 90), origin="lower", cmap="Greys", vmin=0, vmax=5,
+        zorder=3 if cover else 0, aspect="auto",
+    )  # fmt: skip
+    axes.set_xlabel("longitude")
+    axes.set_ylabel("latitude")
+    return figure, axes
+
+
+def pyplot() -> Any:
+    """Matplotlib's pyplot, without a screen."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    return plt
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a picture as PNG, and close it."""
+    with written(path) as temporary:
+        figure.savefig(temporary, dpi=150, format="png")
+    pyplot().close(figure)
