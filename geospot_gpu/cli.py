@@ -22,6 +22,7 @@ COMMANDS = {
     "transfer": ("geospot_gpu.transfer.command", "do the distances predict how models transfer"),
     "predict": ("geospot_gpu.transfer.predict", "where will a model underperform"),
     "explain": ("geospot_gpu.transfer.explain", "which places drive a distance"),
+    "nearest": ("geospot_gpu.selection.nearest", "the regions most like one of them"),
 }
 """Module of each command, which has a function of the same name, and one line about it."""
 

@@ -12,6 +12,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from geospot_gpu.errors import GeospotError
 
 T = TypeVar("T")
+S = TypeVar("S", bound="SweepConfig")
 
 if TYPE_CHECKING:
     from geospot_gpu.cost import GroundCost
@@ -157,6 +158,14 @@ class SweepConfig:
 
 
 @dataclass
+class NearestConfig(SweepConfig):
+    """All of ``geospot nearest``."""
+
+    target: str = MISSING
+    k: int = 10
+
+
+@dataclass
 class ScoresConfig:
     """Group ``scores``."""
 
@@ -210,24 +219,28 @@ _ENCODERS = {"geoclip": GeoClipConfig, "precomputed": PrecomputedConfig, "none":
 _SOLVERS = {"sinkhorn": SinkhornConfig, "geomloss": GeomLossConfig}
 
 
-def typed(config: DictConfig) -> SweepConfig:
-    """The composed configuration, every value checked against its schema.
+def typed(config: DictConfig, schema: type[S]) -> S:
+    """The composed configuration of a command with groups, every value checked.
+
+    Args:
+        config: the configuration.
+        schema: :class:`SweepConfig` or one that adds to it.
 
     Raises:
         GeospotError: a mandatory value is missing, or there is no such encoder or solver.
         omegaconf.errors.OmegaConfBaseException: a key is unknown or a value of the wrong type.
     """
     _check_missing(config)
-    schema = SweepConfig(
+    groups = schema(
         encoder=_chosen(config, "encoder", _ENCODERS), solver=_chosen(config, "solver", _SOLVERS)
     )
-    checked = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), config))
-    assert isinstance(checked, SweepConfig)
-    return checked
+    found = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(groups), config))
+    assert isinstance(found, schema)
+    return found
 
 
 def checked(config: DictConfig, schema: type[T]) -> T:
-    """The composed configuration of a command other than ``sweep``, checked against its schema.
+    """The composed configuration of a command without groups, checked against its schema.
 
     Raises:
         GeospotError: a mandatory value is missing.

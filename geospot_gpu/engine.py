@@ -188,6 +188,17 @@ class PairEngine:
             self.sampling_error.prepare(left, right)
         return self._solve(left, right, symmetric=False)
 
+    def kernels(self, left: Indices, right: Indices) -> Iterator[tuple[Indices, Kernel]]:
+        """Kernels of batches of pairs of regions [K], with the positions of their pairs."""
+        for name, positions in self._plan(self.sizes[left], self.sizes[right]):
+            source, target = self._clouds(left[positions]), self._clouds(right[positions])
+            epsilon = self.solver.epsilon
+            with full_precision():
+                yield (
+                    positions,
+                    make_kernel(name, self.cost, source, target, epsilon, self.budget),
+                )
+
     def potentials(
         self, left: int, right: int, *, rho: float | None = None
     ) -> tuple[Kernel, Potentials]:

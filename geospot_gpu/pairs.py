@@ -136,7 +136,13 @@ def solve_pairs(
         left, right: positions of the two regions of each pair.
         selves: what :func:`self_terms` returned, for all regions of the engine.
     """
-    pairs = engine.pairs(left, right)
+    return debiased(engine, engine.pairs(left, right), left, right, selves)
+
+
+def debiased(
+    engine: PairEngine, pairs: pd.DataFrame, left: Indices, right: Indices, selves: pd.DataFrame
+) -> pd.DataFrame:
+    """Solved pairs [K] with their divergences and what sampling leaves uncertain about them."""
     if engine.sampling_error is not None:
         pairs = add_divergence(pairs, selves.iloc[left], selves.iloc[right])
         return engine.sampling_error.add_bias(pairs, left, right)

@@ -173,8 +173,10 @@ class CompiledKernel(Kernel):
         if self.tiles.cost.feature == "euclidean":
             # From differences: through a product, the square root would amplify its rounding.
             out.copy_(torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist"))
-        else:
+        elif x.dtype == out.dtype:
             torch.bmm(x, y.mT, out=out)
+        else:  # features that were rounded on purpose
+            out.copy_(torch.bmm(x, y.mT))
 
     def iterate(self, schedule: Schedule) -> Potentials | None:
         entries = int((self.source.size * self.target.size).sum())

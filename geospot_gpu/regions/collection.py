@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -107,6 +108,27 @@ class Regions:
     def sizes(self) -> NDArray[np.int64]:
         """How many distinct points each region has, [R]."""
         return np.diff(self.offsets)
+
+    def position(self, name: str, key: str) -> int:
+        """Where a region stands in this collection; the first of that name.
+
+        Args:
+            name: of the region.
+            key: the setting that names it, for the message.
+
+        Raises:
+            GeospotError: there is no such region.
+
+        >>> regions = Regions.from_points(lon=[0, 9], lat=[0, 0], region=["a", "b"])
+        >>> regions.position("b", "target")
+        1
+        """
+        if name not in self.names:
+            close = difflib.get_close_matches(name, self.names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {len(self)}: "
+            known = "" if close else ", ".join(self.names[:8]) + ", ..." * (len(self) > 8)
+            raise GeospotError(f"{key}={name} is no region here; {hint}{known}")
+        return self.names.index(name)
 
     @property
     def device(self) -> torch.device:

@@ -21,7 +21,7 @@ _WARM = WarmStarts()
 
 def sweep(config: DictConfig) -> None:
     """Run the sweep that ``config`` describes, and say what came out."""
-    typed = settings.typed(config)
+    typed = settings.typed(config, settings.SweepConfig)
     started = time.perf_counter()
     cost, solver = settings.make_cost(typed), settings.make_solver(typed)
     engine, encoder = settings.make_engine(typed), settings.make_encoder(typed)

@@ -44,7 +44,7 @@ def reopen(out: str | Path) -> Reopened:
             f"{out}: was made from Python, which does not say where its points are: make it with "
             "geospot sweep"
         )
-    typed = settings.typed(OmegaConf.create(manifest["config"]))
+    typed = settings.typed(OmegaConf.create(manifest["config"]), settings.SweepConfig)
     cost, solver = settings.make_cost(typed), settings.make_solver(typed)
     engine, encoder = settings.make_engine(typed), settings.make_encoder(typed)
     regions, against = settings.make_regions(typed, encoder, str(engine.torch_device()))

@@ -48,15 +48,11 @@ def contributions(
     Raises:
         GeospotError: a name is unknown, both are the same, or the solver does not debias.
     """
-    for side, name in (("source", source), ("target", target)):
-        if name not in regions.names:
-            known = ", ".join(regions.names[:8])
-            raise GeospotError(f"{side}={name} is no region of the sweep: it has {known}, ...")
+    i, j = regions.position(source, "source"), regions.position(target, "target")
     if source == target:
         raise GeospotError(f"source and target are both {source}: their divergence is zero")
     if not solver.debias:
         raise GeospotError("contributions add up to the divergence: set solver.debias=true")
-    i, j = regions.names.index(source), regions.names.index(target)
     pair_engine = PairEngine(regions, cost, solver, engine)
     kernel, between = pair_engine.potentials(i, j)
     a, b = (cloud.weight[0].double() for cloud in (kernel.source, kernel.target))

@@ -1,0 +1,231 @@
+"""Lower bounds on Sinkhorn divergences that cost less than solving them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geospot_gpu.engine import Indices, PairEngine, full_precision
+from geospot_gpu.kernels import make_kernel
+from geospot_gpu.kernels.contract import Cloud, PointArrays, Schedule, required
+from geospot_gpu.regions import Regions
+from geospot_gpu.sinkhorn.bounds import ot_value, rounding_error
+from geospot_gpu.sinkhorn.solver import iterate
+from geospot_gpu.sphere import EARTH_RADIUS_KM
+
+Array = NDArray[np.float64]
+
+# Great circles are conditionally negative definite: their series in Legendre polynomials,
+# pi/2 - sum over odd l of c_l P_l(cos), has positive c_l only (Schoenberg 1942). This is c_1.
+_FIRST_DEGREE = 3.0 * math.pi / 8.0
+# Points between regions that are computed in vain rather than in a cloud of their own.
+_GAP = 500
+_BFLOAT16_UNIT = 2.0**-8
+_PIECE = 2048
+# Roundings that a mean of n vectors is charged, for each sqrt(n).
+_ROUNDINGS = 4.0
+
+
+class MomentBounds:
+    """A bound from the means and spreads of regions: no cost between two points is evaluated.
+
+    Where a cost is conditionally negative definite, as all ground costs here are, it is the squared
+    distance of embeddings in a Hilbert space. Moving one cloud there changes the divergence by the
+    squared distance of the means alone, so that ``S(a, b)`` is that of the centred clouds, which is
+    not negative (Feydy et al. 2019, theorem 1), plus the energy distance
+    ``E C(x, y) - E C(x, x') / 2 - E C(y, y') / 2``.
+
+    The energy distance is the sum of those of its parts. Cosine and squared Euclidean costs need
+    the means of the features alone. For great circles and Euclidean costs it is at least the
+    distance of the means less twice both mean distances from them; for great circles also the part
+    of their Legendre series that is linear, again a difference of means.
+
+    Args:
+        engine: the regions and their cost; one scale for all pairs.
+    """
+
+    def __init__(self, engine: PairEngine) -> None:
+        self._cost, regions = engine.cost, engine.regions
+        if self._cost.uses_features:
+            assert regions.features is not None
+            self._features = _Centres(regions, regions.features)
+            if self._cost.feature == "euclidean":
+                spread = _distance(regions.features, self._features.of_points(regions))
+                self._feature_spread = _sums(regions, regions.weight * spread)
+        if self._cost.uses_geography:
+            self._places = _Centres(regions, regions.xyz)
+            self._direction = torch.nn.functional.normalize(self._places.mean, dim=1)
+            centres = self._direction.repeat_interleave(_lengths(regions), dim=0)
+            angle = _angle(regions.xyz, centres.to(regions.device))
+            self._spread = _sums(regions, regions.weight * angle)
+
+    def __call__(self, target: int, index: Indices) -> Array:
+        """Bounds [K] on the divergences between the target and the regions at ``index`` [K]."""
+        cost, some = self._cost, torch.from_numpy(index)
+        bound = torch.zeros(len(index), dtype=torch.float64)
+        if cost.uses_features:
+            share = (1.0 - cost.geo_weight) / cost.feature_scale
+            bound += share * self._of_features(target, some)
+        if cost.uses_geography:
+            km = EARTH_RADIUS_KM * self._of_places(target, some)
+            bound += cost.geo_weight / cost.geo_scale * km
+        return bound.numpy()
+
+    def _of_features(self, target: int, some: Tensor) -> Tensor:
+        away = self._features.away(target, some)
+        if self._cost.feature == "cosine":
+            return away.square() / 2.0
+        if self._cost.feature == "sqeuclidean":
+            return away.square()
+        both = self._feature_spread[some] + self._feature_spread[target]
+        return (away - 2.0 * both).clamp(min=0.0)
+
+    def _of_places(self, target: int, some: Tensor) -> Tensor:
+        """In radians."""
+        linear = self._places.away(target, some).square()
+        angle = _angle(self._direction[some], self._direction[target])
+        away = angle - 2.0 * (self._spread[some] + self._spread[target])
+        return torch.maximum(_FIRST_DEGREE / 2.0 * linear, away)
+
+
+class _Centres:
+    """Mean vectors [R, d] of regions, on the CPU, and what rounding may have done to them."""
+
+    def __init__(self, regions: Regions, vectors: Tensor) -> None:
+        self.mean = torch.nn.functional.embedding_bag(
+            torch.arange(len(vectors), device=vectors.device),
+            vectors,
+            torch.from_numpy(regions.offsets[:-1]).to(vectors.device),
+            mode="sum",
+            per_sample_weights=regions.weight.to(vectors.dtype),
+        ).cpu()
+        unit = torch.finfo(vectors.dtype).eps / 2.0
+        largest = float(torch.linalg.vector_norm(vectors, dim=1).amax())
+        self._error = _ROUNDINGS * math.sqrt(float(regions.sizes.max())) * unit * largest
+
+    def of_points(self, regions: Regions) -> Tensor:
+        """The mean vector of the region of every point, [N, d]."""
+        return self.mean.repeat_interleave(_lengths(regions), dim=0).to(regions.device)
+
+    def away(self, target: int, some: Tensor) -> Tensor:
+        """At least that far are the means at ``some`` [K] from that of the target, float64."""
+        away = _distance(self.mean[some], self.mean[target]) - 2.0 * self._error
+        return away.clamp(min=0.0)
+
+
+class HalfSteps:
+    """Lower bounds on OT values from one half-step: the dual value of ``g = 0`` and its softmin.
+
+    It reads every cost once. Where the processor multiplies bfloat16 numbers twice as fast, cosine
+    costs are found from features rounded to those, and the bounds allow for it.
+
+    Args:
+        engine: the regions, cost and epsilon.
+    """
+
+    def __init__(self, engine: PairEngine) -> None:
+        self._engine, self._points, self._loss = engine, engine.points, 0.0
+        points, cost = engine.points, engine.cost
+        cosine = cost.uses_features and cost.feature == "cosine"
+        if cosine and points.xyz.dtype == torch.float32 and _multiplies_bfloat16(engine.device):
+            exact = required(points.features)
+            rounded = exact.to(torch.bfloat16)
+            longest = float(points.feature_norm.amax())
+            pieces = zip(torch.split(exact, _PIECE), torch.split(rounded, _PIECE), strict=True)
+            away = max(float((x - y).square_().sum(1).amax()) for x, y in pieces) ** 0.5
+            # |x.y - x'.y'| <= |x - x'| |y| + |x'| |y - y'|, and the product is rounded again.
+            product = away * (2.0 * longest + away) + _BFLOAT16_UNIT * (longest + away) ** 2
+            self._loss = (1.0 - cost.geo_weight) / cost.feature_scale * product
+            self._points = PointArrays(rounded, points.xyz, points.mass)
+
+    def __call__(self, target: int, index: Indices) -> Array:
+        """Bounds [K] on the OT values between the regions at ``index`` [K], rising, and the target.
+
+        Regions that lie side by side in memory are one cloud, with what lies between them where
+        that is little.
+        """
+        engine, regions = self._engine, self._engine.regions
+        goal = Cloud(self._points, regions.offsets[[target]], engine.sizes[[target]])
+        values = np.empty(len(index))
+        start, stop = regions.offsets[index], regions.offsets[index + 1]
+        gaps = np.flatnonzero(start[1:] - stop[:-1] > _GAP) + 1
+        for some in np.split(np.arange(len(index)), gaps) if len(index) else ():
+            low, high = int(start[some[0]]), int(stop[some[-1]])
+            cloud = Cloud(self._points, np.array([low]), np.array([high - low]))
+            with full_precision():
+                kernel = make_kernel(
+                    "streaming", engine.cost, cloud, goal, engine.solver.epsilon, engine.budget
+                )
+                g = torch.zeros_like(goal.weight)
+                f = kernel.softmin(g, "source")
+                largest = f.double().abs().amax(1)
+                margin = float(rounding_error(kernel, engine.cost, f, g, largest)[0])
+            total = torch.cumsum(cloud.weight[0].double() * f[0], 0).cpu().numpy()
+            total = np.concatenate([[0.0], total])
+            values[some] = total[stop[some] - low] - total[start[some] - low] - margin
+        return values - self._loss
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether products of bfloat16 numbers are faster than those of float32 numbers."""
+    ask: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    return device.type == "cpu" and bool(ask().get("avx512_bf16"))  # torch 2.9 cannot say
+
+
+def whole_step_values(engine: PairEngine, left: Indices, right: Indices) -> Array:
+    """Lower bounds [K] on the OT values of pairs of regions: dual values after one iteration."""
+    values = np.empty(len(left))
+    schedule = Schedule(tolerance=1.0, max_iterations=1)
+    for positions, kernel in engine.kernels(left, right):
+        solved = iterate(kernel, schedule)
+        value = ot_value(kernel, solved)
+        margin = rounding_error(kernel, engine.cost, solved.f, solved.next_g, value)
+        values[positions] = (value - margin).cpu().numpy()
+    return values
+
+
+def self_value_bounds(engine: PairEngine) -> Array:
+    """Upper bounds [R] on the OT values of all regions with themselves, without solving any.
+
+    Leaving all mass where it is costs its entropy, ``-eps sum a log a``, and what rounding makes of
+    the cost of not moving.
+    """
+    weight = engine.points.mass.double()
+    entropy = _sums(engine.regions, -weight * weight.clamp(min=1e-300).log()).numpy()
+    return engine.solver.epsilon * entropy + _cost_of_staying(engine)
+
+
+def _cost_of_staying(engine: PairEngine) -> float:
+    """Largest cost between a point and itself, which is zero but for features not of length one."""
+    cost, points = engine.cost, engine.points
+    if not cost.uses_features or cost.feature != "cosine":
+        return 0.0
+    unit = torch.finfo(points.xyz.dtype).eps / 2.0
+    away = 1.0 - float(points.feature_norm.amin()) ** 2
+    return (1.0 - cost.geo_weight) / cost.feature_scale * (max(away, 0.0) + 8.0 * unit)
+
+
+def _lengths(regions: Regions) -> Tensor:
+    return torch.from_numpy(regions.sizes)
+
+
+def _sums(regions: Regions, values: Tensor) -> Tensor:
+    """Sums [R] of values [N] of points over regions, float64 on the CPU."""
+    lengths = _lengths(regions).to(values.device)
+    return torch.segment_reduce(values.double(), "sum", lengths=lengths).cpu()
+
+
+def _distance(x: Tensor, y: Tensor) -> Tensor:
+    distance: Tensor = torch.linalg.vector_norm(x.double() - y.double(), dim=-1)
+    return distance
+
+
+def _angle(x: Tensor, y: Tensor) -> Tensor:
+    """Angle between unit vectors, in radians."""
+    return 2.0 * (_distance(x, y) / 2.0).clamp(max=1.0).asin()
