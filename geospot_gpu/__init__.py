@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from geospot_gpu.points.readers import read_points
     from geospot_gpu.regions import Regions
     from geospot_gpu.regions.grouping import by_column, by_country, by_grid, by_polygons
+    from geospot_gpu.selection.nearest import nearest_regions
+    from geospot_gpu.selection.regions import select_regions
     from geospot_gpu.sinkhorn.geomloss import GeomLoss
     from geospot_gpu.sinkhorn.solver import Sinkhorn
     from geospot_gpu.sweep.run import open_run
@@ -55,10 +57,12 @@ _HOMES = {
     "by_polygons": "geospot_gpu.regions.grouping",
     "contributions": "geospot_gpu.transfer.contributions",
     "correlate": "geospot_gpu.transfer.correlation",
+    "nearest_regions": "geospot_gpu.selection.nearest",
     "open_run": "geospot_gpu.sweep.run",
     "pairwise": "geospot_gpu.pairs",
     "read_points": "geospot_gpu.points.readers",
     "read_scores": "geospot_gpu.transfer.scores",
+    "select_regions": "geospot_gpu.selection.regions",
 }
 
 __all__ = [
@@ -82,10 +86,12 @@ __all__ = [
     "by_polygons",
     "contributions",
     "correlate",
+    "nearest_regions",
     "open_run",
     "pairwise",
     "read_points",
     "read_scores",
+    "select_regions",
 ]
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.errors import GeospotError
@@ -157,6 +159,33 @@ def make_kernel(
         return compiled.CompiledKernel(tiles, source, target, epsilon, panel)  # type: ignore[no-any-return]
     kind = DenseKernel if name == "dense" else StreamingKernel
     return kind(tiles, source, target, epsilon, tile_entries)
+
+
+def kernel_of_costs(
+    cost: GroundCost,
+    costs: Sequence[Tensor],
+    source: Cloud,
+    target: Cloud,
+    epsilon: float,
+    budget: int,
+) -> Kernel:
+    """The kernel over costs that are at hand.
+
+    Args:
+        cost: the ground cost, on one scale.
+        costs: one matrix [n, m] per problem.
+        source, target: the clouds that they are between.
+        epsilon: entropic regularisation.
+        budget: memory in bytes that tiles may take.
+    """
+    itemsize, device_type = source.points.xyz.element_size(), source.device.type
+    tile_entries = _tile_entries(itemsize, budget, device_type)
+    tiles = CostTiles(cost, source, target, tile_entries)
+    compiled = _compiled_kernel(itemsize, device_type)
+    if compiled is not None:
+        kernel: Kernel = compiled.CompiledKernel.of_costs(costs, tiles, source, target, epsilon)
+        return kernel
+    return DenseKernel.of_costs(costs, tiles, source, target, epsilon, tile_entries)
 
 
 def _tile_entries(itemsize: int, budget: int, device_type: str) -> int:

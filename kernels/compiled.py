@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -78,6 +78,26 @@ class CompiledKernel(Kernel):
         self._panel_entries = panel_entries
         self._buffer = torch.empty(0)
         self._kept = self._panel(0, source.shape[1]) if panel_entries is None else None
+
+    @classmethod
+    def of_costs(
+        cls,
+        costs: Sequence[Tensor],
+        tiles: CostTiles,
+        source: Cloud,
+        target: Cloud,
+        epsilon: float,
+    ) -> CompiledKernel:
+        """A kernel over costs that are at hand, one matrix [n, m] per problem."""
+        kernel = object.__new__(cls)
+        Kernel.__init__(kernel, source, target, epsilon)
+        kernel.tiles, kernel._panel_entries = tiles, None
+        ends = np.cumsum(source.size * target.size)
+        position = ends - source.size * target.size
+        flat = torch.cat([matrix.flatten() for matrix in costs]).numpy()
+        layout = _layout(position, target.size, 0, source.size, target.size)
+        kernel._kept = Panel(flat, *layout)
+        return kernel
 
     def _panels(self) -> Iterator[Panel]:
         """All costs, in panels of consecutive rows; a panel is forgotten when the next is asked."""

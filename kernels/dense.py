@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -37,11 +39,32 @@ class DenseKernel(TiledKernel):
         self, tiles: CostTiles, source: Cloud, target: Cloud, epsilon: float, tile_entries: int
     ) -> None:
         super().__init__(tiles, source, target, epsilon, tile_entries)
-        self._costs = source.points.xyz.new_empty(*source.shape, target.shape[1])
+        costs = source.points.xyz.new_empty(*source.shape, target.shape[1])
         for rows, columns in blocks(source, target, tile_entries):
-            self._costs[:, rows, columns] = tiles.tile(source.part(rows), target.part(columns))
-        self._exponentials = torch.empty_like(self._costs)
-        self._absorb(torch.zeros_like(target.weight))
+            costs[:, rows, columns] = tiles.tile(source.part(rows), target.part(columns))
+        self._keep(costs)
+
+    @classmethod
+    def of_costs(
+        cls,
+        costs: Sequence[Tensor],
+        tiles: CostTiles,
+        source: Cloud,
+        target: Cloud,
+        epsilon: float,
+        tile_entries: int,
+    ) -> DenseKernel:
+        """A kernel over costs that are at hand, one matrix [n, m] per problem."""
+        kernel = object.__new__(cls)
+        TiledKernel.__init__(kernel, tiles, source, target, epsilon, tile_entries)
+        n, m = source.shape[1], target.shape[1]
+        kernel._keep(torch.stack([_padded(matrix, n, m) for matrix in costs]))
+        return kernel
+
+    def _keep(self, costs: Tensor) -> None:
+        self._costs = costs
+        self._exponentials = torch.empty_like(costs)
+        self._absorb(torch.zeros_like(self.target.weight))
 
     def _absorb(self, g: Tensor) -> None:
         """Take as references the c-transforms of ``g`` [B, M]."""
@@ -109,3 +132,12 @@ class DenseKernel(TiledKernel):
         chosen._f0, chosen._g0 = self._f0[index], self._g0[index]
         chosen._exponentials = self._exponentials[index]
         return chosen
+
+
+def _padded(costs: Tensor, n: int, m: int) -> Tensor:
+    """Costs with the last row and column repeated, as padding repeats the last point."""
+    rows, columns = (
+        torch.arange(size, device=costs.device).clamp(max=there - 1)
+        for size, there in zip((n, m), costs.shape, strict=True)
+    )
+    return costs[rows[:, None], columns]

@@ -42,7 +42,7 @@ def scores(task: Task, folder: Path, seed: int) -> pd.DataFrame:
     """Scores of each country's model in each country, columns source, target, score and n."""
     table = read(task, folder)
     generator = np.random.default_rng(seed)
-    x, y = _inputs(task, table)
+    x, y = inputs(task, table)
     trained: dict[str, NDArray[np.int64]] = {}
     tested: dict[str, NDArray[np.int64]] = {}
     for name, members in table.groupby(task.region).indices.items():
@@ -51,14 +51,15 @@ def scores(task: Task, folder: Path, seed: int) -> pd.DataFrame:
         trained[str(name)], tested[str(name)] = rows[:cut], rows[cut:]
     found = []
     for source, rows in trained.items():
-        model = _model(task, seed).fit(x[rows], y[rows])
+        trained_model = model(task, seed).fit(x[rows], y[rows])
         for target, others in tested.items():
-            score = _score(task, y[others], model.predict(x[others]))
-            found.append((source, target, score, len(rows)))
+            reached = score(task, y[others], trained_model.predict(x[others]))
+            found.append((source, target, reached, len(rows)))
     return pd.DataFrame(found, columns=["source", "target", "score", "n"])
 
 
-def _inputs(task: Task, table: pd.DataFrame) -> tuple[Any, NDArray[Any]]:
+def inputs(task: Task, table: pd.DataFrame) -> tuple[Any, NDArray[Any]]:
+    """What a task is predicted from, [n, d], and what is predicted, [n]."""
     if task.name == "airports":
         from sklearn.feature_extraction.text import HashingVectorizer
 
@@ -68,7 +69,8 @@ def _inputs(task: Task, table: pd.DataFrame) -> tuple[Any, NDArray[Any]]:
     return table[_CLIMATE].to_numpy(float), table[target].to_numpy()
 
 
-def _model(task: Task, seed: int) -> Any:
+def model(task: Task, seed: int) -> Any:
+    """A model of scikit-learn for a task."""
     if task.name == "airports":
         from sklearn.linear_model import LogisticRegression
 
@@ -80,7 +82,8 @@ def _model(task: Task, seed: int) -> Any:
     return HistGradientBoostingClassifier(max_iter=60, min_samples_leaf=5, random_state=seed)
 
 
-def _score(task: Task, truth: NDArray[Any], predicted: NDArray[Any]) -> float:
+def score(task: Task, truth: NDArray[Any], predicted: NDArray[Any]) -> float:
+    """RMSE, accuracy, or for airports accuracy with all labels alike."""
     if task.name == "temperature":
         return float(np.sqrt(np.mean((truth - predicted) ** 2)))
     if task.name == "koppen":

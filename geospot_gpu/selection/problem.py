@@ -1,0 +1,231 @@
+"""What is asked: targets, candidates, what a sample costs and how much may be spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from geospot_gpu.engine import Indices
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.regions import Regions
+from geospot_gpu.selection.facility import Limits
+
+Array = NDArray[np.float64]
+
+MAX_REGIONS = 5
+"""Regions that are chosen if nothing is said, and the budget does not pay for all."""
+PRICES = ("region", "per_region", "per_sample")
+"""Columns of a table of prices."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A choice of samples for targets.
+
+    Attributes:
+        regions: the regions, those of a second table last.
+        targets: positions of the targets, [T].
+        shares: what each target counts, [T]; they sum to one.
+        candidates: positions of the regions to choose from, by name, [R].
+        quota: samples that are taken of each candidate if it is chosen, [R].
+        limits: what each candidate costs for that, the budget, and the largest number of them.
+        have: positions of the regions that samples are there from, [H].
+        have_counts: how many, [H].
+        budget: as it was asked for.
+        priced: whether candidates have prices of their own; a sample costs one otherwise.
+    """
+
+    regions: Regions
+    targets: Indices
+    shares: Array
+    candidates: Indices
+    quota: Indices
+    limits: Limits
+    have: Indices
+    have_counts: Indices
+    budget: float
+    priced: bool
+
+    @property
+    def available(self) -> Indices:
+        """How many samples each candidate has, [R]."""
+        found: Indices = self.regions.n_available[self.candidates]
+        return found
+
+    def name(self, candidate: int) -> str:
+        """Of the candidate at a position in ``candidates``."""
+        return self.regions.names[int(self.candidates[candidate])]
+
+    @property
+    def title(self) -> str:
+        """The targets in a word or two."""
+        names = [self.regions.names[t] for t in self.targets]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return ", ".join(names[:3]) + more
+
+
+def pose(
+    regions: Regions,
+    against: Regions | None = None,
+    *,
+    target: str | Sequence[str] | Mapping[str, float],
+    budget: float,
+    max_regions: int | None = None,
+    quota: int | None = None,
+    prices: pd.DataFrame | None = None,
+    exclude: Sequence[str] = (),
+    have: Sequence[str] | Mapping[str, int] = (),
+    include_target: bool = False,
+) -> Problem:
+    """A problem from names.
+
+    Args:
+        regions: the candidates, and the targets where there is no second table.
+        against: the targets, where they are a table of their own.
+        target: a name, several, or names with what they count.
+        budget: how many samples may be taken; with ``prices`` what may be spent.
+        max_regions: how many regions may be chosen; 5 if not given, or all where the budget pays
+            for all samples there are.
+        quota: samples of each chosen region; the budget is shared equally if not given.
+        prices: columns ``region``, ``per_region`` and ``per_sample``; needs ``quota``.
+        exclude: names of regions that are no candidates.
+        have: regions whose samples are there already, all of them or the given numbers.
+        include_target: whether a target may be a candidate for itself.
+
+    Raises:
+        GeospotError: a name is unknown, no candidate is left, a target has one point, the budget
+            buys nothing, or a number is out of range.
+    """
+    together = regions if against is None else regions.concatenated(against)
+    shift = 0 if against is None else len(regions)
+    targets, shares = _targets(target, regions if against is None else against)
+    targets = targets + shift
+    for t in targets:
+        if together.sizes[t] < 2:
+            raise GeospotError(
+                f"target={together.names[t]} has points at one place only: give at least two"
+            )
+    own, counts = _have(have, regions)
+    left_out = {regions.position(name, "exclude") for name in exclude} | set(own.tolist())
+    if not include_target:
+        left_out |= {int(t) for t in targets}
+    open_ = sorted(set(range(len(regions))) - left_out, key=lambda k: regions.names[k])
+    if not open_:
+        raise GeospotError(
+            "no candidates are left: all regions are targets, excluded or there already"
+        )
+    candidates = np.array(open_, np.int64)
+    available = regions.n_available[candidates]
+    if not budget > 0.0 or not np.isfinite(budget):
+        raise GeospotError(f"budget={budget:g} buys nothing: give how many samples to take")
+    if max_regions is not None and max_regions < 1:
+        raise GeospotError(f"max_regions={max_regions}: give at least 1")
+    if quota is not None and quota < 1:
+        raise GeospotError(f"quota={quota}: give how many samples of each region, at least 1")
+    if prices is None:
+        quotas, limits = _by_samples(budget, max_regions, quota, available)
+    else:
+        names = [regions.names[k] for k in candidates]
+        quotas, limits = _by_prices(budget, max_regions, quota, available, names, prices)
+    return Problem(
+        together, targets, shares, candidates, quotas, limits, own, counts, budget,
+        prices is not None,
+    )  # fmt: skip
+
+
+def _targets(
+    target: str | Sequence[str] | Mapping[str, float], regions: Regions
+) -> tuple[Indices, Array]:
+    weights = (
+        {target: 1.0}
+        if isinstance(target, str)
+        else {str(name): float(weight) for name, weight in target.items()}
+        if isinstance(target, Mapping)
+        else dict.fromkeys((str(name) for name in target), 1.0)
+    )
+    if not weights:
+        raise GeospotError("target=[] names no region: give at least one")
+    for name, weight in weights.items():
+        if not 0.0 < weight < float("inf"):
+            raise GeospotError(f"target: {name} counts {weight:g}: give a positive number")
+    found = np.array([regions.position(name, "target") for name in weights], np.int64)
+    shares = np.array(list(weights.values()))
+    return found, shares / shares.sum()
+
+
+def _have(have: Sequence[str] | Mapping[str, int], regions: Regions) -> tuple[Indices, Indices]:
+    index = np.array([regions.position(str(name), "have") for name in have], np.int64)
+    counts = regions.n_available[index].copy()
+    if isinstance(have, Mapping):
+        for k, (name, count) in enumerate(have.items()):
+            if count < 1:
+                raise GeospotError(f"have: {count} samples of {name}: give at least 1")
+            counts[k] = min(int(count), counts[k])
+    return index, counts
+
+
+def _by_samples(
+    budget: float, max_regions: int | None, quota: int | None, available: Indices
+) -> tuple[Indices, Limits]:
+    """Quotas and limits where a sample costs one, wherever it is from."""
+    samples = int(budget)
+    if samples < 1:
+        raise GeospotError(f"budget={budget:g} buys no sample: give at least 1")
+    if max_regions is None:
+        max_regions = len(available) if samples >= available.sum() else MAX_REGIONS
+    most = min(max_regions, len(available), samples)
+    if quota is not None:
+        most = min(most, samples // quota)
+        if most == 0:
+            raise GeospotError(f"quota={quota} exceeds budget={samples}: lower it")
+    quotas = np.minimum(quota or samples // most, available)
+    return quotas, Limits(np.ones(len(available)), float(most), most)
+
+
+def _by_prices(
+    budget: float,
+    max_regions: int | None,
+    quota: int | None,
+    available: Indices,
+    names: list[str],
+    prices: pd.DataFrame,
+) -> tuple[Indices, Limits]:
+    """Quotas and limits where candidates have prices of their own."""
+    if quota is None:
+        raise GeospotError(
+            "prices differ between regions, so the budget cannot be shared equally: give "
+            "quota=..., the samples to take of each region"
+        )
+    absent = sorted(set(PRICES) - set(prices.columns))
+    if absent:
+        raise GeospotError(f"prices: there is no column {absent[0]!r}; needed: {', '.join(PRICES)}")
+    table = prices.assign(region=prices["region"].astype(str))
+    twice = table["region"].duplicated()
+    if twice.any():
+        raise GeospotError(f"prices: {table['region'][twice].iloc[0]} has several rows: keep one")
+    found = table.set_index("region").reindex(names)
+    lost = [name for name in names if name not in set(table["region"])]
+    if lost:
+        raise GeospotError(f"prices: there is no row for {lost[0]}: add it, or exclude the region")
+    numbers = found[list(PRICES[1:])].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    wrong = ~(np.isfinite(numbers) & (numbers >= 0.0))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise GeospotError(
+            f"prices: {PRICES[1 + column]} of {names[row]} is {found.iloc[row, column]}: give "
+            "numbers of 0 or more"
+        )
+    quotas = np.minimum(quota, available)
+    price = numbers[:, 0] + quotas * numbers[:, 1]
+    most = len(available) if max_regions is None else min(max_regions, len(available))
+    limits = Limits(price, budget, most)
+    if not limits.affordable.any():
+        raise GeospotError(
+            f"budget={budget:g} buys no region: the cheapest costs {price.min():g} for "
+            f"{quota} samples"
+        )
+    return quotas, limits

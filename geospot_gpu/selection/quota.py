@@ -1,0 +1,121 @@
+"""What a point of a target costs from a sample of a region, before the sample is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geospot_gpu.engine import Indices, PairEngine, full_precision
+from geospot_gpu.kernels.contract import Cloud
+from geospot_gpu.kernels.tiles import CostTiles
+
+Array = NDArray[np.float64]
+
+_TILE_ENTRIES = 1 << 22
+# Order statistics less likely than this to be the smallest of a sample are left out.
+_UNLIKELY = 1e-9
+
+
+def quota_costs(
+    engine: PairEngine, targets: Indices, sources: Indices, quota: Sequence[int] | Indices
+) -> Array:
+    """Expected cost of every target point from the nearest point of a sample of each source.
+
+    A sample of ``quota`` points is drawn without replacement; a point of a source that is the
+    target itself never stands for itself.
+
+    Args:
+        engine: the regions and their cost.
+        targets: positions of target regions, whose points follow each other in the rows.
+        sources: positions of the regions that samples are drawn from, [R].
+        quota: how many points of each, [R]; all where it has no more.
+
+    Returns:
+        Costs [M, R] in units of the scaled ground cost.
+    """
+    rows = []
+    for t in targets:
+        goal = _cloud(engine, int(t))
+        columns = [
+            _expected(engine, goal, int(r), int(q), own=r == t)
+            for r, q in zip(sources, quota, strict=True)
+        ]
+        rows.append(torch.stack(columns, dim=1) if columns else goal.weight.new_empty(0, 0))
+    return torch.cat(rows).double().cpu().numpy()
+
+
+def _cloud(engine: PairEngine, k: int) -> Cloud:
+    return Cloud(engine.points, engine.regions.offsets[[k]], engine.sizes[[k]])
+
+
+def _expected(engine: PairEngine, goal: Cloud, r: int, quota: int, *, own: bool) -> Tensor:
+    """Expected smallest cost of each point of ``goal`` to a sample of region ``r``, [m]."""
+    source = _cloud(engine, r)
+    tiles = CostTiles(engine.cost, goal, source, _TILE_ENTRIES)
+    m, n = goal.shape[1], source.shape[1]
+    count = int(engine.regions.n_points[r])
+    step = max(1, _TILE_ENTRIES // n)
+    parts = []
+    for low in range(0, m, step):
+        rows = slice(low, min(m, low + step))
+        with full_precision():
+            costs = tiles.tile(goal.part(rows), source.part())[0]
+        weight = source.weight.double().expand(len(costs), n)
+        if own:
+            index = torch.arange(rows.start, rows.stop, device=weight.device)[:, None]
+            weight = weight.scatter(1, index, 0.0)
+        parts.append(expected_minimum(costs, weight, count - own, quota))
+    return torch.cat(parts)
+
+
+def expected_minimum(costs: Tensor, weight: Tensor, count: int, quota: int) -> Tensor:
+    """Expected smallest of the costs of a sample without replacement, row by row.
+
+    No point among the nearest, which carry the share s of all mass, is in a sample of q out of N
+    points with probability ``C(N - sN, q) / C(N, q)``; the factorials of what is not a whole number
+    are those of the gamma function. Exact for points of equal mass and for repeated points.
+
+    Args:
+        costs: [m, n].
+        weight: masses of the points, [m, n]; a point of mass zero is never drawn.
+        count: N, how many points there are, repeated ones counted.
+        quota: q, how many are drawn; all where there are no more.
+
+    >>> costs = torch.tensor([[3.0, 1.0, 2.0]])
+    >>> weight = torch.ones(1, 3)
+    >>> [round(float(expected_minimum(costs, weight, 3, q)[0]), 4) for q in (1, 2, 3)]
+    [2.0, 1.3333, 1.0]
+    """
+    quota = min(quota, count)
+    if quota < 1:
+        return costs.new_full((len(costs),), torch.inf, dtype=torch.float64)
+    alike = bool((weight == weight[:1, :1]).all())
+    if alike and count == costs.shape[1]:
+        absent = _absent(torch.arange(count + 1, device=costs.device).double(), count, quota)
+        first = absent[:-1] - absent[1:]
+        likely = int((absent[:-1] > _UNLIKELY).sum())
+        smallest = torch.topk(costs, likely, dim=1, largest=False, sorted=True).values
+        return smallest.double() @ first[:likely] / first[:likely].sum()
+    ordered, order = costs.sort(dim=1)
+    mass = weight.double().gather(1, order)
+    before = torch.cumsum(mass / mass.sum(1, keepdim=True), 1)
+    before = torch.nn.functional.pad(before, (1, 0)).clamp(max=1.0)
+    absent = _absent(count * before, count, quota)
+    return ((absent[:, :-1] - absent[:, 1:]) * ordered.double()).sum(1) / (1.0 - absent[:, -1])
+
+
+def _absent(nearest: Tensor, count: int, quota: int) -> Tensor:
+    """Probability that a sample of ``quota`` of ``count`` has none of the ``nearest``."""
+    left = (count - nearest).round(decimals=9)
+    whole = torch.tensor(float(count), dtype=torch.float64, device=nearest.device)
+    logarithm = (
+        torch.lgamma(left + 1.0)
+        - torch.lgamma((left - quota).clamp(min=0.0) + 1.0)
+        + torch.lgamma(whole - quota + 1.0)
+        - torch.lgamma(whole + 1.0)
+    )
+    return torch.where(left >= quota, logarithm.exp(), 0.0)

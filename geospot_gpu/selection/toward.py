@@ -1,0 +1,75 @@
+"""Distances from candidates to targets: what is stored, and what has to be computed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from geospot_gpu.engine import PairEngine
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.pairs import self_terms, solve_pairs
+from geospot_gpu.selection.problem import Problem
+from geospot_gpu.transfer import baselines as simple
+
+Array = NDArray[np.float64]
+_SOLVED = ("divergence", "ot_value", "transport_cost", "coverage", "nearest")
+DISTANCES = (*_SOLVED, *simple.COLUMNS[:5], "dissimilarity")
+"""What ``by`` may be."""
+
+
+def check_distance(by: str) -> None:
+    """Raise unless ``by`` is one of :data:`DISTANCES`."""
+    if by not in DISTANCES:
+        raise GeospotError(f"by={by} is unknown: use one of {', '.join(DISTANCES)}")
+
+
+def directed(pairs: pd.DataFrame, by: str, problem: Problem, *, square: bool) -> Array:
+    """Values of ``by`` from every candidate to every target, NaN where they are not known, [R, T].
+
+    Args:
+        pairs: columns ``source``, ``target``, and ``by`` or both of its directions.
+        by: the distance.
+        problem: candidates and targets.
+        square: whether the pairs are of one table, either region of a pair being the source.
+    """
+    names = problem.regions.names
+    sources = pd.Index([names[k] for k in problem.candidates])
+    targets = pd.Index([names[k] for k in problem.targets])
+    there = by if by in pairs else f"{by}_source_to_target"
+    back = by if by in pairs else f"{by}_target_to_source"
+    found = np.full((len(sources), len(targets)), np.nan)
+    directions = [("source", "target", there), ("target", "source", back)]
+    for source, target, column in directions if square else directions[:1]:
+        if column in pairs:
+            i = sources.get_indexer(pd.Index(pairs[source]))
+            j = targets.get_indexer(pd.Index(pairs[target]))
+            known = (i >= 0) & (j >= 0)
+            found[i[known], j[known]] = pairs[column][known].astype(float)
+    return found
+
+
+def computed(engine: PairEngine, problem: Problem, by: str) -> Array:
+    """Distances from every candidate to every target, solved now, [R, T].
+
+    Raises:
+        GeospotError: there is no such distance, or the solver does not give it.
+    """
+    check_distance(by)
+    index = np.array(problem.candidates), np.array(problem.targets)
+    left, right = (side.ravel() for side in np.meshgrid(*index, indexing="ij"))
+    names = np.array(problem.regions.names, dtype=object)
+    if by in _SOLVED:
+        needed = np.unique(np.concatenate([left, right]))
+        selves = self_terms(engine, needed)
+        at = np.zeros(len(engine.regions), np.int64)
+        at[needed] = np.arange(len(needed))
+        everywhere = selves.iloc[at]
+        pairs = solve_pairs(engine, left, right, everywhere)
+    else:
+        pairs = simple.baselines(engine.regions, left, right)
+    pairs = pairs.assign(source=names[left], target=names[right])
+    found = directed(pairs, by, problem, square=False)
+    if np.isnan(found).any():
+        raise GeospotError(f"by={by}: this solver does not give it: use transport_cost")
+    return found

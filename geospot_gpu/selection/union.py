@@ -1,0 +1,231 @@
+"""Divergences between unions of regions and targets; costs between two regions are found once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geospot_gpu.engine import SELF_TOLERANCE, Indices, PairEngine, full_precision
+from geospot_gpu.kernels import kernel_of_costs
+from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays, Potentials, Schedule
+from geospot_gpu.kernels.tiles import CostTiles
+from geospot_gpu.sinkhorn.bounds import certify
+from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
+
+Array = NDArray[np.float64]
+
+_TILE_ENTRIES = 1 << 24
+_BATCH_ENTRIES = {"cpu": 1 << 23, "cuda": 1 << 28}
+
+
+class Mixture(NamedTuple):
+    """A union of regions."""
+
+    members: tuple[int, ...]
+    """Their positions."""
+    counts: tuple[float, ...]
+    """How many samples are taken of each: the shares they have of the union's mass."""
+
+
+class Distance(NamedTuple):
+    """The divergence of a union from the targets, by their shares."""
+
+    value: float
+    lower: float
+    upper: float
+    """Certified bounds."""
+    converged: bool
+    of_target: Array
+    """First variation of the divergence at every target point, times its mass: centred, [M]."""
+    of_member: dict[int, Array]
+    """The same at the points of each member, centred within it, [n]."""
+
+
+class _Solved(NamedTuple):
+    kernel: Kernel
+    potentials: Potentials
+    value: Array
+    lower: Array
+    upper: Array
+    converged: NDArray[np.bool_]
+
+
+class Unions:
+    """Compares unions of regions with targets.
+
+    The costs between two regions serve in every union that has both, and the potentials of a union
+    are where its extensions start from, so that a greedy step costs a row of regions, not a sweep.
+
+    Args:
+        engine: regions, cost on one scale, and a solver that is :class:`~geospot_gpu.Sinkhorn`.
+        targets: positions of the target regions, [T].
+        shares: what each counts, [T]; they sum to one.
+    """
+
+    def __init__(self, engine: PairEngine, targets: Indices, shares: Array) -> None:
+        assert isinstance(engine.solver, Sinkhorn)
+        self._engine, self._solver = engine, engine.solver
+        self._targets, self._shares = [int(t) for t in targets], shares
+        self._blocks: dict[tuple[int, int], Tensor] = {}
+        self._free = engine.budget
+        self._own: dict[tuple[int, ...], Tensor] = {}
+        self._toward: dict[tuple[int, tuple[int, ...]], Tensor] = {}
+        self._of_targets = [self._solve([Mixture((t,), (1.0,))], None) for t in self._targets]
+
+    def values(self, unions: Sequence[Mixture]) -> Array:
+        """Divergence of each union [U] from the targets."""
+        total = np.zeros(len(unions))
+        for batch in self._batches(unions):
+            some = [unions[k] for k in batch]
+            total[batch] = -self._solve(some, None).value / 2.0
+            for t, share, own in zip(self._targets, self._shares, self._of_targets, strict=True):
+                total[batch] += share * (self._solve(some, t).value - own.value[0] / 2.0)
+        return total
+
+    def distance(self, union: Mixture) -> Distance:
+        """The divergence of one union with its evidence; extensions will start from it."""
+        selves = self._solve([union], None)
+        value, lower, upper = (
+            -float(x[0]) / 2.0 for x in (selves.value, selves.upper, selves.lower)
+        )
+        converged = bool(selves.converged[0])
+        sizes = [int(self._engine.sizes[k]) for k in union.members]
+        weight = selves.kernel.source.weight[0].double()
+        on_union = -_mean_potential(selves)
+        of_target = []
+        for t, share, own in zip(self._targets, self._shares, self._of_targets, strict=True):
+            between = self._solve([union], t)
+            value += share * float(between.value[0] - own.value[0] / 2.0)
+            lower += share * float(between.lower[0] - own.upper[0] / 2.0)
+            upper += share * float(between.upper[0] - own.lower[0] / 2.0)
+            converged &= bool(between.converged[0] and own.converged[0])
+            on_union = on_union + share * between.potentials.f[0].double()
+            on_target = between.potentials.next_g[0].double() - _mean_potential(own)
+            of_target.append(share * _centred(on_target, between.kernel.target.weight[0].double()))
+            self._toward[t, union.members] = between.potentials.next_g[0]
+        self._own[union.members] = selves.potentials.next_g[0]
+        parts = zip(
+            union.members, torch.split(on_union, sizes), torch.split(weight, sizes), strict=True
+        )
+        return Distance(
+            value,
+            lower,
+            upper,
+            converged,
+            torch.cat(of_target).cpu().numpy(),
+            {k: _centred(part, mass).cpu().numpy() for k, part, mass in parts},
+        )
+
+    def _batches(self, unions: Sequence[Mixture]) -> list[list[int]]:
+        """Unions that are solved together: as many as keep their costs in reach."""
+        most = min(_BATCH_ENTRIES[self._engine.device.type], self._engine.budget // 16)
+        batches: list[list[int]] = []
+        entries = 0
+        for k, union in enumerate(unions):
+            size = int(self._engine.sizes[list(union.members)].sum()) ** 2
+            if not batches or entries + size > most:
+                batches.append([])
+                entries = 0
+            batches[-1].append(k)
+            entries += size
+        return batches
+
+    def _solve(self, unions: Sequence[Mixture], target: int | None) -> _Solved:
+        """OT between unions and a target, or between unions and themselves."""
+        engine, solver = self._engine, self._solver
+        source = self._clouds(unions)
+        goals = [union.members if target is None else (target,) for union in unions]
+        goal = source if target is None else self._clouds([Mixture(g, (1.0,)) for g in goals])
+        costs = [
+            self._costs(union.members, members)
+            for union, members in zip(unions, goals, strict=True)
+        ]
+        starts = [self._start(union.members, target) for union in unions]
+        start = torch.zeros_like(goal.weight)
+        for row, known in zip(start, starts, strict=True):
+            row[: len(known)] = known
+        schedule = Schedule(
+            solver.tolerance * (SELF_TOLERANCE if target is None else 1.0),
+            solver.max_iterations,
+            solver.relaxation,
+            symmetric=target is None,
+            start=start,
+        )
+        with full_precision():
+            kernel = kernel_of_costs(
+                engine.cost, costs, source, goal, solver.epsilon, engine.budget
+            )
+            potentials = iterate(kernel, schedule)
+            found = certify(kernel, engine.cost, potentials, schedule.tolerance)
+        value, lower, upper, converged = (
+            x.cpu().numpy()
+            for x in (found.ot_value, found.ot_lower, found.ot_upper, found.converged)
+        )
+        return _Solved(kernel, potentials, value, lower, upper, converged)
+
+    def _start(self, members: tuple[int, ...], target: int | None) -> Tensor:
+        """Potentials to start from: those of the longest part of the union that is known."""
+        for stop in range(len(members), 0, -1):
+            part = members[:stop]
+            if target is not None and (target, part) in self._toward:
+                return self._toward[target, part]
+            if target is None and part in self._own:
+                return self._own[part]
+        return torch.zeros(0)
+
+    def _clouds(self, unions: Sequence[Mixture]) -> Cloud:
+        """Unions as a batch, every member with its share of the mass."""
+        engine = self._engine
+        points, offsets = engine.points, engine.regions.offsets
+        rows, masses = [], []
+        for union in unions:
+            total = sum(union.counts)
+            for k, count in zip(union.members, union.counts, strict=True):
+                part = slice(int(offsets[k]), int(offsets[k + 1]))
+                rows.append(torch.arange(part.start, part.stop, device=engine.device))
+                masses.append(points.mass[part] * (count / total))
+        index = torch.cat(rows)
+        features = None if points.features is None else points.features[index]
+        size = np.array([int(engine.sizes[list(union.members)].sum()) for union in unions])
+        arrays = PointArrays(features, points.xyz[index], torch.cat(masses))
+        return Cloud(arrays, np.cumsum(size) - size, size)
+
+    def _costs(self, rows: tuple[int, ...], columns: tuple[int, ...]) -> Tensor:
+        """Costs between two unions, [n, m], from those between their members."""
+        return torch.cat(
+            [torch.cat([self._block(i, j) for j in columns], dim=1) for i in rows], dim=0
+        )
+
+    def _block(self, i: int, j: int) -> Tensor:
+        """Costs between two regions, kept while there is room."""
+        if i > j:
+            return self._block(j, i).T
+        if (i, j) in self._blocks:
+            return self._blocks[i, j]
+        engine = self._engine
+        x, y = (
+            Cloud(engine.points, engine.regions.offsets[[k]], engine.sizes[[k]]) for k in (i, j)
+        )
+        tiles = CostTiles(engine.cost, x, y, _TILE_ENTRIES)
+        with full_precision():
+            block = tiles.tile(x.part(), y.part())[0]
+        if block.nbytes <= self._free:
+            self._free -= block.nbytes
+            self._blocks[i, j] = block
+        return block
+
+
+def _mean_potential(solved: _Solved) -> Tensor:
+    """The symmetric potential of a cloud with itself, float64 [n]."""
+    potentials = solved.potentials
+    return (potentials.f[0].double() + potentials.next_g[0].double()) / 2.0
+
+
+def _centred(values: Tensor, mass: Tensor) -> Tensor:
+    """Values less their mean, times their masses."""
+    return mass * (values - (mass * values).sum() / mass.sum())
