@@ -22,11 +22,12 @@ COMMANDS = {
     "transfer": ("geospot_gpu.transfer.command", "do the distances predict how models transfer"),
     "predict": ("geospot_gpu.transfer.predict", "where will a model underperform"),
     "explain": ("geospot_gpu.transfer.explain", "which places drive a distance"),
+    "select": ("geospot_gpu.selection.select", "which samples to take for a target"),
     "nearest": ("geospot_gpu.selection.nearest", "the regions most like one of them"),
 }
 """Module of each command, which has a function of the same name, and one line about it."""
 
-_SHORT = re.compile(r"^(scores|targets)=")
+_SHORT = re.compile(r"^(scores|targets|pool)=")
 """Keys that are short for their path."""
 
 _FLAGS = ("-h", "--help", "-m", "--multirun")

@@ -166,6 +166,40 @@ class NearestConfig(SweepConfig):
 
 
 @dataclass
+class PoolConfig:
+    """Group ``pool``: a table of points to choose from."""
+
+    path: Optional[str] = None
+    features: Optional[str] = None
+    id: Optional[str] = None
+    lon: Optional[str] = None
+    lat: Optional[str] = None
+
+
+@dataclass
+class SelectConfig:
+    """All of ``geospot select``."""
+
+    sweep: str = MISSING
+    out: str = MISSING
+    target: Any = MISSING
+    over: str = "regions"
+    method: str = "coverage"
+    budget: Optional[float] = None
+    max_regions: Optional[int] = None
+    quota: Optional[int] = None
+    prices: Optional[str] = None
+    exclude: list[str] = field(default_factory=list)
+    have: Any = None
+    include_target: bool = False
+    by: str = "divergence"
+    exhaustive: bool = False
+    seed: int = 0
+    neighbours: Optional[int] = None
+    pool: PoolConfig = field(default_factory=PoolConfig)
+
+
+@dataclass
 class ScoresConfig:
     """Group ``scores``."""
 

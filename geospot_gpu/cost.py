@@ -71,3 +71,12 @@ class GroundCost:
         if not self.uses_geography or self.scaling == "pair_max":
             return None
         return epsilon * self.geo_scale / self.geo_weight
+
+
+def check_one_scale(cost: GroundCost) -> None:
+    """Raise where every pair has a scale of its own, so that costs of different pairs differ."""
+    if cost.scaling != "global":
+        raise GeospotError(
+            f"cost.scaling={cost.scaling} gives every pair a scale of its own, so that distances "
+            "do not compare: set cost.scaling=global"
+        )

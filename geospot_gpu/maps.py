@@ -29,8 +29,14 @@ def land(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_
 
 
 def world_axes(plt: Any, *, cover: bool = False) -> tuple[Any, Any]:
-    """Axes in degrees: the land in grey below what is drawn, or the sea in white above it."""
+    """A figure of one map; see :func:`draw_land`."""
     figure, axes = plt.subplots(figsize=(11, 5.4), layout="constrained")
+    draw_land(axes, cover=cover)
+    return figure, axes
+
+
+def draw_land(axes: Any, *, cover: bool = False) -> None:
+    """A map in degrees: the land in grey below what is drawn, or the sea in white above it."""
     lon = np.arange(-180 + _LAND_STEP / 2, 180, _LAND_STEP)
     lat = np.arange(-90 + _LAND_STEP / 2, 90, _LAND_STEP)
     grid = land(*np.meshgrid(lon, lat)).astype(float)
@@ -41,7 +47,6 @@ def world_axes(plt: Any, *, cover: bool = False) -> tuple[Any, Any]:
     )  # fmt: skip
     axes.set_xlabel("longitude")
     axes.set_ylabel("latitude")
-    return figure, axes
 
 
 def pyplot() -> Any:

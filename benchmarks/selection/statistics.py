@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -58,8 +58,9 @@ def _of_task(scores: pd.DataFrame, kind: str) -> dict[str, Any]:
     rows = []
     for method in SHOWN:
         row: dict[str, object] = {"method": method}
-        for (regions, samples), values in means.iterrows():
-            row[f"{regions} regions, {samples} samples"] = round(sign * values[method], 3)
+        for setting, value in means[method].items():
+            regions, samples = cast(tuple[int, int], setting)
+            row[f"{regions} regions, {samples} samples"] = round(sign * value, 3)
         row["mean rank"] = round(ranks[method].mean(), 2) if method in RANKED else ""
         rows.append(row)
     away = _differences(scores, "random")
@@ -95,9 +96,10 @@ def _tests(scores: dict[str, pd.DataFrame], other: str) -> pd.DataFrame:
     rows = {}
     for task, table in scores.items():
         for setting, difference in _differences(table, other).groupby(level=SETTING):
-            rows[task, *setting] = {
-                "worse": _signs(difference.to_numpy(), "less"),
-                "better": _signs(difference.to_numpy(), "greater"),
+            values = np.asarray(difference, np.float64)
+            rows[f"{task} {setting}"] = {
+                "worse": _signs(values, "less"),
+                "better": _signs(values, "greater"),
             }
     tests = pd.DataFrame(rows).T
     return tests.apply(lambda column: pd.Series(holm(column.to_numpy()), tests.index))

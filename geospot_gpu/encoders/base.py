@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.points.table import Points
+
+
+class Features(Protocol):
+    """Feature vectors of many points, read when they are asked for; an array is one, too."""
+
+    def __getitem__(self, index: NDArray[np.int64], /) -> NDArray[np.float32]:
+        """Vectors [k, d] of the points at ``index`` [k]."""
 
 
 class Encoder(ABC):
@@ -45,6 +53,10 @@ class Encoder(ABC):
             rows: positions in it [len(rows)].
             device: where a model should run, as in ``cpu`` or ``cuda:1``.
         """
+
+    def open(self, points: Points, rows: NDArray[np.int64], device: str) -> Features | None:
+        """The same vectors, for encoders that need not hold all of them in memory at once."""
+        return self.encode(points, rows, device)
 
 
 def unit_rows(features: NDArray[np.floating], place: Callable[[int], str]) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.encoders.base import Encoder, check_finite, unit_rows
+from geospot_gpu.encoders.base import Encoder, Features, check_finite, unit_rows
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.points.readers import column, labels
 from geospot_gpu.points.table import Points
@@ -80,17 +80,25 @@ class Precomputed(Encoder):
             def place(k: int) -> str:
                 return f"{points.origin}: row {table.index[k]}"
 
-        else:
-            ids = labels(column(points.attributes, self.id, "encoder.id", points.origin).iloc[rows])
-            features = _aligned(*self._read(self.path, self.id), ids, self.path, points.origin)
+            return _checked(features, self.unit_length, place)
+        return self._mapped(self.path, self.id, points, rows)[np.arange(len(rows))]
 
-            def place(k: int) -> str:
-                return f"{self.path}: {self.id} {ids.iloc[k]!r}"
+    def open(self, points: Points, rows: NDArray[np.int64], device: str) -> Features:
+        if self.path is None or self.id is None:
+            return self.encode(points, rows, device)
+        return self._mapped(self.path, self.id, points, rows)
 
-        if self.unit_length:
-            return unit_rows(features, place)
-        check_finite(features, place)
-        return features.astype(np.float32)
+    def _mapped(
+        self, path: Path, id: str, points: Points, rows: NDArray[np.int64]
+    ) -> MappedFeatures:
+        wanted = labels(column(points.attributes, id, "encoder.id", points.origin).iloc[rows])
+        ids, features = self._read(path, id)
+        position = _positions(ids, wanted, path, points.origin)
+
+        def place(k: int) -> str:
+            return f"{path}: {id} {wanted.iloc[k]!r}"
+
+        return MappedFeatures(features, position, self.unit_length, place)
 
     def _read(self, path: Path, id: str) -> tuple[pd.Series[Any], NDArray[np.floating]]:
         """Ids [n] as text, and features [n, d]."""
@@ -126,14 +134,46 @@ class Precomputed(Encoder):
         return labels(pd.Series(ids)), features
 
 
-def _aligned(
-    ids: pd.Series[Any],
-    features: NDArray[np.floating],
-    wanted: pd.Series[Any],
-    path: Path,
-    origin: str,
-) -> NDArray[np.floating]:
-    """The features [m, d] of the wanted ids [m]."""
+class MappedFeatures:
+    """Features that may stay on disk until they are asked for.
+
+    Args:
+        features: all vectors of a file, [n, d].
+        position: which of them each point has, [m].
+        unit: scale vectors to length one.
+        place: says where the vector of a point comes from, for messages.
+    """
+
+    def __init__(
+        self,
+        features: NDArray[np.floating],
+        position: NDArray[np.int64],
+        unit: bool,
+        place: Callable[[int], str],
+    ) -> None:
+        self._features, self._position, self._unit = features, position, unit
+        self._place = place
+
+    def __getitem__(self, index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Vectors [k, d] of the points at ``index`` [k], checked and scaled."""
+        found = self._features[self._position[index]]
+        return _checked(found, self._unit, lambda k: self._place(int(index[k])))
+
+
+def _checked(
+    features: NDArray[np.floating], unit: bool, place: Callable[[int], str]
+) -> NDArray[np.float32]:
+    """Features [n, d] without an entry that is not finite, in float32 and scaled if asked for."""
+    if unit:
+        return unit_rows(features, place)
+    check_finite(features, place)
+    return features.astype(np.float32)
+
+
+def _positions(
+    ids: pd.Series[Any], wanted: pd.Series[Any], path: Path, origin: str
+) -> NDArray[np.int64]:
+    """Where the wanted ids [m] are among the ids [n]."""
     twice = ids[ids.duplicated() & ids.notna()]
     if len(twice):
         raise GeospotError(
@@ -149,7 +189,7 @@ def _aligned(
             f"{path}: no features for {len(lost)} of {len(wanted)} points, for example {shown}: "
             f"ids must match column {wanted.name!r} of {origin}"
         )
-    found: NDArray[np.floating] = features[known[position]]
+    found: NDArray[np.int64] = known[position]
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -61,11 +62,9 @@ class Problem:
         return self.regions.names[int(self.candidates[candidate])]
 
     @property
-    def title(self) -> str:
-        """The targets in a word or two."""
-        names = [self.regions.names[t] for t in self.targets]
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        return ", ".join(names[:3]) + more
+    def target_names(self) -> list[str]:
+        """Of the targets, in order."""
+        return [self.regions.names[t] for t in self.targets]
 
 
 def pose(
@@ -100,25 +99,12 @@ def pose(
         GeospotError: a name is unknown, no candidate is left, a target has one point, the budget
             buys nothing, or a number is out of range.
     """
-    together = regions if against is None else regions.concatenated(against)
-    shift = 0 if against is None else len(regions)
-    targets, shares = _targets(target, regions if against is None else against)
-    targets = targets + shift
-    for t in targets:
-        if together.sizes[t] < 2:
-            raise GeospotError(
-                f"target={together.names[t]} has points at one place only: give at least two"
-            )
-    own, counts = _have(have, regions)
-    left_out = {regions.position(name, "exclude") for name in exclude} | set(own.tolist())
-    if not include_target:
-        left_out |= {int(t) for t in targets}
-    open_ = sorted(set(range(len(regions))) - left_out, key=lambda k: regions.names[k])
-    if not open_:
+    asked = resolve(regions, against, target, exclude, have, include_target=include_target)
+    together, targets, shares, candidates, own, counts = asked
+    if len(candidates) == 0:
         raise GeospotError(
             "no candidates are left: all regions are targets, excluded or there already"
         )
-    candidates = np.array(open_, np.int64)
     available = regions.n_available[candidates]
     if not budget > 0.0 or not np.isfinite(budget):
         raise GeospotError(f"budget={budget:g} buys nothing: give how many samples to take")
@@ -135,6 +121,49 @@ def pose(
         together, targets, shares, candidates, quotas, limits, own, counts, budget,
         prices is not None,
     )  # fmt: skip
+
+
+class Asked(NamedTuple):
+    """Names of regions as positions."""
+
+    regions: Regions
+    """Those of the second table last."""
+    targets: Indices
+    shares: Array
+    candidates: Indices
+    """By name."""
+    have: Indices
+    have_counts: Indices
+
+
+def resolve(
+    regions: Regions,
+    against: Regions | None,
+    target: str | Sequence[str] | Mapping[str, float],
+    exclude: Sequence[str],
+    have: Sequence[str] | Mapping[str, int],
+    *,
+    include_target: bool,
+) -> Asked:
+    """Positions of the regions that are named; see :func:`pose`.
+
+    Raises:
+        GeospotError: a name is unknown, or a target has points at one place only.
+    """
+    together = regions if against is None else regions.concatenated(against)
+    targets, shares = _targets(target, regions if against is None else against)
+    targets = targets + (0 if against is None else len(regions))
+    for t in targets:
+        if together.sizes[t] < 2:
+            raise GeospotError(
+                f"target={together.names[t]} has points at one place only: give at least two"
+            )
+    own, counts = _have(have, regions)
+    left_out = {regions.position(name, "exclude") for name in exclude} | set(own.tolist())
+    if not include_target:
+        left_out |= set(targets.tolist())
+    left = sorted(set(range(len(regions))) - left_out, key=lambda k: regions.names[k])
+    return Asked(together, targets, shares, np.array(left, np.int64), own, counts)
 
 
 def _targets(

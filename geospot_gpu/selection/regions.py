@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.cost import GroundCost
+from geospot_gpu.cost import GroundCost, check_one_scale
 from geospot_gpu.engine import Engine, Indices, PairEngine, Solver, default_cost
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.regions import Regions
@@ -43,6 +43,7 @@ class Selection:
     """Regions to take samples from.
 
     Attributes:
+        targets: names of the targets.
         table: one row per region in the order in which they were chosen, columns ``order`` (from
             1), ``region``, ``quota``, ``available``, ``price``, ``distance``, ``lower`` and
             ``upper`` (after this step, 95 %), and ``improves`` (whether the step lowers the
@@ -57,6 +58,7 @@ class Selection:
         shortfall: how many samples of the budget the chosen regions do not have.
     """
 
+    targets: list[str]
     table: pd.DataFrame
     distance: Literal["coverage", "divergence"]
     coverage: float
@@ -292,11 +294,7 @@ def select_regions(
     """
     check_method(method, exhaustive)
     cost = cost or default_cost(regions)
-    if cost.scaling != "global":
-        raise GeospotError(
-            f"cost.scaling={cost.scaling} gives every pair a scale of its own, so that costs do "
-            "not compare: set cost.scaling=global"
-        )
+    check_one_scale(cost)
     if method == "all":
         max_regions = len(regions)
     problem = pose(
@@ -312,11 +310,9 @@ def select_regions(
         include_target=include_target,
     )
     problem = _with_enough_points(problem)
-    solver = solver or Sinkhorn()
-    if isinstance(solver, Sinkhorn) and solver.rho is None and by in ("coverage", "nearest"):
-        solver = replace(solver, rho=Sinkhorn.rho)
-    pair_engine = PairEngine(problem.regions, cost, solver, engine or Engine())
-    row_of = partial(computed, pair_engine, by=by) if isinstance(by, str) else by
+    solver, engine = solver or Sinkhorn(), engine or Engine()
+    pair_engine = PairEngine(problem.regions, cost, solver, engine)
+    row_of = partial(computed, cost, solver, engine, by=by) if isinstance(by, str) else by
     setting = Setting(problem, pair_engine, row_of, exhaustive, seed)
     choice = _METHODS[method](setting)
     return _described(setting, choice)
@@ -360,6 +356,7 @@ def _described(setting: Setting, choice: Choice) -> Selection:
     ).join(steps)
     improving = np.flatnonzero(table["improves"])
     return Selection(
+        problem.target_names,
         table,
         "divergence" if choice.as_union else "coverage",
         float(setting.mass @ cover),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from geospot_gpu.cost import check_one_scale
 from geospot_gpu.engine import Indices, PairEngine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.pairs import debiased, self_terms
@@ -66,11 +67,7 @@ class NeighbourSearch:
                 "nearest regions are proven by intervals of divergences: use solver=sinkhorn with "
                 "solver.debias=true"
             )
-        if engine.cost.scaling != "global":
-            raise GeospotError(
-                f"cost.scaling={engine.cost.scaling} gives every pair a scale of its own, so that "
-                "distances do not compare: set cost.scaling=global"
-            )
+        check_one_scale(engine.cost)
         self._engine = engine
         self._moments, self._half = MomentBounds(engine), HalfSteps(engine)
         self._self_upper = self_value_bounds(engine)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.engine import PairEngine
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.engine import Engine, PairEngine, Solver
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.pairs import self_terms, solve_pairs
 from geospot_gpu.selection.problem import Problem
+from geospot_gpu.sinkhorn.solver import Sinkhorn
 from geospot_gpu.transfer import baselines as simple
 
 Array = NDArray[np.float64]
@@ -49,7 +53,7 @@ def directed(pairs: pd.DataFrame, by: str, problem: Problem, *, square: bool) ->
     return found
 
 
-def computed(engine: PairEngine, problem: Problem, by: str) -> Array:
+def computed(cost: GroundCost, solver: Solver, engine: Engine, problem: Problem, by: str) -> Array:
     """Distances from every candidate to every target, solved now, [R, T].
 
     Raises:
@@ -60,14 +64,17 @@ def computed(engine: PairEngine, problem: Problem, by: str) -> Array:
     left, right = (side.ravel() for side in np.meshgrid(*index, indexing="ij"))
     names = np.array(problem.regions.names, dtype=object)
     if by in _SOLVED:
+        if isinstance(solver, Sinkhorn):  # no more than is asked for
+            covers = by in ("coverage", "nearest")
+            solver = replace(solver, rho=(solver.rho or Sinkhorn.rho) if covers else None)
+        pair_engine = PairEngine(problem.regions, cost, solver, engine)
         needed = np.unique(np.concatenate([left, right]))
-        selves = self_terms(engine, needed)
-        at = np.zeros(len(engine.regions), np.int64)
+        selves = self_terms(pair_engine, needed)
+        at = np.zeros(len(problem.regions), np.int64)
         at[needed] = np.arange(len(needed))
-        everywhere = selves.iloc[at]
-        pairs = solve_pairs(engine, left, right, everywhere)
+        pairs = solve_pairs(pair_engine, left, right, selves.iloc[at])
     else:
-        pairs = simple.baselines(engine.regions, left, right)
+        pairs = simple.baselines(problem.regions, left, right)
     pairs = pairs.assign(source=names[left], target=names[right])
     found = directed(pairs, by, problem, square=False)
     if np.isnan(found).any():

@@ -1,0 +1,216 @@
+"""The command ``geospot select``: which samples to take for a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from geospot_gpu import config as settings
+from geospot_gpu.encoders import Precomputed
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.points.readers import read_points, read_table
+from geospot_gpu.results import make_folder, write_summary
+from geospot_gpu.selection.pictures import point_map, selection_picture
+from geospot_gpu.selection.points import select_points
+from geospot_gpu.selection.pool import Pool
+from geospot_gpu.selection.regions import Selection, check_method, select_regions
+from geospot_gpu.selection.stored import stored_row
+from geospot_gpu.sweep.reopen import Reopened, reopen
+from geospot_gpu.sweep.store import written
+
+_OF_REGIONS = ("max_regions", "quota", "prices", "by", "exhaustive", "seed")
+_OF_POINTS = ("neighbours",)
+
+
+def select(config: DictConfig) -> None:
+    """Choose what ``config`` asks for, and say what came out."""
+    typed = settings.checked(config, settings.SelectConfig)
+    if typed.over not in ("regions", "points"):
+        raise GeospotError(f"over={typed.over} is unknown: use regions or points")
+    _check_fit(typed)
+    sweep = Path(typed.sweep).expanduser()
+    run = reopen(sweep)
+    if typed.over == "regions":
+        _select_regions(typed, sweep, run)
+    else:
+        _select_points(typed, run)
+
+
+def _check_fit(config: settings.SelectConfig) -> None:
+    """Raise where a setting would silently be ignored."""
+    schema = settings.SelectConfig()
+    unused = _OF_POINTS if config.over == "regions" else _OF_REGIONS
+    given = [key for key in unused if getattr(config, key) != getattr(schema, key)]
+    if config.over == "regions":
+        given += [f"pool.{key}" for key, value in vars(config.pool).items() if value is not None]
+    elif config.pool.path is None and config.pool.features is not None:
+        raise GeospotError("pool.features has no effect without pool=FILE")
+    if given:
+        raise GeospotError(f"{given[0]} has no effect on over={config.over}")
+    if config.budget is None and (config.over, config.method) != ("points", "importance"):
+        raise GeospotError("budget is needed: give budget=..., how many samples to take")
+
+
+def _named(value: Any, key: str) -> Any:
+    """A name, a list of names or a mapping from names, as Hydra reads them."""
+    if value is None:
+        return ()
+    if isinstance(value, Mapping):
+        return {str(name): number for name, number in value.items()}
+    if isinstance(value, list):
+        return [str(name) for name in value]
+    if isinstance(value, bool | int | float) and key == "have":
+        raise GeospotError(f"have={value}: name regions, as in have=[FRA,DEU]")
+    return str(value) if key == "target" else [str(value)]
+
+
+def _select_regions(config: settings.SelectConfig, sweep: Path, run: Reopened) -> None:
+    check_method(config.method, config.exhaustive)
+    prices = None if config.prices is None else _read_prices(Path(config.prices).expanduser())
+    found = select_regions(
+        run.regions,
+        _named(config.target, "target"),
+        float(config.budget or 0.0),
+        method=config.method,  # type: ignore[arg-type]
+        against=run.against,
+        max_regions=config.max_regions,
+        quota=config.quota,
+        prices=prices,
+        exclude=config.exclude,
+        have=_named(config.have, "have"),
+        include_target=config.include_target,
+        by=partial(stored_row, sweep, run, by=config.by),
+        exhaustive=config.exhaustive,
+        seed=config.seed,
+        cost=run.cost,
+        solver=run.solver,
+        engine=run.engine,
+    )
+    out = make_folder(config.out)
+    with written(out / "selection.csv") as temporary:
+        found.table.to_csv(temporary, index=False, float_format="%.9g")
+    selection_picture(found, run.regions, run.against or run.regions, out / "selection.png")
+    samples = int(found.table["quota"].sum())
+    text = _sentence(found, samples)
+    summary = {
+        "verdict": text,
+        "targets": found.targets,
+        "method": config.method,
+        "distance": found.distance,
+        "regions": len(found.table),
+        "samples": samples,
+        "shortfall": found.shortfall,
+        "price": float(found.table["price"].sum()),
+        "coverage": found.coverage,
+        "guarantee": found.guarantee,
+        "improves_until": found.improves_until,
+    }
+    write_summary(out, summary)
+    print(f"for {', '.join(found.targets)}, by {config.method} ({found.distance}, 95 % interval):")
+    print(_report(found.table))
+    print(text)
+    print(
+        f"results in {out}\nregions={len(found.table)} samples={samples} "
+        f"coverage={found.coverage:.6g} improves_until={found.improves_until}"
+    )
+
+
+def _read_prices(path: Path) -> pd.DataFrame:
+    return read_table(path, ("region",))
+
+
+def _sentence(found: Selection, samples: int) -> str:
+    until, count = found.improves_until, len(found.table)
+    text = f"{samples} samples from {count} region{'s' if count > 1 else ''}; "
+    if until == count:
+        text += "every step improves by more than its error"
+    elif until == 0:
+        text += "no step improves by more than its error"
+    else:
+        text += f"nothing improves by more than its error after step {until}"
+    if found.guarantee is not None:
+        text += f"; the gain is at least {100 * found.guarantee:.1f} % of the best possible"
+    return text
+
+
+def _report(table: pd.DataFrame) -> str:
+    width = table["region"].str.len().max()
+    return "\n".join(
+        f"  {row.order:3d}  {row.region:{width}}  {row.quota:6d} of {row.available:<6d}  "
+        f"{row.distance:.4f}  [{row.lower:.4f}, {row.upper:.4f}]{'' if row.improves else '  ~'}"
+        for row in table.itertuples()
+    )
+
+
+def _select_points(config: settings.SelectConfig, run: Reopened) -> None:
+    pool = None if config.pool.path is None else _read_pool(config.pool, run)
+    found = select_points(
+        run.regions,
+        _named(config.target, "target"),
+        None if config.budget is None else int(config.budget),
+        method=config.method,  # type: ignore[arg-type]
+        pool=pool,
+        against=run.against,
+        exclude=config.exclude,
+        have=_named(config.have, "have"),
+        include_target=config.include_target,
+        neighbours=config.neighbours,
+        id=config.pool.id,
+        cost=run.cost,
+        solver=run.solver,  # type: ignore[arg-type]
+        engine=run.engine,
+    )
+    table = found.table
+    out = make_folder(config.out)
+    with written(out / "points.parquet") as temporary:
+        table.to_parquet(temporary, index=False)
+    point_map(found, run.against or run.regions, out / "points.png")
+    text = f"{len(table)} of {found.available:,} points, mean cost {found.distance:.4f}"
+    if found.guarantee is not None:
+        text += f"; the gain is at least {100 * found.guarantee:.1f} % of the best possible"
+    if config.budget is not None and len(table) < config.budget:
+        text += f"; no more than {len(table)} of budget={config.budget:g} are of use"
+    write_summary(
+        out,
+        {
+            "verdict": text,
+            "targets": found.targets,
+            "method": config.method,
+            "points": len(table),
+            "available": found.available,
+            "coverage": found.distance,
+            "guarantee": found.guarantee,
+            "evaluations": found.evaluations,
+            "converged": found.converged,
+        },
+    )
+    print(f"for {', '.join(found.targets)}, by {config.method}: {text}")
+    print(f"results in {out}\npoints={len(table)} coverage={found.distance:.6g}")
+
+
+def _read_pool(config: settings.PoolConfig, run: Reopened) -> Pool:
+    """The points of a table of their own, encoded as those of the sweep."""
+    encoder = settings.make_encoder(run.config)
+    if config.features is not None:
+        if not isinstance(encoder, Precomputed) or encoder.path is None:
+            raise GeospotError(
+                "pool.features has no effect: the sweep's features are not from encoder.path"
+            )
+        encoder = Precomputed(
+            columns=encoder.columns,
+            path=Path(config.features).expanduser(),
+            id=encoder.id,
+            normalize=encoder.unit_length,
+        )
+    points = read_points(
+        Path(str(config.path)).expanduser(),
+        lon=config.lon or run.config.points.lon,
+        lat=config.lat or run.config.points.lat,
+        text=(config.id, encoder.id),
+    )
+    return Pool.of_table(points, encoder, str(run.engine.torch_device()))
