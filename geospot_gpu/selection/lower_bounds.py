@@ -206,9 +206,11 @@ def _cost_of_staying(engine: PairEngine) -> float:
     cost, points = engine.cost, engine.points
     if not cost.uses_features or cost.feature != "cosine":
         return 0.0
-    unit = torch.finfo(points.xyz.dtype).eps / 2.0
+    features = required(points.features)
+    unit = torch.finfo(features.dtype).eps / 2.0
+    rounding = 2.0 * (math.sqrt(features.shape[1]) + 8.0) * unit
     away = 1.0 - float(points.feature_norm.amin()) ** 2
-    return (1.0 - cost.geo_weight) / cost.feature_scale * (max(away, 0.0) + 8.0 * unit)
+    return (1.0 - cost.geo_weight) / cost.feature_scale * (max(away, 0.0) + rounding)
 
 
 def _lengths(regions: Regions) -> Tensor:

@@ -113,9 +113,9 @@ class Unions:
             union.members, torch.split(on_union, sizes), torch.split(weight, sizes), strict=True
         )
         return Distance(
-            value,
-            lower,
-            upper,
+            float(value),
+            float(lower),
+            float(upper),
             converged,
             torch.cat(of_target).cpu().numpy(),
             {k: _centred(part, mass).cpu().numpy() for k, part, mass in parts},
