@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from geospot_gpu.regions import Regions
     from geospot_gpu.regions.grouping import by_column, by_country, by_grid, by_polygons
     from geospot_gpu.selection.nearest import nearest_regions
+    from geospot_gpu.selection.points import select_points
     from geospot_gpu.selection.regions import select_regions
     from geospot_gpu.sinkhorn.geomloss import GeomLoss
     from geospot_gpu.sinkhorn.solver import Sinkhorn
@@ -62,6 +63,7 @@ _HOMES = {
     "pairwise": "geospot_gpu.pairs",
     "read_points": "geospot_gpu.points.readers",
     "read_scores": "geospot_gpu.transfer.scores",
+    "select_points": "geospot_gpu.selection.points",
     "select_regions": "geospot_gpu.selection.regions",
 }
 
@@ -91,6 +93,7 @@ __all__ = [
     "pairwise",
     "read_points",
     "read_scores",
+    "select_points",
     "select_regions",
 ]
 

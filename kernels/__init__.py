@@ -188,6 +188,27 @@ def kernel_of_costs(
     return DenseKernel.of_costs(costs, tiles, source, target, epsilon, tile_entries)
 
 
+def costs_between(cost: GroundCost, source: Cloud, target: Cloud) -> Tensor:
+    """All costs [n, m] between two clouds, each a batch of one, on one scale."""
+    tiles = CostTiles(cost, source, target, 1)
+    compiled = _compiled_kernel(source.points.xyz.element_size(), source.device.type)
+    if compiled is not None:
+        costs: Tensor = compiled.CompiledKernel(tiles, source, target, 1.0, None).costs
+        return costs
+    return tiles.tile(source.part(), target.part())[0]
+
+
+def cover_gains(costs: Tensor, cover: Tensor, mass: Tensor) -> Tensor:
+    """``sum_j mass_j (cover_j - cost_ij)+`` of each row of costs [n, m], which may change them."""
+    if _compiled_kernel(costs.element_size(), costs.device.type) is None:
+        return costs.neg_().add_(cover).clamp_(min=0.0) @ mass
+    from geospot_gpu.kernels import loops
+
+    gains = torch.empty(len(costs))
+    loops.gains(costs.numpy(), cover.numpy(), mass.numpy(), gains.numpy())
+    return gains
+
+
 def _tile_entries(itemsize: int, budget: int, device_type: str) -> int:
     return max(1, min(_TILE_ENTRIES[device_type], budget // (itemsize * TILE_TEMPORARIES)))
 

@@ -99,6 +99,13 @@ class CompiledKernel(Kernel):
         kernel._kept = Panel(flat, *layout)
         return kernel
 
+    @property
+    def costs(self) -> Tensor:
+        """The costs of a single problem that are kept, [n, m]."""
+        assert self._kept is not None
+        n, m = int(self.source.size[0]), int(self.target.size[0])
+        return torch.from_numpy(self._kept.costs).view(n, m)
+
     def _panels(self) -> Iterator[Panel]:
         """All costs, in panels of consecutive rows; a panel is forgotten when the next is asked."""
         if self._kept is not None:

@@ -339,6 +339,16 @@ def nearest(layout, costs, rows, columns):
 
 
 @parallel
+def gains(costs, cover, mass, out):
+    """``sum_j mass_j (cover_j - cost_ij)+`` of each row of costs [N, M] into out [N]."""
+    for i in prange(len(out)):
+        row, total = costs[i], F(0.0)
+        for j in range(len(row)):
+            total += mass[j] * max(cover[j] - row[j], F(0.0))
+        out[i] = total
+
+
+@parallel
 def transpose(layout, costs, to_position, to_stride, to):
     """Copy the costs of each item into to, rows as columns; ``to_stride`` from one to the next."""
     for item in prange(len(layout.items)):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import geospot_gpu as gs
 from geospot_gpu.engine import Engine, PairEngine
 from geospot_gpu.pairs import self_terms, solve_pairs
-from geospot_gpu.selection import lower_bounds
+from geospot_gpu.selection import rounded as rounded_features
 from geospot_gpu.selection.lower_bounds import (
     HalfSteps,
     MomentBounds,
@@ -67,9 +67,9 @@ def test_half_steps_of_rounded_features_allow_for_it(seed: int) -> None:
     engine = engine_of(regions, gs.GroundCost(geo_weight=0.0))
     index = np.array([1, 2, 3])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lower_bounds, "_multiplies_bfloat16", lambda device: False)
+        patch.setattr(rounded_features, "multiplies_bfloat16", lambda device: False)
         exact = HalfSteps(engine)
-        patch.setattr(lower_bounds, "_multiplies_bfloat16", lambda device: True)
+        patch.setattr(rounded_features, "multiplies_bfloat16", lambda device: True)
         rounded = HalfSteps(engine)
     assert rounded._points.features is not None
     assert rounded._points.features.dtype == torch.bfloat16

@@ -10,7 +10,7 @@ import torch
 
 import geospot_gpu as gs
 from geospot_gpu.engine import Engine, PairEngine
-from geospot_gpu.kernels.tiles import CostTiles
+from geospot_gpu.kernels import costs_between
 from geospot_gpu.selection.union import Mixture, Unions
 from tests.clouds import cost_matrix, exact_transport, random_regions, weights
 
@@ -104,18 +104,20 @@ def test_first_variation_is_the_derivative() -> None:
 def test_a_greedy_step_costs_a_row_of_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     regions = random_regions([8] * 9, spread=0.4)
     computed: list[tuple[int, ...]] = []
-    tile = CostTiles.tile
+    exact = costs_between
 
-    def counted(self: CostTiles, *parts: Any) -> torch.Tensor:
-        found = tile(self, *parts)
+    def counted(*arguments: Any) -> torch.Tensor:
+        found = exact(*arguments)
         computed.append(tuple(found.shape))
         return found
 
-    monkeypatch.setattr(CostTiles, "tile", counted)
+    for module in ("union", "quota"):
+        monkeypatch.setattr(f"geospot_gpu.selection.{module}.costs_between", counted)
     chosen = gs.select_regions(regions, "r00", 24, method="union", max_regions=3, cost=COST)
     # Each candidate with the target and with itself, then with each new member of the union; the
     # target with itself; and at the end coverage of the target by what was chosen.
     candidates, steps = 8, 3
+    assert computed
     assert len(computed) <= 2 * candidates + 1 + (steps - 1) * candidates + 2 * steps
     assert len(chosen.table) == 3
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +11,9 @@ from torch import Tensor
 
 from geospot_gpu.engine import Indices, PairEngine, full_precision
 from geospot_gpu.kernels import make_kernel
-from geospot_gpu.kernels.contract import Cloud, PointArrays, Schedule, required
+from geospot_gpu.kernels.contract import Cloud, Schedule, required
 from geospot_gpu.regions import Regions
+from geospot_gpu.selection.rounded import cost_error, rounded, rounds
 from geospot_gpu.sinkhorn.bounds import ot_value, rounding_error
 from geospot_gpu.sinkhorn.solver import iterate
 from geospot_gpu.sphere import EARTH_RADIUS_KM
@@ -26,8 +25,6 @@ Array = NDArray[np.float64]
 _FIRST_DEGREE = 3.0 * math.pi / 8.0
 # Points between regions that are computed in vain rather than in a cloud of their own.
 _GAP = 500
-_BFLOAT16_UNIT = 2.0**-8
-_PIECE = 2048
 # Roundings that a mean of n vectors is charged, for each sqrt(n).
 _ROUNDINGS = 4.0
 
@@ -131,18 +128,9 @@ class HalfSteps:
 
     def __init__(self, engine: PairEngine) -> None:
         self._engine, self._points, self._loss = engine, engine.points, 0.0
-        points, cost = engine.points, engine.cost
-        cosine = cost.uses_features and cost.feature == "cosine"
-        if cosine and points.xyz.dtype == torch.float32 and _multiplies_bfloat16(engine.device):
-            exact = required(points.features)
-            rounded = exact.to(torch.bfloat16)
-            longest = float(points.feature_norm.amax())
-            pieces = zip(torch.split(exact, _PIECE), torch.split(rounded, _PIECE), strict=True)
-            away = max(float((x - y).square_().sum(1).amax()) for x, y in pieces) ** 0.5
-            # |x.y - x'.y'| <= |x - x'| |y| + |x'| |y - y'|, and the product is rounded again.
-            product = away * (2.0 * longest + away) + _BFLOAT16_UNIT * (longest + away) ** 2
-            self._loss = (1.0 - cost.geo_weight) / cost.feature_scale * product
-            self._points = PointArrays(rounded, points.xyz, points.mass)
+        if rounds(engine.cost, engine.points):
+            near = rounded(engine.points)
+            self._points, self._loss = near.points, cost_error(engine.cost, near, near)
 
     def __call__(self, target: int, index: Indices) -> Array:
         """Bounds [K] on the OT values between the regions at ``index`` [K], rising, and the target.
@@ -170,12 +158,6 @@ class HalfSteps:
             total = np.concatenate([[0.0], total])
             values[some] = total[stop[some] - low] - total[start[some] - low] - margin
         return values - self._loss
-
-
-def _multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether products of bfloat16 numbers are faster than those of float32 numbers."""
-    ask: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
-    return device.type == "cpu" and bool(ask().get("avx512_bf16"))  # torch 2.9 cannot say
 
 
 def whole_step_values(engine: PairEngine, left: Indices, right: Indices) -> Array:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from geospot_gpu.cost import GroundCost, check_one_scale
 from geospot_gpu.engine import Engine, PairEngine, default_cost
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.kernels.contract import Part
+from geospot_gpu.kernels.contract import PointArrays
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.importance import importance_weights
 from geospot_gpu.selection.pool import Pool, PoolCosts
@@ -29,10 +29,12 @@ Array = NDArray[np.float64]
 
 log = logging.getLogger("geospot_gpu")
 
-_SHORTLIST = 1 << 13
+_SHORTLIST = 1 << 15
 """Points whose features stay in memory: those that may be chosen next."""
 _FIRST_BATCH = 32
-_LARGEST_BATCH = 1024
+_LARGEST_BATCH = 2048
+_STALE, _BOUNDED, _EXACT = range(3)
+"""What is known of a gain: from before, a bound for now, or itself."""
 
 
 PointMethod = Literal["coverage", "importance"]
@@ -251,7 +253,8 @@ class _LazyGreedy:
     Attributes:
         cover: cost of each target point from what is chosen, [M].
         owner: which of the chosen points is nearest to each target point; -1 for none, [M].
-        evaluations: how many gains were computed, not counting the first ones of all points.
+        evaluations: how many gains or bounds on them were computed, not counting the first ones of
+            all points.
     """
 
     def __init__(self, costs: PoolCosts, start: Array) -> None:
@@ -261,34 +264,38 @@ class _LazyGreedy:
         self.evaluations = 0
         self._bound: Array | None = None  # on the gain of every point of the pool
         self._before = float(costs.mass.double() @ self.cover.double())
-        self._largest = 0.0
+        self._first = self.cover
         self._taken: list[int] = []
         self._shortlist = np.empty(0, np.int64)
-        self._fresh = np.empty(0, bool)
+        self._known = np.empty(0, np.int8)  # of the shortlist: _STALE, _BOUNDED or _EXACT
         self._beyond = np.inf  # no point off the shortlist gains more
-        self._part: Part | None = None
+        self._part: PointArrays | None = None
 
     def best(self) -> int:
         """The point that gains most."""
         if not bool(torch.isfinite(self.cover).all()):  # the nearest one, in the mean
             return int(np.argmin(self._everywhere(self._costs.mean, "comparing")))
         if self._bound is None:
-            self._bound = self._everywhere(self._gains, "gains of all")
+            self._first = self.cover
+            self._bound = self._everywhere(
+                lambda part: self._costs.gain_bounds(part, self.cover)[0], "gains of all"
+            )
             self._bound[self._taken] = -np.inf
             self._draw_up_shortlist()
-        batch = _FIRST_BATCH
+        batch = {_STALE: _FIRST_BATCH, _BOUNDED: _FIRST_BATCH}
         while True:
             bound = self._bound[self._shortlist]
             top = int(np.argmax(bound))
+            known = int(self._known[top])
             if bound[top] < self._beyond:
                 self._draw_up_shortlist()
-            elif self._fresh[top]:
+            elif known == _EXACT:
                 return int(self._shortlist[top])
             else:
-                stale = np.flatnonzero(~self._fresh)
-                some = stale[np.argsort(-bound[stale], kind="stable")[:batch]]
-                self._make_exact(some)
-                batch = min(2 * batch, _LARGEST_BATCH)
+                alike = np.flatnonzero(self._known == known)
+                some = alike[np.argsort(-bound[alike], kind="stable")[: batch[known]]]
+                self._look_again(some, exactly=known == _BOUNDED)
+                batch[known] = min(2 * batch[known], _LARGEST_BATCH)
 
     def gain(self, point: int) -> float:
         """What a point that was found best gains; infinite for the first of all."""
@@ -303,7 +310,7 @@ class _LazyGreedy:
         self._taken.append(best)
         if self._bound is not None:
             self._bound[best] = -np.inf
-        self._fresh[:] = False
+        self._known[:] = _STALE
 
     def distance(self) -> float:
         """Mean cost from the targets to the nearest chosen point."""
@@ -312,23 +319,17 @@ class _LazyGreedy:
     def guarantee(self, budget: int) -> float:
         """At least this share of the best possible gain of as many points is reached.
 
-        Where nothing was there before, gains are from the largest cost of all.
+        Where nothing was there before, gains count from what the first point alone leaves: that
+        gives the choice least credit.
         """
         if self._bound is None:  # a single point, the best of all
             return 1.0
-        before = self._before if np.isfinite(self._before) else self._largest
+        before = float(self._costs.mass.double() @ self._first.double())
         gain, left = before - self.distance(), np.maximum(self._bound, 0.0)
         most = left.sum() if budget >= len(left) else np.partition(left, -budget)[-budget:].sum()
         return gain / (gain + float(most)) if gain > 0 else 1.0
 
-    def _gains(self, part: Part) -> Tensor:
-        """What each of some points of the pool would gain, [k]."""
-        tile = self._costs.tile(part)
-        if self._bound is None:
-            self._largest = max(self._largest, float(tile.amax()))
-        return tile.neg_().add_(self.cover).clamp_(min=0.0) @ self._costs.mass
-
-    def _everywhere(self, value: Callable[[Part], Tensor], what: str) -> Array:
+    def _everywhere(self, value: Callable[[PointArrays], Tensor], what: str) -> Array:
         """A value of every point of the pool, [n]."""
         found = np.empty(len(self._costs.pool))
         with tqdm(total=len(found), desc=what, unit=" points", unit_scale=True) as progress:
@@ -345,17 +346,27 @@ class _LazyGreedy:
         split = np.argpartition(-self._bound, count - 1)
         self._shortlist = np.sort(split[:count])
         self._beyond = float(self._bound[split[count:]].max(initial=-np.inf))
-        self._fresh = np.zeros(count, bool)
+        self._known = np.full(count, _STALE, np.int8)
         self._part = self._costs.part(self._shortlist)
 
-    def _make_exact(self, some: NDArray[np.int64]) -> None:
-        """Compute the gains of some of the shortlist again."""
+    def _look_again(self, some: NDArray[np.int64], *, exactly: bool) -> None:
+        """Lower the bounds of some of the shortlist, or make them exact."""
         assert self._part is not None
         assert self._bound is not None
         for piece in np.array_split(some, -(-len(some) // self._costs.rows)):
             at = torch.from_numpy(piece).to(self.cover.device)
-            features = self._part.features
-            part = Part(None if features is None else features[:, at], self._part.xyz[:, at])
-            self._bound[self._shortlist[piece]] = self._gains(part).double().cpu().numpy()
-        self._fresh[some] = True
+            part = PointArrays(
+                None if self._part.features is None else self._part.features[at],
+                self._part.xyz[at],
+                self._part.mass[at],
+            )
+            index = self._shortlist[piece]
+            if exactly:
+                self._bound[index] = self._costs.gains(part, self.cover).double().cpu().numpy()
+                self._known[piece] = _EXACT
+            else:
+                bound, exact = self._costs.gain_bounds(part, self.cover)
+                lower = np.minimum(self._bound[index], bound.double().cpu().numpy())
+                self._bound[index] = bound.double().cpu().numpy() if exact else lower
+                self._known[piece] = _EXACT if exact else _BOUNDED
         self.evaluations += len(some)

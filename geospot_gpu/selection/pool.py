@@ -11,15 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from geospot_gpu.cost import GroundCost
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.encoders.base import Features
 from geospot_gpu.engine import Indices, PairEngine, full_precision
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.kernels.contract import Cloud, Part, PointArrays
-from geospot_gpu.kernels.tiles import CostTiles, great_circle_km
+from geospot_gpu.kernels import costs_between, cover_gains
+from geospot_gpu.kernels.contract import Cloud, PointArrays, required
 from geospot_gpu.points.readers import column, labels
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions import Regions
+from geospot_gpu.selection.rounded import cost_error, rounded, rounds
 from geospot_gpu.sphere import unit_vectors
 
 _TILE_ENTRIES = {"cpu": 1 << 22, "cuda": 1 << 27}
@@ -112,12 +114,12 @@ class PoolCosts:
         xyz = torch.cat([points.xyz[part] for part in parts])
         weights = zip(parts, shares, strict=True)
         mass = torch.cat([points.mass[part] * float(share) for part, share in weights])
-        size = np.array([len(mass)])
-        self.mass = mass
-        self.pool, self._device = pool, engine.device
-        self._cost = engine.cost
-        self._goal = Cloud(PointArrays(features, xyz, mass), np.zeros(1, np.int64), size)
-        self._tiles = CostTiles(engine.cost, self._goal, self._goal, 1)
+        self.mass, self.pool = mass, pool
+        self._cost, self._device = engine.cost, engine.device
+        self._goal = _one_cloud(PointArrays(features, xyz, mass))
+        self._near = None
+        if rounds(engine.cost, self._goal.points):
+            self._near = rounded(self._goal.points)
         self.rows = max(16, _TILE_ENTRIES[engine.device.type] // len(mass))
         """Points of the pool whose costs are found at once."""
 
@@ -126,39 +128,64 @@ class PoolCosts:
         for low in range(0, len(self.pool), self.rows):
             yield slice(low, min(low + self.rows, len(self.pool)))
 
-    def part(self, index: NDArray[np.int64]) -> Part:
+    def part(self, index: NDArray[np.int64]) -> PointArrays:
         """Points of the pool at ``index`` [k], on the device."""
         xyz = torch.from_numpy(self.pool.xyz[index]).to(self._device, self.mass.dtype)
         features = None
         if self._cost.uses_features:
             assert self.pool.features is not None
             features = torch.from_numpy(self.pool.features[index])
-            features = features.to(self._device, self.mass.dtype)[None]
-        return Part(features, xyz[None])
+            features = features.to(self._device, self.mass.dtype)
+        return PointArrays(features, xyz, torch.ones_like(xyz[:, 0]))
 
-    def tile(self, part: Part) -> Tensor:
+    def tile(self, part: PointArrays) -> Tensor:
         """Costs [k, M] from points of the pool to all points of the targets."""
         with full_precision():
-            return self._tiles.tile(part, self._goal.part())[0]
+            return costs_between(self._cost, _one_cloud(part), self._goal)
 
-    def mean(self, part: Part) -> Tensor:
-        """Mean cost [k] from points of the pool to the targets; no product with all of them."""
-        cost, goal = self._cost, self._goal.part()
+    def gains(self, part: PointArrays, cover: Tensor) -> Tensor:
+        """By how much each of some points lowers the mean cost of the targets, [k].
+
+        Args:
+            part: the points.
+            cover: cost of each target point so far, [M].
+        """
+        return cover_gains(self.tile(part), cover, self.mass)
+
+    def gain_bounds(self, part: PointArrays, cover: Tensor) -> tuple[Tensor, bool]:
+        """Upper bounds on gains [k], and whether they are the gains themselves."""
+        if self._near is None:
+            return self.gains(part, cover), True
+        near = rounded(part)
+        with full_precision():
+            costs = costs_between(
+                self._cost, _one_cloud(near.points), _one_cloud(self._near.points)
+            )
+        error = cost_error(self._cost, near, self._near)
+        return cover_gains(costs, cover + error, self.mass), False
+
+    def mean(self, part: PointArrays) -> Tensor:
+        """Mean cost [k] from points of the pool to the targets; cheaper than all costs."""
+        cost, goal = self._cost, self._goal.points
         if cost.uses_features and cost.feature == "euclidean":
             return self.tile(part) @ self.mass
-        total = torch.zeros_like(part.xyz[0, :, 0])
-        if part.features is not None and goal.features is not None:
-            x, y = part.features[0], goal.features[0].to(self.mass.dtype)
-            product = x @ (self.mass @ y)
-            if cost.feature == "cosine":
-                values = 1.0 - product
-            else:
-                values = x.square().sum(1) - 2.0 * product + self.mass @ y.square().sum(1)
+        total = torch.zeros_like(part.mass)
+        if cost.uses_features:
+            x, y = required(part.features), required(goal.features).to(self.mass.dtype)
+            values = 1.0 - x @ (self.mass @ y)
+            if cost.feature == "sqeuclidean":
+                values = x.square().sum(1) + 2.0 * (values - 1.0) + self.mass @ y.square().sum(1)
             total += (1.0 - cost.geo_weight) / cost.feature_scale * values
         if cost.uses_geography:
-            km = great_circle_km(part.xyz, goal.xyz)[0] @ self.mass
-            total += cost.geo_weight / cost.geo_scale * km
+            geography = GroundCost(geo_weight=1.0, geo_scale=cost.geo_scale)
+            tile = costs_between(geography, _one_cloud(part), self._goal)
+            total += cost.geo_weight * (tile @ self.mass)
         return total
+
+
+def _one_cloud(points: PointArrays) -> Cloud:
+    """All points as a batch of one cloud."""
+    return Cloud(points, np.zeros(1, np.int64), np.array([len(points.mass)]))
 
 
 def _check_alike(engine: PairEngine, pool: Pool, dimension: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geospot_gpu.engine import Indices, PairEngine, full_precision
+from geospot_gpu.kernels import costs_between
 from geospot_gpu.kernels.contract import Cloud
-from geospot_gpu.kernels.tiles import CostTiles
 
 Array = NDArray[np.float64]
 
@@ -55,15 +56,15 @@ def _cloud(engine: PairEngine, k: int) -> Cloud:
 def _expected(engine: PairEngine, goal: Cloud, r: int, quota: int, *, own: bool) -> Tensor:
     """Expected smallest cost of each point of ``goal`` to a sample of region ``r``, [m]."""
     source = _cloud(engine, r)
-    tiles = CostTiles(engine.cost, goal, source, _TILE_ENTRIES)
     m, n = goal.shape[1], source.shape[1]
     count = int(engine.regions.n_points[r])
     step = max(1, _TILE_ENTRIES // n)
     parts = []
     for low in range(0, m, step):
         rows = slice(low, min(m, low + step))
+        some = replace(goal, start=goal.start + low, size=np.array([rows.stop - low]))
         with full_precision():
-            costs = tiles.tile(goal.part(rows), source.part())[0]
+            costs = costs_between(engine.cost, some, source)
         weight = source.weight.double().expand(len(costs), n)
         if own:
             index = torch.arange(rows.start, rows.stop, device=weight.device)[:, None]

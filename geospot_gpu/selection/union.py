@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geospot_gpu.engine import SELF_TOLERANCE, Indices, PairEngine, full_precision
-from geospot_gpu.kernels import kernel_of_costs
+from geospot_gpu.kernels import costs_between, kernel_of_costs
 from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays, Potentials, Schedule
-from geospot_gpu.kernels.tiles import CostTiles
 from geospot_gpu.sinkhorn.bounds import certify
 from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
 
 Array = NDArray[np.float64]
 
-_TILE_ENTRIES = 1 << 24
 _BATCH_ENTRIES = {"cpu": 1 << 23, "cuda": 1 << 28}
 
 
@@ -211,9 +209,8 @@ class Unions:
         x, y = (
             Cloud(engine.points, engine.regions.offsets[[k]], engine.sizes[[k]]) for k in (i, j)
         )
-        tiles = CostTiles(engine.cost, x, y, _TILE_ENTRIES)
         with full_precision():
-            block = tiles.tile(x.part(), y.part())[0]
+            block = costs_between(engine.cost, x, y)
         if block.nbytes <= self._free:
             self._free -= block.nbytes
             self._blocks[i, j] = block
