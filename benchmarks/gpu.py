@@ -21,6 +21,7 @@ import torch
 
 import geospot_gpu as gs
 from benchmarks import gpu_peers, workloads
+from benchmarks.gpu_selection import check_selection, nearest_on
 from benchmarks.gpu_tools import Ceilings, floor, seconds
 from benchmarks.peers import pot_torch
 from benchmarks.record import save, show
@@ -247,6 +248,11 @@ def flash(ceilings: Ceilings) -> Figures:
 def parts(clock: Clock) -> Iterator[tuple[str, Figures]]:
     """All figures, one part after the other."""
     yield "largest relative error against float64", clock.run("check", check)
+    few = random_regions([9, 30, 70, 20] if REHEARSAL else [100, 400, 900, 250, 700])
+    yield (
+        "selection, largest difference from float64",
+        clock.run("check of selection", partial(check_selection, few, DEVICE)),
+    )
     ceilings = Ceilings.measure(DEVICE, tiny=REHEARSAL)
     yield "ceilings, per second", vars(ceilings)
     countries = gallery(1000)
@@ -278,6 +284,11 @@ def parts(clock: Clock) -> Iterator[tuple[str, Figures]]:
             partial(sweep, districts, mixed, left, right, ceilings),
         ),
     )
+    for weight in (0.5, 0.0):
+        yield (
+            f"nearest of all districts, geo_weight {weight}",
+            clock.run("nearest", partial(nearest_on, districts, DEVICE, weight)),
+        )
     world = gallery(None)
     names = list(world.names)
     pair = [names.index(name) for name in (("r0000", "r0001") if REHEARSAL else ("US", "GB"))]
