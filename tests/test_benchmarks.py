@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from benchmarks.peers import ACCURACY, PEERS, Peer, installed, tuned
+from benchmarks.selection.paper import greedy_union
+from benchmarks.selection.statistics import SHOWN, compare, holm
 from benchmarks.workloads import kd_leaves, problem, sampled_pairs
 from tests.clouds import random_regions
 
@@ -32,3 +36,43 @@ def test_peers_solve_the_same_problem(peer: Peer) -> None:
     problems = [problem(regions, i, j, 0.9) for i, j in ((0, 1), (0, 2))]
     _, worst = tuned(peer, problems, [one.exact() for one in problems])
     assert worst <= ACCURACY
+
+
+def test_the_published_choice_extends_the_best_union() -> None:
+    """Half of the target is like one region and half like another: together they are it."""
+    generator = np.random.default_rng(0)
+
+    def cloud(*centres: int) -> torch.Tensor:
+        places = np.concatenate([5 * np.eye(6)[[c] * 20] for c in centres])
+        vectors = torch.from_numpy(places + 0.3 * generator.normal(size=places.shape))
+        return torch.nn.functional.normalize(vectors, dim=1)
+
+    features = [cloud(0, 1), cloud(3), cloud(0), cloud(4), cloud(1)]
+    assert set(greedy_union(features, 0, 2)) == {2, 4}
+    assert len(greedy_union(features, 0, 4)) == 4
+
+
+def test_holm_corrects_for_the_number_of_tests() -> None:
+    np.testing.assert_allclose(holm(np.array([0.01, 0.04, 0.03])), [0.03, 0.06, 0.06])
+    assert holm(np.full(3, 0.9)).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_comparisons_see_what_is_there() -> None:
+    """Coverage better than random and worse than the paper's union at every target."""
+    generator = np.random.default_rng(0)
+    level = dict.fromkeys(SHOWN, 0.5) | {"coverage": 0.7, "random": 0.4, "the paper's union": 0.9}
+    rows = [
+        (method, k, samples, target, level[method] + 0.01 * generator.normal())
+        for method in SHOWN
+        for k, samples in ((1, 100), (2, 200))
+        for target in range(12)
+    ]
+    columns = ["method", "regions", "samples", "target", "score"]
+    found = compare({"task": pd.DataFrame(rows, columns=columns)}, {"task": "accuracy"})
+    of_task, overall = found["task"], found["over all"]
+    assert of_task["coverage beats random for"] == "100.0% of 12 targets"
+    assert of_task["methods"][0]["mean rank"] == 2.0
+    settings = "settings in which coverage is significantly"
+    assert overall[f"{settings} worse than the paper's union (Holm, 5 %)"] == "2 of 2"
+    assert overall[f"{settings} better than random (Holm, 5 %)"] == "2 of 2"
+    assert overall[f"{settings} worse than random (Holm, 5 %)"] == "0 of 2"

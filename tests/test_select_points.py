@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import geospot_gpu as gs
 from geospot_gpu.encoders.precomputed import MappedFeatures
 from geospot_gpu.engine import Engine, PairEngine
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.selection import points as lazy
+from geospot_gpu.selection import rounded as rounded_features
 from geospot_gpu.selection.facility import Limits, cover_greedily
 from geospot_gpu.selection.importance import importance_weights, nearest_of_pool
 from geospot_gpu.selection.pool import Pool, PoolCosts
@@ -75,6 +77,28 @@ def test_the_lazy_choice_is_the_greedy_one(
     for k in (1, 5, 12):
         nearest = full[:, found.chosen[:k]].min(axis=1)
         assert found.distance[k - 1] == pytest.approx(mass @ nearest, abs=1e-9)
+
+
+@pytest.mark.parametrize("geo_weight", [0.0, 0.4])
+def test_bounds_from_rounded_features_change_no_choice(
+    geo_weight: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the processor multiplies bfloat16 numbers fast or not."""
+    regions = random_regions([60, 300], dimension=32, spread=0.7, seed=1)
+    found = []
+    for fast in (False, True):
+        monkeypatch.setattr(rounded_features, "multiplies_bfloat16", lambda _, fast=fast: fast)
+        costs = costs_of(regions, gs.GroundCost(geo_weight=geo_weight))
+        assert (costs._near is not None) == fast
+        part = costs.part(np.arange(300))
+        cover = torch.full((60,), 0.6)
+        bounds, exact = costs.gain_bounds(part, cover)
+        assert exact != fast
+        gains = costs.gains(part, cover)
+        assert (bounds >= gains - 1e-6).all()
+        assert (bounds <= gains + 0.03).all()
+        found.append(lazy.cover_points(costs, 15, np.full(60, np.inf)))
+    assert found[0].chosen.tolist() == found[1].chosen.tolist()
 
 
 def test_few_gains_are_computed_again() -> None:
