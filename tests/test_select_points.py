@@ -223,6 +223,14 @@ def test_points_of_the_target_are_no_candidates() -> None:
         gs.select_points(gs.Regions.from_groups(points, inside, encoder="none"), "t", 1)
 
 
+def test_candidates_of_several_tables_are_refused() -> None:
+    both = random_regions([5, 5], dimension=None).concatenated(
+        random_regions([4, 4, 4], dimension=None, seed=1)
+    )
+    with pytest.raises(gs.GeospotError, match="points can be chosen from one table only"):
+        gs.select_points(both, "r00", 2)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

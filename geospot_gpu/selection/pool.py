@@ -62,9 +62,15 @@ class Pool:
 
     @classmethod
     def of_regions(cls, regions: Regions, index: Indices) -> Pool:
-        """All points of the regions at ``index``, not only those of their samples, each once."""
+        """All points of the regions at ``index``, not only those of their samples, each once.
+
+        Raises:
+            GeospotError: the regions are of several tables.
+        """
         sources = [regions.sources[k] for k in index]
         first = sources[0]
+        if any(source.points is not first.points for source in sources):
+            raise GeospotError("points can be chosen from one table only: give them as a pool")
         rows = np.concatenate([source.rows for source in sources])
         names = np.repeat(
             np.array([regions.names[k] for k in index], dtype=object),
