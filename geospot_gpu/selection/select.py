@@ -111,7 +111,10 @@ def _select_regions(config: settings.SelectConfig, sweep: Path, run: Reopened) -
         "improves_until": found.improves_until,
     }
     write_summary(out, summary)
-    print(f"for {', '.join(found.targets)}, by {config.method} ({found.distance}, 95 % interval):")
+    print(
+        f"for {', '.join(found.targets)}, by {config.method} ({found.distance} after each step, "
+        "95 % interval; ~ improves by less than its error):"
+    )
     print(_report(found.table))
     print(text)
     print(
