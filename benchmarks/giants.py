@@ -52,7 +52,7 @@ def two_countries() -> dict[str, object]:
     with PeakMemory() as pot_memory, Stopwatch() as pot_watch:
         transport = pot_numpy([one], LOOSE)[0]
     few = np.array([KEOPS_POINTS])
-    source, target = (replace(pair_engine._clouds(side), size=few) for side in (left, right))
+    source, target = (replace(pair_engine.clouds(side), size=few) for side in (left, right))
     lazy = make_kernel("keops", cost, source, target, EPSILON, 2**31)
     zero = torch.zeros(1, KEOPS_POINTS)
     lazy.softmin(zero, "source")  # compiles

@@ -153,8 +153,7 @@ def beside_peers(regions: gs.Regions, cost: gs.GroundCost, clock: Clock, count: 
     engine = PairEngine(regions, cost, SOLVER, gs.Engine(DEVICE, "triton"))
     reference = torch.tensor(engine.pairs(left, right)["ot_value"].to_numpy())
     clouds = [
-        (engine._clouds(left[k : k + 1]), engine._clouds(right[k : k + 1]))
-        for k in range(len(left))
+        (engine.clouds(left[k : k + 1]), engine.clouds(right[k : k + 1])) for k in range(len(left))
     ]
     found: Figures = {"pairs": len(left)}
     found["ours, seconds"] = seconds(lambda: engine.pairs(left, right))

@@ -191,7 +191,7 @@ class PairEngine:
     def kernels(self, left: Indices, right: Indices) -> Iterator[tuple[Indices, Kernel]]:
         """Kernels of batches of pairs of regions [K], with the positions of their pairs."""
         for name, positions in self._plan(self.sizes[left], self.sizes[right]):
-            source, target = self._clouds(left[positions]), self._clouds(right[positions])
+            source, target = self.clouds(left[positions]), self.clouds(right[positions])
             epsilon = self.solver.epsilon
             with full_precision():
                 yield (
@@ -210,7 +210,7 @@ class PairEngine:
         """
         solver = self.solver
         assert isinstance(solver, Sinkhorn)
-        source, target = (self._clouds(np.array([k])) for k in (left, right))
+        source, target = (self.clouds(np.array([k])) for k in (left, right))
         ((name, _),) = self._plan(source.size, target.size)
         schedule = Schedule(
             solver.tolerance * (SELF_TOLERANCE if left == right else 1.0),
@@ -228,7 +228,7 @@ class PairEngine:
         order = []
         for kernel, positions in self._plan(self.sizes[left], self.sizes[right]):
             started = time.perf_counter()
-            source, target = self._clouds(left[positions]), self._clouds(right[positions])
+            source, target = self.clouds(left[positions]), self.clouds(right[positions])
             warm = None
             if self.warm is not None and not symmetric:
                 warm = self.warm.of(self._digests(left[positions], right[positions]), target)
@@ -364,7 +364,7 @@ class PairEngine:
         digests = self.regions.digests
         return [(digests[i], digests[j]) for i, j in zip(left, right, strict=True)]
 
-    def _clouds(self, index: Indices) -> Cloud:
+    def clouds(self, index: Indices) -> Cloud:
         """The regions at ``index`` [B], as a batch."""
         return Cloud(self.points, self.regions.offsets[index], self.sizes[index])
 

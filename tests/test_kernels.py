@@ -82,7 +82,7 @@ def test_padding_and_selection_change_nothing(name: str, budget: int) -> None:
     regions = random_regions([20, 31, 12, 25, 18, 9])
     engine = PairEngine(regions, MIXED, gs.Sinkhorn(precision="high"), gs.Engine(device="cpu"))
     left, right = np.array([0, 1, 2]), np.array([3, 4, 5])
-    batch = make_kernel(name, MIXED, engine._clouds(left), engine._clouds(right), 0.02, budget)
+    batch = make_kernel(name, MIXED, engine.clouds(left), engine.clouds(right), 0.02, budget)
     chosen = batch.select(torch.tensor([2, 0]))
     for position, (i, j) in enumerate([(2, 5), (0, 3)]):
         alone = kernel(name, regions, i, j, MIXED, 0.02)
@@ -248,7 +248,7 @@ def test_compiled_iterations_are_those_of_the_solver(
     engine = PairEngine(regions, MIXED, gs.Sinkhorn(), gs.Engine(device="cpu"))
     left = np.array([0, 1, 2, 3])
     right = left if symmetric else np.array([4, 3, 5, 0])
-    source, target = engine._clouds(left), engine._clouds(right)
+    source, target = engine.clouds(left), engine.clouds(right)
     schedule = Schedule(1e-3, 400, symmetric=symmetric)
     ours = make_kernel("dense", MIXED, source, target, epsilon, 2**30)
     compiled, again = ours.iterate(schedule), ours.iterate(schedule)

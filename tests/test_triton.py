@@ -64,8 +64,8 @@ def batch(
     right: Indices = RIGHT,
 ) -> TritonKernel:
     engine = PairEngine(regions, cost, gs.Sinkhorn(), gs.Engine(device=DEVICE))
-    source = engine._clouds(left)
-    target = engine._clouds(right)
+    source = engine.clouds(left)
+    target = engine.clouds(right)
     return TritonKernel(CostTiles(cost, source, target, 1 << 20), source, target, EPSILON, keep)
 
 

@@ -263,7 +263,6 @@ class _LazyGreedy:
         self.owner = torch.full(start.shape, -1, dtype=torch.int64, device=costs.mass.device)
         self.evaluations = 0
         self._bound: Array | None = None  # on the gain of every point of the pool
-        self._before = float(costs.mass.double() @ self.cover.double())
         self._first = self.cover
         self._taken: list[int] = []
         self._shortlist = np.empty(0, np.int64)

@@ -40,22 +40,18 @@ def quota_costs(
     """
     rows = []
     for t in targets:
-        goal = _cloud(engine, int(t))
+        goal = engine.clouds(np.array([t]))
         columns = [
             _expected(engine, goal, int(r), int(q), own=r == t)
             for r, q in zip(sources, quota, strict=True)
         ]
-        rows.append(torch.stack(columns, dim=1) if columns else goal.weight.new_empty(0, 0))
+        rows.append(torch.stack(columns, dim=1))
     return torch.cat(rows).double().cpu().numpy()
-
-
-def _cloud(engine: PairEngine, k: int) -> Cloud:
-    return Cloud(engine.points, engine.regions.offsets[[k]], engine.sizes[[k]])
 
 
 def _expected(engine: PairEngine, goal: Cloud, r: int, quota: int, *, own: bool) -> Tensor:
     """Expected smallest cost of each point of ``goal`` to a sample of region ``r``, [m]."""
-    source = _cloud(engine, r)
+    source = engine.clouds(np.array([r]))
     m, n = goal.shape[1], source.shape[1]
     count = int(engine.regions.n_points[r])
     step = max(1, _TILE_ENTRIES // n)

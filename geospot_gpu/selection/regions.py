@@ -97,11 +97,11 @@ class Setting:
     def have_cost(self) -> Array:
         """Cost of each target point from what is there already, infinite without, [M]."""
         problem = self.problem
+        if len(problem.have) == 0:
+            return np.full(len(self.mass), np.inf)
         costs = quota_costs(self.engine, problem.targets, problem.have, problem.have_counts)
-        return costs.min(axis=1, initial=np.inf) if len(problem.have) else self._nothing()
-
-    def _nothing(self) -> Array:
-        return np.full(int(self.engine.sizes[self.problem.targets].sum()), np.inf)
+        nearest: Array = costs.min(axis=1)
+        return nearest
 
     @cached_property
     def mass(self) -> Array:

@@ -206,9 +206,7 @@ class Unions:
         if (i, j) in self._blocks:
             return self._blocks[i, j]
         engine = self._engine
-        x, y = (
-            Cloud(engine.points, engine.regions.offsets[[k]], engine.sizes[[k]]) for k in (i, j)
-        )
+        x, y = (engine.clouds(np.array([k])) for k in (i, j))
         with full_precision():
             block = costs_between(engine.cost, x, y)
         if block.nbytes <= self._free:
