@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from geospot_gpu.encoders.base import Encoder, Features, check_finite, unit_rows
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.points.readers import column, labels
+from geospot_gpu.names import labels
+from geospot_gpu.points.readers import column
 from geospot_gpu.points.table import Points
 
 

@@ -163,16 +163,6 @@ def column(frame: pd.DataFrame, name: str, key: str, origin: str) -> pd.Series[A
     return frame[name]
 
 
-def labels(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Names or ids as text, missing ones as NA; whole numbers have no decimals."""
-    if pd.api.types.is_float_dtype(values):
-        known = values.dropna()
-        # Columns of whole numbers become floating point where one of them is missing.
-        if (known % 1 == 0).all() and (known.abs() < 2**53).all():
-            values = values.astype("Int64")
-    return values.astype("string")
-
-
 def _find(
     frame: pd.DataFrame, given: str | None, spellings: Sequence[str], axis: str, origin: str
 ) -> str:

@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.names import labels
 from geospot_gpu.points.readers import (
     column,
     has_geometry,
-    labels,
     read_table,
     to_wgs84,
 )

@@ -18,7 +18,8 @@ from geospot_gpu.engine import Indices, PairEngine, full_precision
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels import costs_between, cover_gains
 from geospot_gpu.kernels.contract import Cloud, PointArrays, required
-from geospot_gpu.points.readers import column, labels
+from geospot_gpu.names import labels
+from geospot_gpu.points.readers import column
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.rounded import cost_error, rounded, rounds
