@@ -88,9 +88,7 @@ def _run(command: str, arguments: list[str]) -> bool:
         hint = _did_you_mean(command, COMMANDS)
         raise GeospotError(f"there is no command {command!r}{hint}; see geospot --help")
     flags = [argument for argument in arguments if argument.startswith("-")]
-    settings = [
-        _SHORT.sub(r"\1.path=", argument) for argument in arguments if not argument.startswith("-")
-    ]
+    typed = [argument for argument in arguments if not argument.startswith("-")]
     for flag in flags:
         if flag not in _FLAGS:
             raise GeospotError(f"there is no option {flag!r}; use one of {', '.join(_FLAGS)}")
@@ -102,10 +100,15 @@ def _run(command: str, arguments: list[str]) -> bool:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    # Values of a swept key may contain slashes; a folder of the grid is still one folder.
-    OmegaConf.register_new_resolver("one_folder", lambda name: name.replace("/", "-"), replace=True)
+    from geospot_gpu.config import text_keys
+    from geospot_gpu.overrides import FolderNames, keep_text
+
+    text = text_keys(command)
+    settings = [keep_text(_SHORT.sub(r"\1.path=", setting), text) for setting in typed]
+    OmegaConf.register_new_resolver("one_folder", FolderNames(), replace=True)
     module, _ = COMMANDS[command]
     errors: list[Exception] = []
+    expected = (GeospotError, OmegaConfBaseException, OSError)
 
     def task(config: DictConfig) -> None:
         # Hydra would end a multirun at the first error, and print errors in its own way.
@@ -119,7 +122,7 @@ def _run(command: str, arguments: list[str]) -> bool:
             work(config)
         except Exception as error:
             errors.append(error)
-            if job is not None and isinstance(error, (GeospotError, OmegaConfBaseException)):
+            if job is not None and isinstance(error, expected):
                 _print_error(f"job {runtime.job.num}: {_explain(error, command, settings)}")
 
     # Hydra takes flags in one place only.
@@ -137,7 +140,7 @@ def _run(command: str, arguments: list[str]) -> bool:
     except (HydraException, OmegaConfBaseException, OSError, ValueError) as error:
         raise GeospotError(_explain(error, command, settings)) from error
     for failure in errors:
-        if not isinstance(failure, (GeospotError, OmegaConfBaseException)):
+        if not isinstance(failure, expected) or isinstance(failure, BrokenPipeError):
             raise failure
         if not {"-m", "--multirun"} & set(flags):
             raise GeospotError(_explain(failure, command, settings)) from failure
@@ -179,6 +182,12 @@ def _explain(error: Exception, command: str, settings: Sequence[str]) -> str:
             f"cannot read {error.override!r} as key=value: quote a value that has special "
             "characters twice, as in 'out=\"a=b\"'"
         )
+    for group, _, option in (setting.partition("=") for setting in settings):
+        options = _options(group)
+        wrong = [one for one in option.split(",") if one not in (*options, "null")]
+        if options and wrong and re.search(rf"Could not (find|load|override) '{group}\b", text):
+            hint = _did_you_mean(wrong[0], options)
+            return f"{group}={wrong[0]} is unknown{hint or ': use one of ' + ', '.join(options)}"
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown or re.match(r"Key '.*' (is )?not in ", text):
         name = unknown[1] if unknown else str(key)
@@ -186,15 +195,6 @@ def _explain(error: Exception, command: str, settings: Sequence[str]) -> str:
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing:
         return f"{missing[1]} is needed: give {missing[1]}=..."
-    option = re.search(
-        r"Could not find '([^']+)/([^'/]+)'.*Available options in '[^']+':(.*)\nConfig search",
-        text,
-        re.S,
-    )
-    if option:
-        group, wanted, options = option[1], option[2], option[3].split()
-        hint = _did_you_mean(wanted, options)
-        return f"{group}={wanted} is unknown{hint or ': use one of ' + ', '.join(options)}"
     several = re.search(r"Ambiguous value for argument '([^']+)'", text)
     if several:
         return (
@@ -202,6 +202,8 @@ def _explain(error: Exception, command: str, settings: Sequence[str]) -> str:
         )
     if "is not a ListConfig" in text:
         return f"{key} is a list: write {key}=[...]"
+    if "Cannot convert 'ListConfig'" in text:
+        return f"{key} takes one value: give no list or mapping"
     return f"{key}: {first}" if key else first
 
 
@@ -216,7 +218,11 @@ def _keys(command: str, settings: Sequence[str]) -> list[str]:
         default = OmegaConf.to_container(compose(command))
         assert isinstance(default, dict)
         groups = {key for key, value in default.items() if isinstance(value, dict)}
-        chosen = [text for text in settings if text.partition("=")[0] in groups and "," not in text]
+        chosen = [
+            f"{group}={option}"
+            for group, _, option in (text.partition("=") for text in settings)
+            if group in groups and option in _options(group)
+        ]
         config = OmegaConf.to_container(compose(command, chosen))
     assert isinstance(config, dict)
 
@@ -227,6 +233,17 @@ def _keys(command: str, settings: Sequence[str]) -> list[str]:
                 yield from keys(value, f"{prefix}{name}.")
 
     return list(keys(config, ""))
+
+
+def _options(group: str) -> list[str]:
+    """The options of a group; none where there is no such group."""
+    from importlib.resources import files
+
+    folder = files("geospot_gpu.conf") / group
+    if not folder.is_dir():
+        return []
+    names = [file.name for file in folder.iterdir()]
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.overrides import text_settings
 
 T = TypeVar("T")
 S = TypeVar("S", bound="SweepConfig")
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from geospot_gpu.engine import Engine, Solver
     from geospot_gpu.points import Points
     from geospot_gpu.regions import Regions
+
+_LARGEST = 2**53
+"""Whole numbers up to here are exact in every type of number."""
 
 # OmegaConf reads annotations at run time and knows Optional, not the | of Python 3.10.
 # ruff: noqa: UP045
@@ -253,6 +258,23 @@ _ENCODERS = {"geoclip": GeoClipConfig, "precomputed": PrecomputedConfig, "none":
 _SOLVERS = {"sinkhorn": SinkhornConfig, "geomloss": GeomLossConfig}
 
 
+SCHEMAS: dict[str, type] = {
+    "sweep": SweepConfig,
+    "transfer": TransferConfig,
+    "predict": PredictConfig,
+    "explain": ExplainConfig,
+    "select": SelectConfig,
+    "nearest": NearestConfig,
+}
+"""Of each command."""
+
+
+def text_keys(command: str) -> set[str]:
+    """Settings of a command that hold text: names of regions and columns, files, choices."""
+    options = {"encoder": _ENCODERS.values(), "solver": _SOLVERS.values()}
+    return text_settings(SCHEMAS[command], options)
+
+
 def typed(config: DictConfig, schema: type[S]) -> S:
     """The composed configuration of a command with groups, every value checked.
 
@@ -270,6 +292,7 @@ def typed(config: DictConfig, schema: type[S]) -> S:
     )
     found = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(groups), config))
     assert isinstance(found, schema)
+    _check_numbers(found)
     return found
 
 
@@ -283,7 +306,19 @@ def checked(config: DictConfig, schema: type[T]) -> T:
     _check_missing(config)
     found = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), config))
     assert isinstance(found, schema)
+    _check_numbers(found)
     return found
+
+
+def _check_numbers(config: Any, prefix: str = "") -> None:
+    """Raise where a number is none, or larger than any array can be."""
+    for name, value in vars(config).items():
+        if is_dataclass(value):
+            _check_numbers(value, f"{prefix}{name}.")
+        elif isinstance(value, float) and math.isnan(value):
+            raise GeospotError(f"{prefix}{name}=nan is no number: give one")
+        elif isinstance(value, int) and abs(value) > _LARGEST:
+            raise GeospotError(f"{prefix}{name}={value} is too large: give at most {_LARGEST}")
 
 
 def _check_missing(config: DictConfig) -> None:
@@ -409,18 +444,38 @@ def _check_fit(config: SweepConfig) -> None:
     columns = ("lon", "lat", "region", "weight")
     unused: dict[str, str] = {}
     if points.source == "gallery":
-        unused |= {f"points.{key}": "points=table" for key in ("path", *columns)}
+        unused |= {f"points.{key}": "points=table" for key in ("path", *columns, "invalid")}
     if config.against.path is None:
         unused |= {f"against.{key}": "against.path=..." for key in columns}
     if regions.by != "polygons":
         unused |= {f"regions.{key}": "regions=polygons" for key in ("path", "name")}
     if regions.by != "grid":
         unused["regions.degrees"] = "regions=grid"
-    for key, needed in unused.items():
-        group, _, name = key.partition(".")
-        value = getattr(getattr(config, group), name)
-        if value is not None:
-            raise GeospotError(f"{key}={value} has no effect without {needed}")
+    if config.solver.name == "geomloss":
+        unused["kernel.name"] = "solver=sinkhorn"
+    refuse_unused(config, SweepConfig(encoder=None, solver=None), unused)
+
+
+def refuse_unused(config: Any, default: Any, needed: Mapping[str, str]) -> None:
+    """Raise where a setting that has no effect differs from its default.
+
+    Args:
+        config, default: settings of one schema.
+        needed: what each of the settings that have no effect would need.
+
+    Raises:
+        GeospotError: one of them is given.
+    """
+    for key, condition in needed.items():
+        value, usual = config, default
+        for name in key.split("."):
+            value, usual = getattr(value, name), getattr(usual, name)
+        if value != usual:
+            raise GeospotError(f"{key}={_shown(value)} has no effect without {condition}")
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _grouped(

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.names import Names, name_key, name_of
 from geospot_gpu.points.table import Invalid, Points
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("geospot_gpu")
 
-LON_NAMES = ("lon", "longitude", "lng", "long", "x")
-LAT_NAMES = ("lat", "latitude", "y")
+LON_NAMES = ("lon", "longitude", "lng", "long", "decimallongitude", "x")
+LAT_NAMES = ("lat", "latitude", "decimallatitude", "y")
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".geoparquet", ".geojson", ".geojson.gz", ".json")
 
 
@@ -56,11 +57,10 @@ def read_points(
     if has_geometry(frame) and lon is None and lat is None:
         longitudes, latitudes, frame = _from_geometry(frame, origin)
     else:
-        lon = _find(frame, lon, LON_NAMES, "lon", origin)
-        lat = _find(frame, lat, LAT_NAMES, "lat", origin)
-        longitudes, latitudes = _numbers(frame[lon]), _numbers(frame[lat])
+        longitudes = _numbers(_coordinate(frame, lon, LON_NAMES, "lon", origin))
+        latitudes = _numbers(_coordinate(frame, lat, LAT_NAMES, "lat", origin))
     mass = None if weight is None else _numbers(column(frame, weight, "points.weight", origin))
-    return Points.build(
+    points = Points.build(
         lon=longitudes,
         lat=latitudes,
         weight=mass,
@@ -68,6 +68,8 @@ def read_points(
         origin=origin,
         invalid=invalid,
     )
+    points.warn_of_zeros()
+    return points
 
 
 def read_table(path: Path, text: Iterable[str | None] = ()) -> pd.DataFrame:
@@ -88,7 +90,7 @@ def read_table(path: Path, text: Iterable[str | None] = ()) -> pd.DataFrame:
                 keep_default_na=False,
                 na_values=[""],
                 low_memory=False,
-                dtype={name: "str" for name in text if name is not None},
+                dtype=_as_text(path, text),
             )
         if name.endswith((".parquet", ".geoparquet")):
             return _read_parquet(path)
@@ -99,6 +101,13 @@ def read_table(path: Path, text: Iterable[str | None] = ()) -> pd.DataFrame:
     except Exception as error:  # every reader has its own exceptions for a broken file
         reason = str(error).strip().split("\n")[0]
         raise GeospotError(f"{path}: cannot be read ({type(error).__name__}: {reason})") from error
+
+
+def _as_text(path: Path, text: Iterable[str | None]) -> dict[Any, str]:
+    """Which columns of a CSV file to read as text, spelled as the file spells them."""
+    wanted = {name_key(name_of(name, "column")) for name in text if name is not None}
+    header = pd.read_csv(path, nrows=0)
+    return {label: "str" for label in header.columns if name_key(str(label)) in wanted}
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -155,29 +164,47 @@ def _from_geometry(frame: Any, origin: str) -> tuple[np.ndarray, np.ndarray, pd.
     return longitudes, latitudes, frame.drop(columns=frame.geometry.name)
 
 
-def column(frame: pd.DataFrame, name: str, key: str, origin: str) -> pd.Series[Any]:
+def column(frame: pd.DataFrame, name: object, key: str, origin: str) -> pd.Series[Any]:
     """The named column, or an error that names the key and the columns there are."""
-    if name not in frame.columns:
-        there = ", ".join(map(str, frame.columns[:20]))
-        raise GeospotError(f"{origin}: {key}={name!r} is not a column; there are: {there}")
-    return frame[name]
+    if name in frame.columns:
+        return frame[name]
+    at = Names([str(label) for label in frame.columns]).find(name, key)
+    if at is None:
+        raise GeospotError(f"{origin}: {key}={name!r} is not a column; {_columns(frame)}")
+    return frame.iloc[:, at]
 
 
-def _find(
-    frame: pd.DataFrame, given: str | None, spellings: Sequence[str], axis: str, origin: str
-) -> str:
-    if given is not None:
-        column(frame, given, f"points.{axis}", origin)
-        return given
-    by_lower = {str(name).strip().lower(): str(name) for name in frame.columns}
-    for spelling in spellings:
-        if spelling in by_lower:
-            return by_lower[spelling]
+def _columns(frame: pd.DataFrame) -> str:
     there = ", ".join(map(str, frame.columns[:20]))
-    raise GeospotError(
-        f"{origin}: no {axis} column found (looked for {', '.join(spellings)}); "
-        f"name it with points.{axis}=...; there are: {there}"
-    )
+    return f"there are: {there}{', ...' if len(frame.columns) > 20 else ''}"
+
+
+def _coordinate(
+    frame: pd.DataFrame, given: str | None, spellings: Sequence[str], axis: str, origin: str
+) -> pd.Series[Any]:
+    """The column of an axis: the one that is named, or the first of the spellings."""
+    if given is not None:
+        return column(frame, given, f"points.{axis}", origin)
+    labels = [str(label) for label in frame.columns]
+    lower = [label.strip().lower() for label in labels]
+    found = [lower.index(spelling) for spelling in spellings if spelling in lower]
+    if not found:
+        raise GeospotError(
+            f"{origin}: no {axis} column found (looked for {', '.join(spellings)}); "
+            f"name it with points.{axis}=...; {_columns(frame)}"
+        )
+    first = found[0]
+    alike = [
+        label
+        for at, label in enumerate(labels)
+        if at != first and (at in found or spellings[1] in lower[at])
+    ]
+    if alike:
+        log.warning(
+            "%s: took column %r for %s, not %s: name the right one with points.%s=...",
+            *(origin, labels[first], axis, " or ".join(map(repr, alike[:3])), axis),
+        )
+    return frame.iloc[:, first]
 
 
 def _numbers(values: pd.Series[Any]) -> np.ndarray:

@@ -111,6 +111,17 @@ class Points:
         lon = np.where(lon >= 180.0, lon - 360.0, lon) + 0.0
         return cls(lon, lat + 0.0, mass[keep], table[keep], origin, int(bad.sum()))
 
+    def warn_of_zeros(self) -> None:
+        """Say how many points lie at exactly 0, 0, where many tables put missing coordinates."""
+        zero = np.flatnonzero((self.lon == 0.0) & (self.lat == 0.0))
+        if len(zero):
+            rows = np.zeros(len(self) + self.dropped, dtype=bool)
+            rows[self.attributes.index[zero] - 1] = True
+            log.warning(
+                "%s: %d points lie at exactly 0, 0, where tables put missing coordinates: %s",
+                *(self.origin, len(zero), _row_list(rows)),
+            )
+
     def take(self, rows: NDArray[np.int64]) -> Points:
         """The given rows."""
         return replace(

@@ -285,7 +285,7 @@ class Regions:
         chosen = select_groups(
             groups, points.origin, min_points, include=include, exclude=exclude, unions=unions
         )
-        ordered = {name: _in_order(points, rows) for name, rows in chosen.items()}
+        ordered = {name: _in_order(points, rows) for name, rows in chosen.kept.items()}
         sources = [
             Source(points, rows, _mass(points, rows, cell_degrees), encoder, str(device))
             for rows in ordered.values()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.names import labels
+from geospot_gpu.names import labels, unified
 from geospot_gpu.points.readers import (
     column,
     has_geometry,
@@ -21,17 +22,23 @@ from geospot_gpu.points.table import Points, grid_cells
 from geospot_gpu.regions.plane import cut_at_antimeridian, positions
 from geospot_gpu.sphere import unit_vectors
 
+log = logging.getLogger("geospot_gpu")
+
 Groups = dict[str, NDArray[np.int64]]
 """Rows of the points of each region, by name; a point may belong to several regions."""
 
 
 def by_column(points: Points, name: str) -> Groups:
-    """One region per value of a column; points without a value belong to none.
+    """One region per name in a column; points without one belong to no region.
+
+    Spellings that differ in surrounding blanks or Unicode form alone are one name, as first
+    written.
 
     Raises:
         GeospotError: there is no such column.
     """
-    return _groups(labels(column(points.attributes, name, "points.region", points.origin)))
+    values = column(points.attributes, name, "points.region", points.origin)
+    return _groups(unified(labels(values), f"{points.origin}: column {name!r}"))
 
 
 def by_country(points: Points) -> Groups:
@@ -68,18 +75,17 @@ def by_polygons(points: Points, path: str | Path, name: str | None) -> Groups:
     frame: Any = read_table(Path(path))
     if not has_geometry(frame):
         raise GeospotError(f"{path}: has no geometries; use GeoJSON or GeoParquet with polygons")
-    column(frame, name, "regions.name", str(path))
     frame = to_wgs84(frame, str(path))
-    named = labels(frame[name])
-    kept = frame.geometry.geom_type.isin(["Polygon", "MultiPolygon"]) & ~frame.geometry.is_empty
-    kept &= named.notna()
+    named = unified(labels(column(frame, name, "regions.name", str(path))), f"{path}: {name}")
+    shapes = _polygonal(frame.geometry)
+    kept = (shapes.notna() & named.notna()).to_numpy(bool)
     if not kept.any():
         raise GeospotError(
             f"{path}: has no polygons with a name in {name!r}: use polygons to define regions"
         )
-    polygons = cut_at_antimeridian(
-        frame.geometry[kept].set_axis(named[kept].to_numpy(object)), str(path)
-    )
+    if not kept.all():
+        log.warning("%s: %s", path, _left_out(frame.geometry.geom_type, named, shapes.notna()))
+    polygons = cut_at_antimeridian(shapes[kept].set_axis(named[kept].to_numpy(object)), str(path))
     joined = positions(points, polygons.total_bounds).sjoin(polygons, predicate="intersects")
     # Several polygons of one name, or several positions of one point, may match.
     pairs = pd.DataFrame({"row": joined.index, "name": joined["name"]}).drop_duplicates()
@@ -87,6 +93,47 @@ def by_polygons(points: Points, path: str | Path, name: str | None) -> Groups:
         str(region): np.sort(rows.to_numpy(np.int64))
         for region, rows in pairs.groupby("name")["row"]
     }
+
+
+def _polygonal(shapes: Any) -> Any:
+    """The polygons of each shape of a GeoSeries, those inside collections too; None without."""
+    from shapely import MultiPolygon  # type: ignore[import-untyped]
+
+    whole = shapes.geom_type.isin(["Polygon", "MultiPolygon"]) & ~shapes.is_empty
+    found = shapes.where(whole)
+    for at in np.flatnonzero(shapes.geom_type == "GeometryCollection"):
+        parts = [part for part in _parts(shapes.iloc[at]) if not part.is_empty]
+        if parts:
+            found.iloc[at] = MultiPolygon(parts)
+    return found
+
+
+def _parts(shape: Any) -> list[Any]:
+    """All polygons inside a shape."""
+    if shape.geom_type == "Polygon":
+        return [shape]
+    return [part for inner in getattr(shape, "geoms", ()) for part in _parts(inner)]
+
+
+def _left_out(kinds: Any, named: pd.Series[Any], polygonal: Any) -> str:
+    """What is said of features that define no region."""
+    nameless = (polygonal & named.isna()).to_numpy(bool)
+    empty = ~polygonal.to_numpy(bool)
+    said = []
+    if empty.any():
+        features = zip(named[empty], kinds[empty], np.flatnonzero(empty) + 1, strict=True)
+        shown = [
+            f"{f'feature {row}' if pd.isna(name) else name} ({kind or 'no geometry'})"
+            for name, kind, row in features
+        ]
+        more = ", ..." if len(shown) > 5 else ""
+        said.append(
+            f"left out {len(shown)} features without a polygon: {', '.join(shown[:5])}{more}"
+        )
+    if nameless.any():
+        rows = ", ".join(map(str, (np.flatnonzero(nameless) + 1)[:5]))
+        said.append(f"left out {nameless.sum()} polygons without a name: features {rows}")
+    return "; ".join(said)
 
 
 def by_grid(points: Points, degrees: float) -> Groups:

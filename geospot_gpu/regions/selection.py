@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import unicodedata
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.names import Names, name_of
 
 log = logging.getLogger("geospot_gpu")
 
@@ -55,88 +56,125 @@ class Sampling:
         return np.random.default_rng([self.seed, zlib.crc32(name.encode())])
 
 
+class Chosen(NamedTuple):
+    """Which regions take part."""
+
+    kept: dict[str, NDArray[np.int64]]
+    """Rows of each, by name in order."""
+    small: dict[str, NDArray[np.int64]]
+    """Rows of those that are left out because they have too few."""
+
+
 def select_groups(
     groups: Mapping[str, NDArray[np.int64]],
     origin: str,
     min_points: int,
     *,
-    include: Sequence[str] | None,
-    exclude: Sequence[str],
-    unions: Sequence[str],
-) -> dict[str, NDArray[np.int64]]:
-    """The regions that take part, by name in order.
+    include: Iterable[object] | None,
+    exclude: Iterable[object],
+    unions: Iterable[object],
+) -> Chosen:
+    """The regions that take part.
 
     Raises:
-        GeospotError: a name is unknown or not allowed, a region asked for has fewer points than
-            ``min_points``, or no region is left.
+        GeospotError: a name is unknown, one of a region that takes part is not allowed, a region
+            asked for has fewer points than ``min_points``, or no region is left.
     """
-    for key, value in (("include", include), ("exclude", exclude), ("unions", unions)):
-        if isinstance(value, str):
-            raise GeospotError(f"regions.{key}={value!r} must be a list of names: [{value!r}]")
-    for name in [*(include or ()), *exclude]:
-        _check_known(name, groups, origin)
+    names = Names(groups)
+    asked = None if include is None else dict.fromkeys(_found(include, names, "include", origin))
+    left_out = set(_found(exclude, names, "exclude", origin))
+    joined = [_union(union, names, origin) for union in _listed(unions, "unions")]
     kept = {
         name: rows
         for name, rows in groups.items()
-        if (include is None or name in include) and name not in exclude
+        if (asked is None or name in asked) and name not in left_out
     }
-    for name in kept:
-        _check_name(name, origin)
-    for union in unions:
-        members = union.split("+")
-        if len(members) < 2:
-            raise GeospotError(f"regions.unions: {union!r} must join names with +, as in FR+DE")
-        for name in members:
-            _check_known(name, groups, origin)
-            _check_name(name, origin)
+    for union, members in joined:
         kept[union] = np.unique(np.concatenate([groups[name] for name in members]))
-    small = {name: len(rows) for name, rows in kept.items() if len(rows) < min_points}
-    asked = [name for name in [*(include or ()), *unions] if name in small]
-    if asked:
-        raise GeospotError(
-            f"{origin}: region {asked[0]!r} has {small[asked[0]]} points, fewer than "
-            f"regions.min_points={min_points}: lower that, or leave the region out"
-        )
+    small = {name: rows for name, rows in kept.items() if len(rows) < min_points}
+    for name in [*(asked or ()), *(union for union, _ in joined)]:
+        if name in small:
+            raise GeospotError(
+                f"{origin}: region {name!r} has {len(small[name])} points, fewer than "
+                f"regions.min_points={min_points}: lower that, or leave the region out"
+            )
     large = {name: kept[name] for name in sorted(kept) if name not in small}
+    for name in large:
+        _check_name(name, origin)
     if not large:
-        biggest = max(small.values(), default=0)
+        biggest = max(map(len, small.values()), default=0)
         raise GeospotError(
             f"{origin}: no region has regions.min_points={min_points} points (the largest has "
             f"{biggest}): lower it, or group the points differently"
         )
     if small:
-        shown = ", ".join(f"{name} ({count})" for name, count in list(small.items())[:5])
+        shown = ", ".join(f"{name} ({len(rows)})" for name, rows in list(small.items())[:5])
         log.warning(
             "%s: left out %d regions with fewer than regions.min_points=%d points: %s%s",
             *(origin, len(small), min_points, shown, ", ..." if len(small) > 5 else ""),
         )
-    return large
+    return Chosen(large, small)
 
 
 def _check_name(name: str, origin: str) -> None:
     problem = None
-    if not name.strip():
-        problem = "is empty"
-    elif len(name) > LONGEST_NAME:
+    if len(name) > LONGEST_NAME:
         problem = f"has {len(name)} characters, more than {LONGEST_NAME}"
     elif any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
         problem = "contains a line break or another control character"
-    elif "/" in name:
-        problem = "contains a slash"
-    elif "+" in name:
-        problem = "contains a plus sign, which joins the members of a union"
     if problem:
         shown = name if len(name) <= 40 else name[:40] + "..."
         raise GeospotError(f"{origin}: region name {shown!r} {problem}: rename it")
 
 
-def _check_known(name: str, groups: Mapping[str, NDArray[np.int64]], origin: str) -> None:
-    if name not in groups:
-        close = difflib.get_close_matches(name, list(groups), n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise GeospotError(f"{origin}: there is no region {name!r}{hint or _some(groups)}")
+def _listed(names: Iterable[object], key: str) -> list[object]:
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise GeospotError(f"regions.{key}={names!r} must be a list of names: [{names!r}]")
+    return list(names)
 
 
-def _some(groups: Mapping[str, NDArray[np.int64]]) -> str:
-    """What there is instead, where no name is close."""
-    return f"; there are: {', '.join(sorted(groups)[:10])}{', ...' if len(groups) > 10 else ''}"
+def _found(wanted: Iterable[object], names: Names, key: str, origin: str) -> list[str]:
+    """Names as the points spell them."""
+    written = list(names)
+    return [
+        written[_position(name_of(name, f"regions.{key}"), names, origin)]
+        for name in _listed(wanted, key)
+    ]
+
+
+def _position(name: str, names: Names, origin: str) -> int:
+    found = names.find(name)
+    if found is None:
+        raise GeospotError(f"{origin}: there is no region {name!r}; {names.hint(name)}")
+    return found
+
+
+def _union(union: object, names: Names, origin: str) -> tuple[str, list[str]]:
+    """A union's name and its members; names may hold plus signs of their own."""
+    name = name_of(union, "regions.unions")
+    parts, written = name.split("+"), list(names)
+    if len(parts) < 2:
+        raise GeospotError(f"regions.unions: {name!r} must join names with +, as in FR+DE")
+    if names.find(name) is not None:
+        raise GeospotError(f"regions.unions: {name!r} is the name of a region: leave it out")
+    ways = [way for way in _readings(parts, names) if len(way) > 1]
+    if len(ways) > 1:
+        raise GeospotError(
+            f"regions.unions: {name!r} can be read in several ways, for names hold a +: rename them"
+        )
+    if not ways:
+        for part in parts:
+            _position(part, names, origin)
+    return name, [written[member] for member in ways[0]]
+
+
+def _readings(parts: Sequence[str], names: Names) -> list[list[int]]:
+    """All ways to read parts as names joined by plus signs."""
+    if not parts:
+        return [[]]
+    found = []
+    for count in range(1, len(parts) + 1):
+        first = names.find("+".join(parts[:count]))
+        if first is not None:
+            found += [[first, *rest] for rest in _readings(parts[count:], names)]
+    return found

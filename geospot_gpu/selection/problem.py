@@ -201,9 +201,9 @@ def _by_samples(
     budget: float, max_regions: int | None, quota: int | None, available: Indices
 ) -> tuple[Indices, Limits]:
     """Quotas and limits where a sample costs one, wherever it is from."""
-    samples = int(budget)
-    if samples < 1:
-        raise GeospotError(f"budget={budget:g} buys no sample: give at least 1")
+    if budget % 1:
+        raise GeospotError(f"budget={budget:g} is not a whole number of samples: give one")
+    samples = int(min(budget, available.sum()))
     if max_regions is None:
         max_regions = len(available) if samples >= available.sum() else MAX_REGIONS
     most = min(max_regions, len(available), samples)

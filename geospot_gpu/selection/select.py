@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from omegaconf import DictConfig
 from geospot_gpu import config as settings
 from geospot_gpu.encoders import Precomputed
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.names import Names
 from geospot_gpu.points.readers import read_points, read_table
 from geospot_gpu.results import make_folder, write_summary
 from geospot_gpu.selection.pictures import point_map, selection_picture
@@ -22,9 +22,6 @@ from geospot_gpu.selection.regions import Selection, check_method, select_region
 from geospot_gpu.selection.stored import stored_row
 from geospot_gpu.sweep.reopen import Reopened, reopen
 from geospot_gpu.sweep.store import written
-
-_OF_REGIONS = ("max_regions", "quota", "prices", "by", "exhaustive", "seed")
-_OF_POINTS = ("neighbours",)
 
 
 def select(config: DictConfig) -> None:
@@ -42,31 +39,46 @@ def select(config: DictConfig) -> None:
 
 
 def _check_fit(config: settings.SelectConfig) -> None:
-    """Raise where a setting would silently be ignored."""
-    schema = settings.SelectConfig()
-    unused = _OF_POINTS if config.over == "regions" else _OF_REGIONS
-    given = [key for key in unused if getattr(config, key) != getattr(schema, key)]
+    """Raise where a setting is lacking, or would silently be ignored."""
+    of_regions = ("max_regions", "quota", "prices", "by", "exhaustive", "seed")
+    of_pool = ("path", "features", "id", "lon", "lat")
+    needed: dict[str, str] = {}
     if config.over == "regions":
-        given += [f"pool.{key}" for key, value in vars(config.pool).items() if value is not None]
-    elif config.pool.path is None and config.pool.features is not None:
-        raise GeospotError("pool.features has no effect without pool=FILE")
-    if given:
-        raise GeospotError(f"{given[0]} has no effect on over={config.over}")
+        needed |= {"neighbours": "over=points"} | {f"pool.{key}": "over=points" for key in of_pool}
+        if config.method != "nearest":
+            needed["by"] = "method=nearest"
+        if config.method != "random":
+            needed["seed"] = "method=random"
+        if config.method == "all":
+            needed["max_regions"] = "a method that chooses: coverage, union, nearest or random"
+    else:
+        needed |= dict.fromkeys(of_regions, "over=regions")
+        if config.method != "importance":
+            needed["neighbours"] = "method=importance"
+        if config.pool.path is None:
+            needed |= {f"pool.{key}": "pool=FILE" for key in ("features", "lon", "lat")}
+        else:
+            needed |= dict.fromkeys(("exclude", "include_target"), "the sweep's points as the pool")
+    settings.refuse_unused(config, settings.SelectConfig(), needed)
     if config.budget is None and (config.over, config.method) != ("points", "importance"):
         raise GeospotError("budget is needed: give budget=..., how many samples to take")
 
 
 def _named(value: Any, key: str) -> Any:
-    """A name, a list of names or a mapping from names, as Hydra reads them."""
+    """A name, a list of names or a mapping from names, as the command line gives them."""
     if value is None:
         return ()
-    if isinstance(value, Mapping):
-        return {str(name): number for name, number in value.items()}
-    if isinstance(value, list):
-        return [str(name) for name in value]
-    if isinstance(value, bool | int | float) and key == "have":
-        raise GeospotError(f"have={value}: name regions, as in have=[FRA,DEU]")
-    return str(value) if key == "target" else [str(value)]
+    if not isinstance(value, list):
+        return value if key == "target" else [value]
+    pairs = [part for part in value if isinstance(part, list)]
+    if not pairs:
+        return value
+    if any(len(part) != 2 for part in pairs) or len(pairs) < len(value):
+        raise GeospotError(f"{key}: give a list of names, as [FRA,DEU], or numbers of all of them")
+    names = Names([name for name, _ in pairs])
+    if len(names) < len(pairs):
+        raise GeospotError(f"{key}: a region is named twice: name each once")
+    return dict(pairs)
 
 
 def _select_regions(config: settings.SelectConfig, sweep: Path, run: Reopened) -> None:

@@ -40,6 +40,13 @@ _WORST = 5
 def predict(config: DictConfig) -> None:
     """Predict the scores that ``config`` asks for, and say where they are worst."""
     typed = settings.checked(config, settings.PredictConfig)
+    columns = ("region", "lon", "lat", "weight")
+    unused = (
+        {f"targets.{key}": "targets=FILE" for key in columns}
+        if typed.targets.path is None
+        else dict.fromkeys(("targets.degrees", "targets.points"), "a grid over the land")
+    )
+    settings.refuse_unused(typed, settings.PredictConfig(), unused)
     loaded = load(Path(typed.sweep).expanduser())
     scores = scores_of(typed, loaded)
     training, names = training_pairs(loaded, scores)
