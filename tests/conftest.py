@@ -20,6 +20,7 @@ if not torch.cuda.is_available():  # before Triton is imported, by torch.compile
     os.environ["TRITON_INTERPRET"] = "1"
 
 import geospot_gpu as gs
+from geospot_gpu import cli
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("geospot", deadline=None)
@@ -44,6 +45,25 @@ def geospot(tmp_path: Path) -> Geospot:
             text=True,
             timeout=300,
         )
+
+    return run
+
+
+@pytest.fixture
+def geospot_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Geospot:
+    """The same in this process, which need not import torch again."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["geospot", *arguments])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capfd.readouterr()
+        code = int(stop.value.code or 0)
+        return subprocess.CompletedProcess(arguments, code, captured.out, captured.err)
 
     return run
 

@@ -18,7 +18,6 @@ import pytest
 from matplotlib import image
 
 import geospot_gpu as gs
-from geospot_gpu import cli
 from tests.conftest import GEOSPOT, Geospot
 
 TOWNS = (
@@ -40,20 +39,9 @@ def sweep(geospot: Geospot, towns: Path) -> Run:
 
 
 @pytest.fixture
-def here(towns: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """The same in this process, which need not import torch again."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.chdir(towns.parent)
-        monkeypatch.setattr(sys, "argv", ["geospot", "sweep", *TOWNS, *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capfd.readouterr()
-        code = int(stop.value.code or 0)
-        return subprocess.CompletedProcess(arguments, code, captured.out, captured.err)
-
-    return run
+def here(geospot_here: Geospot, towns: Path) -> Run:
+    """The same in this process."""
+    return lambda *arguments: geospot_here("sweep", *TOWNS, *arguments)
 
 
 def counts(done: subprocess.CompletedProcess[str]) -> tuple[int, ...]:

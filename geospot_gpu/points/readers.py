@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,13 +86,16 @@ def read_table(path: Path, text: Iterable[str | None] = ()) -> pd.DataFrame:
         raise GeospotError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)}")
     try:
         if name.endswith((".csv", ".csv.gz")):
-            return pd.read_csv(
-                path,
-                keep_default_na=False,
-                na_values=[""],
-                low_memory=False,
-                dtype=_as_text(path, text),
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)
+                return pd.read_csv(
+                    path,
+                    keep_default_na=False,
+                    na_values=[""],
+                    low_memory=False,
+                    dtype=_as_text(path, text),
+                    index_col=False,  # or a field too many in each row would shift all columns
+                )
         if name.endswith((".parquet", ".geoparquet")):
             return _read_parquet(path)
         frame: pd.DataFrame = require_geopandas().read_file(_vsi(path))

@@ -123,7 +123,8 @@ def _left_out(kinds: Any, named: pd.Series[Any], polygonal: Any) -> str:
     if empty.any():
         features = zip(named[empty], kinds[empty], np.flatnonzero(empty) + 1, strict=True)
         shown = [
-            f"{f'feature {row}' if pd.isna(name) else name} ({kind or 'no geometry'})"
+            f"{f'feature {row}' if pd.isna(name) else name} "
+            f"({'no geometry' if pd.isna(kind) else kind})"
             for name, kind, row in features
         ]
         more = ", ..." if len(shown) > 5 else ""
