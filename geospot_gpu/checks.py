@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,6 +75,40 @@ def instance(value: object, kind: type | tuple[type, ...], key: str, hint: str =
             f"{key} is of type {type(value).__name__}: give a {kinds}{', ' if hint else ''}{hint}"
         )
     return value
+
+
+def text(value: object, key: str) -> str:
+    """The value, where it is text."""
+    if not isinstance(value, str):
+        raise GeospotError(f"{key}={_shown(value)}: give text")
+    return value
+
+
+def texts(value: object, key: str) -> list[str]:
+    """The values, where they are a list of texts.
+
+    Raises:
+        GeospotError: they are text themselves, no list, or a list of something else.
+    """
+    if isinstance(value, str):
+        raise GeospotError(f"{key}={_shown(value)} must be a list: [{_shown(value)}]")
+    if not isinstance(value, Iterable):
+        raise GeospotError(f"{key}={_shown(value)} must be a list")
+    return [text(one, key) for one in value]
+
+
+def flag(value: object, key: str) -> bool:
+    """The value, where it is true or false."""
+    if not isinstance(value, bool | np.bool_):
+        raise GeospotError(f"{key}={_shown(value)}: give true or false")
+    return bool(value)
+
+
+def path(value: object, key: str) -> Path:
+    """The value as a path of a file or folder."""
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        raise GeospotError(f"{key}={_shown(value)}: give the path of a file or folder")
+    return Path(value)
 
 
 def _shown(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
@@ -11,6 +12,11 @@ from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.points.table import Points
+
+log = logging.getLogger("geospot_gpu")
+
+_SMALLEST, _LARGEST = 1e-37, 1e17
+"""Entries of vectors that are not scaled to length one lie between."""
 
 
 class Features(Protocol):
@@ -37,6 +43,9 @@ class Encoder(ABC):
     unit_length: bool = True
     """Whether the vectors it returns have length one, as the cosine cost needs."""
 
+    taken: tuple[str, ...] | None = None
+    """Columns that the encoder chose to make features of, once it has; None where it chose none."""
+
     @property
     @abstractmethod
     def version(self) -> str:
@@ -58,9 +67,30 @@ class Encoder(ABC):
         """The same vectors, for encoders that need not hold all of them in memory at once."""
         return self.encode(points, rows, device)
 
+    def usable(self, points: Points, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the rows have features, [len(rows)]; all of them unless said otherwise."""
+        return np.ones(len(rows), bool)
+
+
+def usable_rows(encoder: Encoder, points: Points, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows that the encoder has features for, where invalid points are dropped; else all.
+
+    What is left out is said.
+    """
+    if points.invalid == "error":
+        return rows
+    usable = encoder.usable(points, rows)
+    lost = points.attributes.index[rows[~usable]]
+    if len(lost):
+        log.warning(
+            "%s: dropped %d points without usable features: rows %s%s",
+            *(points.origin, len(lost), ", ".join(map(str, lost[:5])), ", ..." * (len(lost) > 5)),
+        )
+    return rows[usable]
+
 
 def unit_rows(features: NDArray[np.floating], place: Callable[[int], str]) -> NDArray[np.float32]:
-    """Rows [n, d] scaled to length one.
+    """Rows [n, d] scaled to length one, whatever their lengths are.
 
     Args:
         features: the vectors.
@@ -68,23 +98,69 @@ def unit_rows(features: NDArray[np.floating], place: Callable[[int], str]) -> ND
 
     Raises:
         GeospotError: a row is not finite or has length zero.
+
+    >>> unit_rows(np.array([[3e300, 4e300], [3e-310, 4e-310]]), str).round(6).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.6000000238418579, 0.800000011920929]]
     """
-    check_finite(features, place)
-    length = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
-    if (length == 0).any():
+    exact = _finite(features, place)
+    largest = np.abs(exact).max(axis=1, initial=0.0)
+    if (largest == 0).any():
         raise GeospotError(
-            f"{place(int(np.argmin(length)))}: feature vector of length zero: it has no direction "
+            f"{place(int(np.argmin(largest)))}: feature vector of length zero: it has no direction "
             "for the cosine cost; remove the point, or set encoder.normalize=false and another cost"
         )
-    unit: NDArray[np.float32] = (features / length).astype(np.float32)
+    # Scaling by powers of two is exact, so that vectors of usual lengths keep all their bits.
+    scaled = np.ldexp(exact, -np.frexp(largest)[1][:, None])
+    unit: NDArray[np.float32] = (scaled / np.linalg.norm(scaled, axis=1, keepdims=True)).astype(
+        np.float32
+    )
     return unit
 
 
-def check_finite(features: NDArray[np.floating], place: Callable[[int], str]) -> None:
-    """Raise where a vector [n, d] has a missing or infinite entry; ``place`` says where it is."""
-    bad = ~np.isfinite(features).all(axis=1)
+def single_rows(features: NDArray[np.floating], place: Callable[[int], str]) -> NDArray[np.float32]:
+    """Rows [n, d] in float32, as they are.
+
+    Args:
+        features: the vectors.
+        place: says where the vector at a position comes from, for messages.
+
+    Raises:
+        GeospotError: a row is not finite, or too large or small for float32 and its squares.
+    """
+    exact = _finite(features, place)
+    largest = np.abs(exact).max(axis=1, initial=0.0)
+    unfit = ~_fits(largest)
+    if unfit.any():
+        k = int(np.argmax(unfit))
+        raise GeospotError(
+            f"{place(k)}: feature vector with entries up to {largest[k]:.3g}, whose squares float32"
+            " cannot hold: scale the features, or set encoder.normalize=true"
+        )
+    return exact.astype(np.float32)
+
+
+def is_usable(features: NDArray[np.floating], unit: bool) -> NDArray[np.bool_]:
+    """Which rows [n, d] have what :func:`unit_rows` or :func:`single_rows` needs, [n]."""
+    largest = np.abs(features.astype(np.float64)).max(axis=1, initial=0.0)
+    fits = (largest > 0) if unit else _fits(largest)
+    usable: NDArray[np.bool_] = np.isfinite(largest) & fits
+    return usable
+
+
+def _fits(largest: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where sums of squares of entries up to ``largest`` neither overflow float32 nor vanish."""
+    fits: NDArray[np.bool_] = (largest == 0) | ((largest > _SMALLEST) & (largest < _LARGEST))
+    return fits
+
+
+def _finite(features: NDArray[np.floating], place: Callable[[int], str]) -> NDArray[np.float64]:
+    """The vectors [n, d] in float64; raises where one has a missing or infinite entry."""
+    exact = features.astype(np.float64)
+    bad = ~np.isfinite(exact).all(axis=1)
     if bad.any():
         raise GeospotError(
             f"{place(int(np.argmax(bad)))}: feature vector with an entry that is missing, infinite "
-            "or not a number: mend it or remove the point"
+            "or not a number: mend it, remove the point, or drop such points with "
+            "points.invalid=drop"
         )
+    return exact

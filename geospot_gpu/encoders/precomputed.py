@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +11,34 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.encoders.base import Encoder, Features, check_finite, unit_rows
+from geospot_gpu import checks
+from geospot_gpu.encoders.base import Encoder, Features, is_usable, single_rows, unit_rows
+from geospot_gpu.encoders.columns import feature_columns, matrix, shown
+from geospot_gpu.encoders.files import FeatureFile, id_labels, is_table, read_features
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.names import labels
+from geospot_gpu.names import keys, positions
 from geospot_gpu.points.readers import column
 from geospot_gpu.points.table import Points
+
+log = logging.getLogger("geospot_gpu")
+
+_PIECE = 1 << 16
 
 
 class Precomputed(Encoder):
     """Feature vectors that the user brings.
 
     Either ``columns`` of the table of points, or a file ``path`` whose rows carry the ids found
-    in column ``id`` of the table. Rows are never aligned by position alone. Files:
+    in column ``id`` of the table. Rows are never aligned by position alone; ids are compared as
+    names are (:mod:`geospot_gpu.names`). Files:
 
-    - ``.parquet``: a column named as ``id``; features are ``columns`` of the file, or all its
-      other columns that hold numbers;
-    - ``.npz``: arrays ``id`` [n] and ``features`` [n, d];
+    - ``.parquet`` and ``.csv`` (also ``.csv.gz``): a column named as ``id``; features are
+      ``columns`` of the file. Where none are named, the only column of vectors is taken, or else
+      all columns of numbers, but none that the points have too and none that says where, when or
+      what a point is (:func:`~geospot_gpu.encoders.columns.describes`); which ones is said, and
+      kept in ``taken``;
+    - ``.npz``: ids [n] and features [n, d], called ``id`` and ``features``, or the only arrays of
+      such shapes;
     - ``.npy``: features [n, d], with the ids in ``<name>.ids.npy`` beside it.
 
     A single column may hold equally long lists of numbers in place of many columns of numbers.
@@ -60,86 +72,89 @@ class Precomputed(Encoder):
             raise GeospotError(
                 "encoder.path needs encoder.id=...: the column that aligns the file with the points"
             )
-        if columns and path is not None and Path(path).suffix != ".parquet":
+        self.columns = list(checks.texts(columns, "encoder.columns")) if columns else None
+        self.path = None if path is None else checks.path(path, "encoder.path")
+        self.id = None if id is None else checks.text(id, "encoder.id")
+        self.unit_length = checks.flag(normalize, "encoder.normalize")
+        if columns and self.path is not None and not is_table(self.path):
             raise GeospotError(
-                f"{path}: only a .parquet file has columns: leave out encoder.columns"
+                f"{path}: only .parquet and .csv files have columns: leave out encoder.columns"
             )
-        self.columns = list(columns) if columns else None
-        self.path = None if path is None else Path(path)
-        self.id = id
-        self.unit_length = normalize
 
     @property
     def version(self) -> str:
         return "precomputed" if self.unit_length else "precomputed-raw"
 
     def encode(self, points: Points, rows: NDArray[np.int64], device: str) -> NDArray[np.float32]:
-        if self.path is None or self.id is None:
-            table = points.attributes.iloc[rows]
-            features = _matrix(table, self.columns, points.origin)
-
-            def place(k: int) -> str:
-                return f"{points.origin}: row {table.index[k]}"
-
-            return _checked(features, self.unit_length, place)
-        return self._mapped(self.path, self.id, points, rows)[np.arange(len(rows))]
+        return self.open(points, rows, device)[np.arange(len(rows))]
 
     def open(self, points: Points, rows: NDArray[np.int64], device: str) -> Features:
         if self.path is None or self.id is None:
-            return self.encode(points, rows, device)
-        return self._mapped(self.path, self.id, points, rows)
-
-    def _mapped(
-        self, path: Path, id: str, points: Points, rows: NDArray[np.int64]
-    ) -> MappedFeatures:
-        wanted = labels(column(points.attributes, id, "encoder.id", points.origin).iloc[rows])
-        ids, features = self._read(path, id)
-        position = _positions(ids, wanted, path, points.origin)
+            return self._of_columns(points, rows)
+        ids, file = self._file(self.path, self.id, points)
+        wanted = ids.iloc[rows]
+        position = positions(wanted, file.ids)
+        lost = wanted[position < 0]
+        if len(lost):
+            example = lost.iloc[0]
+            absent = f"row {lost.index[0]}, which has no id" if pd.isna(example) else ""
+            raise GeospotError(
+                f"{self.path}: no features for {len(lost)} of {len(wanted)} points, for example "
+                f"{absent or f'id {example!r}'}: ids must match column {self.id!r} of "
+                f"{points.origin}, or drop such points with points.invalid=drop"
+            )
 
         def place(k: int) -> str:
-            return f"{path}: {id} {wanted.iloc[k]!r}"
+            return f"{self.path}: {self.id} {wanted.iloc[k]!r}"
 
-        return MappedFeatures(features, position, self.unit_length, place)
+        return MappedFeatures(file.features, position, self.unit_length, place)
 
-    def _read(self, path: Path, id: str) -> tuple[pd.Series[Any], NDArray[np.floating]]:
-        """Ids [n] as text, and features [n, d]."""
-        ids_path = path.with_suffix(".ids.npy")
-        if not path.exists():
-            raise GeospotError(f"{path}: no such file")
-        if path.suffix not in (".parquet", ".npz", ".npy"):
-            raise GeospotError(f"{path}: use a .parquet, .npz or .npy file of features")
-        if path.suffix == ".npy" and not ids_path.exists():
-            raise GeospotError(f"{path}: its ids are expected in {ids_path}")
-        try:
-            if path.suffix == ".parquet":
-                table = pd.read_parquet(path)
-            elif path.suffix == ".npz":
-                with np.load(path, allow_pickle=False) as arrays:
-                    ids, features = arrays["id"], arrays["features"]
-            else:
-                features = np.load(path, allow_pickle=False, mmap_mode="r")
-                ids = np.load(ids_path, allow_pickle=False)
-        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise GeospotError(f"{path}: cannot be read ({reason})") from error
-        if path.suffix == ".parquet":
-            ids = column(table, id, "encoder.id", str(path)).to_numpy()
-            features = _matrix(table.drop(columns=id), self.columns, str(path))
-        if features.dtype.kind not in "fiub":
-            raise GeospotError(f"{path}: features must be numbers, not of type {features.dtype}")
-        if features.ndim != 2 or ids.shape != features.shape[:1]:
+    def usable(self, points: Points, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which rows have an id in the file, and a vector that can be used, [len(rows)]."""
+        if self.path is None or self.id is None:
+            return self._of_columns(points, rows).usable()
+        ids, file = self._file(self.path, self.id, points)
+        position = positions(ids.iloc[rows], file.ids)
+        found = position >= 0
+        features = MappedFeatures(file.features, position[found], self.unit_length, str)
+        found[found] = features.usable()
+        return found
+
+    def _of_columns(self, points: Points, rows: NDArray[np.int64]) -> MappedFeatures:
+        table = points.attributes.iloc[rows]
+        names = feature_columns(table, self.columns, (), points.origin)
+
+        def place(k: int) -> str:
+            return f"{points.origin}: row {table.index[k]}"
+
+        features = matrix(table, names, points.origin)
+        return MappedFeatures(features, np.arange(len(rows)), self.unit_length, place)
+
+    def _file(self, path: Path, id: str, points: Points) -> tuple[pd.Series[Any], FeatureFile]:
+        """Ids of all points, and the features with their ids."""
+        wanted = column(points.attributes, id, "encoder.id", points.origin)
+        file = read_features(path, id, self.columns, points.attributes.columns)
+        compared = keys(file.ids)
+        twice = file.ids[compared.duplicated() & compared.notna()]
+        if len(twice):
             raise GeospotError(
-                f"{path}: features {features.shape} must be a matrix with one row per id "
-                f"{ids.shape}"
+                f"{path}: id {twice.iloc[0]!r} occurs more than once: keep one row for each"
             )
-        return labels(pd.Series(ids)), features
+        if file.taken is not None and file.taken != self.taken:
+            self.taken = file.taken
+            left = f", not {shown(file.left)}" if file.left else ""
+            log.warning(
+                "%s: no encoder.columns given: features are its %d columns %s%s",
+                *(path, len(file.taken), shown(file.taken), left),
+            )
+        return id_labels(wanted, points.origin), file
 
 
 class MappedFeatures:
     """Features that may stay on disk until they are asked for.
 
     Args:
-        features: all vectors of a file, [n, d].
+        features: all vectors of a table or file, [n, d].
         position: which of them each point has, [m].
         unit: scale vectors to length one.
         place: says where the vector of a point comes from, for messages.
@@ -158,87 +173,14 @@ class MappedFeatures:
     def __getitem__(self, index: NDArray[np.int64]) -> NDArray[np.float32]:
         """Vectors [k, d] of the points at ``index`` [k], checked and scaled."""
         found = self._features[self._position[index]]
-        return _checked(found, self._unit, lambda k: self._place(int(index[k])))
+        checked = unit_rows if self._unit else single_rows
+        return checked(found, lambda k: self._place(int(index[k])))
 
+    def usable(self) -> NDArray[np.bool_]:
+        """Which points have a vector that can be used, [m]."""
+        parts = [is_usable(part, self._unit) for part in self._pieces()]
+        return np.concatenate([np.zeros(0, bool), *parts])
 
-def _checked(
-    features: NDArray[np.floating], unit: bool, place: Callable[[int], str]
-) -> NDArray[np.float32]:
-    """Features [n, d] without an entry that is not finite, in float32 and scaled if asked for."""
-    if unit:
-        return unit_rows(features, place)
-    check_finite(features, place)
-    return features.astype(np.float32)
-
-
-def _positions(
-    ids: pd.Series[Any], wanted: pd.Series[Any], path: Path, origin: str
-) -> NDArray[np.int64]:
-    """Where the wanted ids [m] are among the ids [n]."""
-    twice = ids[ids.duplicated() & ids.notna()]
-    if len(twice):
-        raise GeospotError(
-            f"{path}: id {twice.iloc[0]!r} occurs more than once: keep one row for each"
-        )
-    known = np.flatnonzero(ids.notna())
-    position = pd.Index(ids.iloc[known]).get_indexer(pd.Index(wanted))
-    lost = wanted[position < 0]
-    if len(lost):
-        example = lost.iloc[0]
-        shown = f"row {lost.index[0]}, which has no id" if pd.isna(example) else f"id {example!r}"
-        raise GeospotError(
-            f"{path}: no features for {len(lost)} of {len(wanted)} points, for example {shown}: "
-            f"ids must match column {wanted.name!r} of {origin}"
-        )
-    found: NDArray[np.int64] = known[position]
-    return found
-
-
-def _matrix(
-    table: pd.DataFrame, columns: Sequence[str] | None, origin: str
-) -> NDArray[np.floating]:
-    """The named columns, or all numeric ones, as a matrix [n, d]; no number is NaN."""
-    names: list[Any] = [
-        name
-        for name, values in table.items()
-        if pd.api.types.is_numeric_dtype(values) or _holds_lists(values)
-    ]
-    if columns is not None:
-        names = _expand(table, columns, origin)
-    if not names:
-        raise GeospotError(f"{origin}: there are no feature columns beside the ids: add some")
-    lists = [name for name in names if _holds_lists(table[name])]
-    if lists:
-        try:
-            (name,) = names
-            return np.stack([np.asarray(vector, np.float32) for vector in table[name]])
-        except (TypeError, ValueError) as error:
-            raise GeospotError(
-                f"{origin}: column {lists[0]!r} must hold equally long lists of numbers and be "
-                f"the only one: set encoder.columns=[{lists[0]}]"
-            ) from error
-    numbers = table[names].apply(pd.to_numeric, errors="coerce")
-    matrix: NDArray[np.float32] = numbers.to_numpy(np.float32, na_value=np.nan)
-    return matrix
-
-
-def _holds_lists(values: pd.Series[Any]) -> bool:
-    known = values.dropna()
-    return len(known) > 0 and isinstance(known.iloc[0], np.ndarray | list | tuple)
-
-
-def _expand(table: pd.DataFrame, columns: Sequence[str], origin: str) -> list[str]:
-    names: list[str] = []
-    for name in columns:
-        if name.endswith("*"):
-            matching = [str(c) for c in table.columns if str(c).startswith(name[:-1])]
-            if not matching:
-                raise GeospotError(
-                    f"{origin}: encoder.columns={name!r} matches no column; there are: "
-                    f"{', '.join(map(str, table.columns[:20]))}"
-                )
-            names += matching
-        else:
-            column(table, name, "encoder.columns", origin)
-            names.append(name)
-    return list(dict.fromkeys(names))
+    def _pieces(self) -> Iterator[NDArray[np.floating]]:
+        for low in range(0, len(self._position), _PIECE):
+            yield self._features[self._position[low : low + _PIECE]]

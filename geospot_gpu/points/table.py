@@ -32,6 +32,7 @@ class Points:
             source, counted from 1 for the first row of data.
         origin: where the points came from, for messages.
         dropped: how many invalid rows were dropped.
+        invalid: whether points that turn out to be invalid are refused or dropped, too.
     """
 
     lon: NDArray[np.float64]
@@ -40,6 +41,7 @@ class Points:
     attributes: pd.DataFrame
     origin: str
     dropped: int = 0
+    invalid: Invalid = "error"
 
     def __len__(self) -> int:
         return len(self.lon)
@@ -109,7 +111,7 @@ class Points:
         # Subtracting is exact, so that equal places stay equal. Adding zero turns -0.0 into 0.0,
         # which has other bytes.
         lon = np.where(lon >= 180.0, lon - 360.0, lon) + 0.0
-        return cls(lon, lat + 0.0, mass[keep], table[keep], origin, int(bad.sum()))
+        return cls(lon, lat + 0.0, mass[keep], table[keep], origin, int(bad.sum()), invalid)
 
     def warn_of_zeros(self) -> None:
         """Say how many points lie at exactly 0, 0, where many tables put missing coordinates."""

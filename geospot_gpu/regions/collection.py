@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import reduce
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, reduce
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,12 +16,16 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from geospot_gpu.encoders import Encoder, get_encoder
+from geospot_gpu import checks
+from geospot_gpu.encoders import Encoder, NoEncoder, Precomputed, get_encoder
+from geospot_gpu.encoders.base import usable_rows
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.names import Names, name_of
 from geospot_gpu.points.gallery import read_gallery
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.points.table import Invalid, Points
 from geospot_gpu.regions import grouping
+from geospot_gpu.regions.rows import rows_of
 from geospot_gpu.regions.selection import Sampling, select_groups
 from geospot_gpu.sphere import centre, unit_vectors
 
@@ -82,6 +85,7 @@ class Regions:
         encoder: version of the encoder the features come from.
         sampling: how points were subsampled.
         sources: where the points of each region come from.
+        counts: how many points were left out, by reason.
     """
 
     names: tuple[str, ...]
@@ -100,6 +104,7 @@ class Regions:
     encoder: str
     sampling: Sampling
     sources: tuple[Source, ...]
+    counts: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -109,26 +114,29 @@ class Regions:
         """How many distinct points each region has, [R]."""
         return np.diff(self.offsets)
 
-    def position(self, name: str, key: str) -> int:
+    @cached_property
+    def _position(self) -> Names:
+        return Names(self.names)
+
+    def position(self, name: object, key: str = "region") -> int:
         """Where a region stands in this collection; the first of that name.
 
         Args:
-            name: of the region.
+            name: of the region, or whatever else names it (:func:`~geospot_gpu.names.name_of`).
             key: the setting that names it, for the message.
 
         Raises:
             GeospotError: there is no such region.
 
         >>> regions = Regions.from_points(lon=[0, 9], lat=[0, 0], region=["a", "b"])
-        >>> regions.position("b", "target")
-        1
+        >>> regions.position("b"), regions.position(" a ")
+        (1, 0)
         """
-        if name not in self.names:
-            close = difflib.get_close_matches(name, self.names, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {len(self)}: "
-            known = "" if close else ", ".join(self.names[:8]) + ", ..." * (len(self) > 8)
-            raise GeospotError(f"{key}={name} is no region here; {hint}{known}")
-        return self.names.index(name)
+        at = self._position.find(name, key)
+        if at is None:
+            text = name_of(name, key)
+            raise GeospotError(f"{key}={text} is no region here; {self._position.hint(text)}")
+        return at
 
     @property
     def device(self) -> torch.device:
@@ -200,7 +208,7 @@ class Regions:
         *,
         lon: ArrayLike,
         lat: ArrayLike,
-        region: Sequence[str],
+        region: Iterable[object],
         weight: ArrayLike | None = None,
         features: ArrayLike | None = None,
         normalize: bool = True,
@@ -211,7 +219,7 @@ class Regions:
         Args:
             lon: longitudes in degrees [n].
             lat: latitudes in degrees [n].
-            region: region name of each point [n].
+            region: region name of each point [n]; a point without one belongs to none.
             weight: positive masses [n]; equal ones if not given.
             features: feature vectors [n, d]; none if not given.
             normalize: scale feature vectors to length one.
@@ -224,19 +232,12 @@ class Regions:
         >>> regions.names, regions.sizes.tolist()
         (('a', 'b'), [2, 1])
         """
-        from geospot_gpu.encoders import NoEncoder, Precomputed
-
-        table = pd.DataFrame({"region": list(region)})
+        table = pd.DataFrame({"region": _one_each(region, "region")})
         encoder: Encoder = NoEncoder()
         if features is not None:
-            matrix = np.asarray(features, np.float32)
-            if matrix.ndim != 2 or len(matrix) != len(table):
-                raise GeospotError(
-                    f"features {matrix.shape} must be a matrix with one row per point, "
-                    f"{len(table)} in all"
-                )
-            names = [f"feature_{k}" for k in range(matrix.shape[1])]
-            table = pd.concat([table, pd.DataFrame(matrix, columns=names)], axis=1)
+            vectors = _matrix(features, len(table))
+            names = [f"feature_{k}" for k in range(vectors.shape[1])]
+            table = pd.concat([table, pd.DataFrame(vectors, columns=names)], axis=1)
             encoder = Precomputed(columns=names, normalize=normalize)
         points = Points.build(lon=lon, lat=lat, weight=weight, attributes=table)
         return cls.from_groups(
@@ -247,7 +248,7 @@ class Regions:
     def from_groups(
         cls,
         points: Points,
-        groups: Mapping[str, NDArray[np.int64]],
+        groups: Mapping[Any, ArrayLike],
         *,
         encoder: str | Encoder = "geoclip",
         min_points: int = 1,
@@ -263,7 +264,8 @@ class Regions:
 
         Args:
             points: the table.
-            groups: rows of the points of each region.
+            groups: rows of the points of each region, counted from 0, or masks of all points, by
+                name: as ``df.groupby(...).indices``. Labels of an index are refused.
             encoder: ``geoclip``, ``none`` or an :class:`~geospot_gpu.encoders.Encoder`.
             min_points: smaller regions are left out, aloud.
             max_points: larger regions are subsampled to this many points.
@@ -277,20 +279,31 @@ class Regions:
             device: where the flat arrays will live.
 
         Raises:
-            GeospotError: a name is unknown or not allowed, a region asked for is too small, or
-                no region is left.
+            GeospotError: the groups are not rows of these points, a name is unknown or not
+                allowed, a region asked for is too small, or no region is left.
+
+        >>> points = Points.build(lon=[0, 1, 9], lat=[0, 0, 0])
+        >>> Regions.from_groups(points, {"a": [0, 1], 7: points.lon > 1}, encoder="none").names
+        ('7', 'a')
         """
+        checks.instance(points, Points, "points", "as read_points gives them")
         encoder = get_encoder(encoder)
         sampling = Sampling(max_points, seed)
+        given = rows_of(groups, points)
+        grouped = np.unique(np.concatenate([np.zeros(0, np.int64), *given.values()]))
+        usable = usable_rows(encoder, points, grouped)
+        if len(usable) < len(grouped):
+            given = {name: rows[np.isin(rows, usable)] for name, rows in given.items()}
         chosen = select_groups(
-            groups, points.origin, min_points, include=include, exclude=exclude, unions=unions
+            given, points.origin, min_points, include=include, exclude=exclude, unions=unions
         )
         ordered = {name: _in_order(points, rows) for name, rows in chosen.kept.items()}
         sources = [
             Source(points, rows, _mass(points, rows, cell_degrees), encoder, str(device))
             for rows in ordered.values()
         ]
-        return cls._drawn(list(ordered), sources, sampling)
+        regions = cls._drawn(list(ordered), sources, sampling)
+        return replace(regions, counts={"features unusable": len(grouped) - len(usable)})
 
     @classmethod
     def _drawn(cls, names: Sequence[str], sources: Sequence[Source], sampling: Sampling) -> Regions:
@@ -422,6 +435,31 @@ class Regions:
                 "lat": [lat for _, lat in centres],
             }
         )
+
+
+def _one_each(values: object, key: str) -> list[Any]:
+    """One entry of each point, whatever holds them."""
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise GeospotError(f"{key} is of type {type(values).__name__}: give a list, one per point")
+    entries = list(values)
+    if any(isinstance(entry, list | dict | set | np.ndarray) for entry in entries):
+        raise GeospotError(f"{key} holds lists: give one name per point")
+    return entries
+
+
+def _matrix(features: ArrayLike, count: int) -> NDArray[np.floating]:
+    """Feature vectors [n, d] as numbers."""
+    try:
+        found = np.asarray(features)
+        found = found.astype(np.result_type(np.float32, found.dtype if found.dtype.kind in "fiub"
+                                            else np.float64), copy=False)  # fmt: skip
+    except (TypeError, ValueError) as error:
+        raise GeospotError(f"features must hold numbers only ({error})") from error
+    if found.ndim != 2 or len(found) != count:
+        raise GeospotError(
+            f"features {found.shape} must be a matrix with one row per point, {count} in all"
+        )
+    return found
 
 
 def _in_order(points: Points, rows: NDArray[np.int64]) -> NDArray[np.int64]:
