@@ -85,9 +85,7 @@ def feature_columns(
         )
     taken = vectors or [name for name in free if _holds_numbers(table[name])]
     if not taken:
-        left = (
-            f", and {shown(table.columns)} are not taken for features" if len(table.columns) else ""
-        )
+        left = f" (not taken for such: {shown(table.columns)})" if len(table.columns) else ""
         raise GeospotError(
             f"{origin}: there are no feature columns beside the ids{left}: add some, or name them "
             "in encoder.columns"

@@ -91,8 +91,8 @@ def _from_table(
     path: Path, id: str, columns: Sequence[str] | None, own: Collection[object]
 ) -> FeatureFile:
     table = pd.DataFrame(read_table(path, (id,)))
-    ids = id_labels(column(table, id, "encoder.id", str(path)), str(path))
-    rest = table.drop(columns=id)
+    values = column(table, id, "encoder.id", str(path))
+    ids, rest = id_labels(values, str(path)), table.drop(columns=values.name)
     names = feature_columns(rest, columns, own, str(path))
     features = matrix(rest, names, str(path))
     if columns is not None:
@@ -128,12 +128,12 @@ def _from_npz(path: Path, id: str) -> tuple[NDArray[Any], NDArray[Any]]:
         pairs = [pair for pair in pairs if pair[1] == "features"]
     if len(pairs) != 1:
         held = ", ".join(
-            f"{key} ({'pickled objects, not read' if array is None else array.shape})"
+            f"{key} {'(pickled objects, not read)' if array is None else array.shape}"
             for key, array in arrays.items()
         )
         raise GeospotError(
-            f"{path}: it is not clear which array holds ids [n] and which features [n, d]; there "
-            f"are: {held}: write them with np.savez({path.name!r}, id=ids, features=matrix)"
+            f"{path}: which array holds ids [n] and which features [n, d] is not clear; there are: "
+            f"{held or 'none'}: write them with np.savez({path.name!r}, id=ids, features=matrix)"
         )
     ((one, other),) = pairs
     return found[one], found[other]

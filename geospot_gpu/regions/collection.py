@@ -294,8 +294,9 @@ class Regions:
         usable = usable_rows(encoder, points, grouped)
         if len(usable) < len(grouped):
             given = {name: rows[np.isin(rows, usable)] for name, rows in given.items()}
+        least = max(1, checks.whole(min_points, "regions.min_points"))
         chosen = select_groups(
-            given, points.origin, min_points, include=include, exclude=exclude, unions=unions
+            given, points.origin, least, include=include, exclude=exclude, unions=unions
         )
         ordered = {name: _in_order(points, rows) for name, rows in chosen.kept.items()}
         sources = [

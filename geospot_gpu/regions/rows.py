@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,7 @@ def _rows(values: Any, where: str, points: Points) -> NDArray[np.int64]:
     """Positions of one region."""
     if isinstance(values, pd.Index):
         raise GeospotError(f"{where} holds labels of an index: {_INDICES}")
-    if isinstance(values, str | bytes | Mapping):
+    if values is None or isinstance(values, str | bytes | Mapping | Set | pd.DataFrame):
         raise GeospotError(f"{where} is of type {type(values).__name__}: {_INDICES}")
     count = len(points)
     try:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.encoders import Encoder
-from geospot_gpu.encoders.base import Features
+from geospot_gpu.encoders.base import Features, usable_rows
 from geospot_gpu.engine import Indices, PairEngine, full_precision
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels import costs_between, cover_gains
@@ -58,8 +58,9 @@ class Pool:
 
     @classmethod
     def of_table(cls, points: Points, encoder: Encoder, device: str = "cpu") -> Pool:
-        """All points of a table."""
-        return cls(points, np.arange(len(points)), encoder, None, device)
+        """All points of a table; without those that have no features, where such are dropped."""
+        rows = usable_rows(encoder, points, np.arange(len(points)))
+        return cls(points, rows, encoder, None, device)
 
     @classmethod
     def of_regions(cls, regions: Regions, index: Indices) -> Pool:
