@@ -154,7 +154,7 @@ def test_rows_without_features_follow_invalid(
     path = write(kind, tmp_path, IDS[:5], vectors[:5])  # the last one is not in the file
     regions = regions_of(path)
     assert regions.n_points.tolist() == [2, 1]
-    assert regions.counts["features unusable"] == 3
+    assert regions.counts["unusable_features"] == 3
     assert "table: dropped 3 points without usable features: rows 2, 5, 6" in caplog.text
     with pytest.raises(GeospotError, match=r"no features for 1 of 6 points, for example id 'img_0"):
         regions_of(path, "error")

@@ -25,6 +25,7 @@ from geospot_gpu.points.gallery import read_gallery
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.points.table import Invalid, Points
 from geospot_gpu.regions import grouping
+from geospot_gpu.regions.counts import check_counts, describe_counts, union_of
 from geospot_gpu.regions.rows import rows_of
 from geospot_gpu.regions.selection import Sampling, select_groups
 from geospot_gpu.sphere import centre, unit_vectors
@@ -41,12 +42,14 @@ class Cloud(NamedTuple):
     weight: NDArray[np.float64]
     square_weight: NDArray[np.float64]
     features: NDArray[np.float32] | None
+    first: NDArray[np.int64]
+    """Where each of them stands among the points, the first of those at one place."""
 
     def take(self, order: NDArray[np.int64]) -> Cloud:
         """The points in another order."""
         features = None if self.features is None else self.features[order]
         lon, lat, weight, square_weight = (values[order] for values in self[:4])
-        return Cloud(lon, lat, weight, square_weight, features)
+        return Cloud(lon, lat, weight, square_weight, features, self.first[order])
 
 
 class Source(NamedTuple):
@@ -85,7 +88,8 @@ class Regions:
         encoder: version of the encoder the features come from.
         sampling: how points were subsampled.
         sources: where the points of each region come from.
-        counts: how many points were left out, by reason.
+        counts: where the points of the table went, each once: ``given`` is the sum of ``used``,
+            the distinct points that are in a region, and of those that are not, by reason.
     """
 
     names: tuple[str, ...]
@@ -290,7 +294,7 @@ class Regions:
         encoder = get_encoder(encoder)
         sampling = Sampling(max_points, seed)
         given = rows_of(groups, points)
-        grouped = np.unique(np.concatenate([np.zeros(0, np.int64), *given.values()]))
+        grouped = union_of(given.values())
         usable = usable_rows(encoder, points, grouped)
         if len(usable) < len(grouped):
             given = {name: rows[np.isin(rows, usable)] for name, rows in given.items()}
@@ -304,7 +308,16 @@ class Regions:
             for rows in ordered.values()
         ]
         regions = cls._drawn(list(ordered), sources, sampling)
-        return replace(regions, counts={"features unusable": len(grouped) - len(usable)})
+        asked = union_of([*chosen.kept.values(), *chosen.small.values()])
+        counts = {
+            "given": len(points) + points.dropped,
+            "invalid": points.dropped,
+            "without_region": len(points) - len(grouped),
+            "unusable_features": len(grouped) - len(usable),
+            "excluded": len(usable) - len(asked),
+            "too_small": len(asked) - len(union_of(chosen.kept.values())),
+        }
+        return replace(regions, counts=check_counts(counts | regions.counts))
 
     @classmethod
     def _drawn(cls, names: Sequence[str], sources: Sequence[Source], sampling: Sampling) -> Regions:
@@ -314,9 +327,9 @@ class Regions:
             sampling.draw(name, source.rows, source.mass)
             for name, source in zip(names, sources, strict=True)
         ]
-        rows = np.unique(np.concatenate([rows for rows, _ in sampled]))
+        rows = union_of(rows for rows, _ in sampled)
         features = encoder.encode(points, rows, device)
-        clouds = []
+        clouds, distinct = [], []
         for name, source, (region_rows, weight) in zip(names, sources, sampled, strict=True):
             cloud = _merge_duplicates(
                 points.lon[region_rows],
@@ -325,6 +338,7 @@ class Regions:
                 None if features is None else features[np.searchsorted(rows, region_rows)],
                 encoder.reads_coordinates,
             )
+            distinct.append(region_rows[cloud.first])
             if len(region_rows) < len(source.rows):  # its first half is a sample, too
                 cloud = cloud.take(sampling.order(name, len(cloud.lon)))
             clouds.append(cloud)
@@ -351,6 +365,11 @@ class Regions:
             encoder=encoder.version,
             sampling=sampling,
             sources=tuple(sources),
+            counts={
+                "beyond_max_points": len(union_of(source.rows for source in sources)) - len(rows),
+                "merged": len(rows) - len(union_of(distinct)),
+                "used": len(union_of(distinct)),
+            },
         )
         return regions.to(device)
 
@@ -413,7 +432,12 @@ class Regions:
             mass=np.concatenate([self.mass, other.mass]),
             digests=self.digests + other.digests,
             sources=self.sources + other.sources,
+            counts={},  # each of the two has its own
         )
+
+    def account(self, by: str = "column") -> str:
+        """One line that accounts for every point of the table; see :func:`describe_counts`."""
+        return describe_counts(self.counts, self.sources[0].points.origin, by)
 
     def table(self) -> pd.DataFrame:
         """One row per region: name, n_points, n_available, n_distinct, weight, and its centre.
@@ -497,6 +521,7 @@ def _merge_duplicates(
         mass / total,
         np.bincount(inverse.ravel(), (weight / total) ** 2).astype(np.float64),
         None if features is None else features[first],
+        first,
     )
 
 

@@ -42,19 +42,18 @@ def check_counts(counts: Mapping[str, int]) -> dict[str, int]:
     }  # fmt: skip
 
 
-def describe_counts(counts: Mapping[str, int], origin: str, nowhere: str | None = None) -> str:
+def describe_counts(counts: Mapping[str, int], origin: str, by: str = "column") -> str:
     """One line that accounts for every point.
 
     Args:
         counts: what :func:`check_counts` returned.
         origin: the table.
-        nowhere: what is said of points without a region.
+        by: how points were grouped, ``polygons`` or otherwise.
 
-    >>> describe_counts({"given": 9, "without_region": 2, "used": 7}, "t.csv", "in no polygon")
+    >>> describe_counts({"given": 9, "without_region": 2, "used": 7}, "t.csv", "polygons")
     't.csv: 9 points = 7 used + 2 in no polygon'
     """
-    said = _REASONS | ({} if nowhere is None else {"without_region": nowhere})
-    parts = [f"{counts[name]:,} {said[name]}" for name in said if counts.get(name)]
-    return f"{origin}: {counts['given']:,} points = " + " + ".join(
-        [f"{counts['used']:,} used", *reversed(parts)]
-    )
+    said = _REASONS | ({"without_region": "in no polygon"} if by == "polygons" else {})
+    parts = [f"{counts[name]:,} {said[name]}" for name in reversed(said) if counts.get(name)]
+    used = f"{counts['used']:,} used"
+    return f"{origin}: {counts['given']:,} points = {' + '.join([used, *parts])}"

@@ -119,6 +119,9 @@ def nearest(config: DictConfig) -> None:
         print(f"k={typed.k}: there are only {found.candidates} other regions: all are listed")
     print(f"{text}:")
     print(_report(table))
+    for side in (regions, against):
+        if side is not None:
+            print(side.account(typed.regions.by))
     print(
         f"results in {out}\nnearest={len(table)} candidates={found.candidates} "
         f"solved={found.solved} unconverged={unconverged}"

@@ -47,7 +47,8 @@ def sweep(config: DictConfig) -> None:
         write_heatmap(dataset, out / "heatmap.png", square=against is None)
     count = f"{len(regions)}" if against is None else f"{len(regions)} x {len(against)}"
     print(f"{count} regions, {result.total} pairs, by {result.value.replace('_', ' ')}:")
-    print(summary(result, cost, solver))
+    accounts = [side.account(typed.regions.by) for side in (regions, against) if side is not None]
+    print(summary(result, cost, solver, accounts))
     print(
         f"time: {preparing_seconds:.1f} s reading and encoding, {result.seconds:.1f} s solving\n"
         f"results in {out}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,8 +93,14 @@ def _cluster_order(values: np.ndarray) -> np.ndarray:
     return ordered
 
 
-def summary(result: SweepResult, cost: GroundCost, solver: Solver) -> str:
-    """A short text: nearest and farthest pairs, what epsilon means, and convergence."""
+def summary(result: SweepResult, cost: GroundCost, solver: Solver, accounts: Sequence[str]) -> str:
+    """A short text: nearest and farthest pairs, what epsilon means, and convergence.
+
+    Args:
+        result: what the sweep did.
+        cost, solver: with what.
+        accounts: a line for each table of points, on where they went.
+    """
     value = result.value
     ranked = result.pairs.dropna(subset=[value]).sort_values([value, "source", "target"])
     nearest = ranked.head(min(5, (len(ranked) + 1) // 2))
@@ -106,6 +113,7 @@ def summary(result: SweepResult, cost: GroundCost, solver: Solver) -> str:
             label = title if position == 0 else ""
             names = f"{row['source']:>{width}} - {row['target']:<{wide}}"
             lines.append(f"  {label:10s}{names}  {_value(row, value)}")
+    lines += accounts
     km = cost.epsilon_km(solver.epsilon)
     if km is not None:
         lines.append(

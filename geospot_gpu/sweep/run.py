@@ -98,6 +98,7 @@ def run_sweep(
     engine_of_pairs = PairEngine(together, cost, solver, engine, warm)
     keys = region_keys(together, identity)
     manifest = _manifest(identity, together, len(regions), keys, engine_of_pairs, config)
+    manifest["points"] = [side.counts for side in (regions, against) if side is not None]
     _warn_of_sizes(together, left, right)
     started = time.perf_counter()
     store.prepare()
@@ -264,6 +265,9 @@ def _manifest(
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "versions": {"python": platform.python_version()}
         | {name: _version(name) for name in packages},
+        "features": None
+        if together.sources[0].encoder.taken is None
+        else list(together.sources[0].encoder.taken),
         "config": config,
     }
 

@@ -81,6 +81,8 @@ def predict(config: DictConfig) -> None:
     }
     write_summary(out, summary)
     print(_report(best, scores.kind))
+    if typed.targets.path is not None:
+        print(targets.account())
     print(predictor_line(predictor.evaluation))
     print(
         f"{summary['verdict']}\nresults in {out}\n"
