@@ -72,6 +72,8 @@ def name_of(value: object, where: str) -> str:
 
 def labels(values: pd.Series[Any]) -> pd.Series[Any]:
     """Names or ids of a column as text, missing ones as NA; whole numbers have no decimals."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(values.cat.categories.dtype)
     if pd.api.types.is_float_dtype(values):
         known = values.dropna()
         # Columns of whole numbers become floating point where one of them is missing.

@@ -97,6 +97,7 @@ def test_columns_of_every_type() -> None:
         *("a", "b", "3", "4", "-")
     ]
     assert labels(pd.Series(["x", "y"], dtype="category")).tolist() == ["x", "y"]
+    assert labels(pd.Series([7.0, None], dtype="category")).fillna("-").tolist() == ["7", "-"]
     assert labels(pd.Series(pd.arrays.IntervalArray.from_breaks([0, 1]))).tolist() == ["(0, 1]"]
 
 
