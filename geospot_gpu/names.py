@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from geospot_gpu import checks
 from geospot_gpu.errors import GeospotError
 
 log = logging.getLogger("geospot_gpu")
@@ -25,6 +26,9 @@ _WHOLE_AS_FLOAT = re.compile(r"([+-]?\d+)\.0*")
 _LARGEST_EXACT = 2**53
 """Whole numbers below this are exact in float64."""
 _SHOWN = 3
+
+Name = str | bytes | int | float | np.generic | tuple[Any, ...]
+"""What may name a thing; see :func:`name_of`."""
 
 
 def name_key(name: str) -> str:
@@ -67,7 +71,7 @@ def name_of(value: object, where: str) -> str:
         return str(int(value)) if value.is_integer() and abs(value) < _LARGEST_EXACT else str(value)
     if isinstance(value, pd.Timestamp | pd.Interval | pd.Period) or hasattr(value, "isoformat"):
         return str(value)
-    raise GeospotError(f"{where}: {value!r} is no name: give text or a whole number")
+    raise GeospotError(f"{where}: {checks.shown(value)} is no name: give text or a whole number")
 
 
 def labels(values: pd.Series[Any]) -> pd.Series[Any]:

@@ -167,7 +167,7 @@ def test_samples_have_their_errors() -> None:
 @pytest.mark.parametrize(
     ("settings_", "message"),
     [
-        ({"target": "x"}, "target=x is no region here; there are 3: r00, r01, r02"),
+        ({"target": "x"}, "target=x is no region here; there are: r00, r01, r02"),
         ({"target": "r0"}, "did you mean 'r02'?|did you mean 'r00'?|did you mean 'r01'?"),
         ({"k": 0}, "k=0: give how many regions to find"),
         ({"cost": gs.GroundCost(scaling="pair_max")}, "cost.scaling=pair_max gives every pair"),

@@ -220,7 +220,7 @@ def test_prices_decide_what_can_be_had(regions: gs.Regions) -> None:
         ({"target": {"r01": 0.0}}, "target: r01 counts 0: give a positive number"),
         ({"budget": 0}, "budget=0 buys nothing"),
         ({"budget": -5}, "budget=-5 buys nothing"),
-        ({"budget": 0.5}, "budget=0.5 buys no sample"),
+        ({"budget": 0.5}, "budget=0.5 is not a whole number of samples"),
         ({"max_regions": 0}, "max_regions=0: give at least 1"),
         ({"quota": 0}, "quota=0: give how many samples"),
         ({"quota": 25}, "quota=25 exceeds budget=24"),
@@ -265,3 +265,33 @@ def test_distances_that_a_solver_lacks_are_computed(regions: gs.Regions) -> None
     )
     with pytest.raises(gs.GeospotError, match="by=coverage: this solver does not give it"):
         choose(regions, method="nearest", by="coverage", solver=gs.GeomLoss())
+
+
+def test_names_may_be_of_any_kind() -> None:
+    points = gs.Points.build(lon=[0, 9, 1, 2, 8, 9, 90, 91], lat=[0] * 8)
+    groups: dict[Any, Any] = {7: [0, 1], ("x", 1): [2, 3], "Co\u0302te": [4, 5], 2.5: [6, 7]}
+    regions = gs.Regions.from_groups(points, groups, encoder="none")
+    whole = gs.select_regions(regions, "7", 2, max_regions=1)
+    for target in (7, 7.0, np.int64(7), [7], {7: 2.0}, (" 7 ",)):
+        found = gs.select_regions(regions, target, 2, max_regions=1)
+        pd.testing.assert_frame_equal(found.table, whole.table)
+    assert gs.select_regions(regions, ("x", 1), 2).targets == ["x/1"]
+    assert gs.select_regions(regions, ("7", 2.5), 2).targets == ["7", "2.5"]
+    left = gs.select_regions(
+        regions, 7, 6, max_regions=3, exclude=[("x", 1)], have={"C\u00f4te": 1}
+    )
+    assert left.table["region"].tolist() == ["2.5"]
+    prices = pd.DataFrame({"region": ["x/1", " C\u00f4te", "2.5", "7"]}).assign(
+        per_region=[1.0, 2.0, 3.0, 4.0], per_sample=1.0
+    )
+    priced = gs.select_regions(regions, 7, 9, quota=1, prices=prices)
+    assert (
+        dict(zip(priced.table["region"], priced.table["price"], strict=True)).items()
+        >= {"Co\u0302te": 3.0}.items()
+    )
+    assert gs.nearest_regions(regions, 2.5, 1).table["region"].tolist() == ["Co\u0302te"]
+    explained = gs.contributions(
+        regions, source=7, target=("x", 1), cost=gs.GroundCost(geo_weight=1.0),
+        solver=gs.Sinkhorn(), engine=gs.Engine("cpu"),
+    )  # fmt: skip
+    assert set(explained["region"]) == {"7", "x/1"}

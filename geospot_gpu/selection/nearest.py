@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
+from geospot_gpu import checks
 from geospot_gpu import config as settings
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.engine import Engine, PairEngine, Solver, default_cost
+from geospot_gpu.engine import Engine, PairEngine, Solver, settled
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.names import Name
 from geospot_gpu.regions import Regions
 from geospot_gpu.results import make_folder, write_summary
 from geospot_gpu.selection.pictures import neighbour_map
@@ -23,7 +25,7 @@ from geospot_gpu.sweep.store import written
 
 def nearest_regions(
     regions: Regions,
-    target: str,
+    target: Name,
     k: int = 10,
     *,
     against: Regions | None = None,
@@ -56,9 +58,10 @@ def nearest_regions(
     >>> nearest_regions(regions, "a", 1).table.region.tolist()
     ['b']
     """
+    k = checks.whole(k, "k")
     if k < 1:
         raise GeospotError(f"k={k}: give how many regions to find, at least 1")
-    solver = solver or Sinkhorn()
+    cost, solver, engine = settled(regions, cost, solver, engine)
     if isinstance(solver, Sinkhorn):
         if solver.target_error is not None:
             raise GeospotError(
@@ -66,17 +69,19 @@ def nearest_regions(
                 "regions.max_points instead"
             )
         solver = replace(solver, rho=None)
+    together = regions if against is None else regions.concatenated(against)
     where = regions if against is None else against
     at = where.position(target, "target")
-    together = regions if against is None else regions.concatenated(against)
     candidates = np.arange(len(regions))
     if against is None:
         candidates = np.delete(candidates, at)
         if len(candidates) == 0:
-            raise GeospotError(f"{target} is the only region: there are no others to be near")
+            raise GeospotError(
+                f"{where.names[at]} is the only region: there are no others to be near"
+            )
     else:
         at += len(regions)
-    pair_engine = PairEngine(together, cost or default_cost(regions), solver, engine or Engine())
+    pair_engine = PairEngine(together, cost, solver, engine)
     return NeighbourSearch(pair_engine).nearest(at, candidates, k)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost, check_one_scale
-from geospot_gpu.engine import Engine, PairEngine, default_cost
+from geospot_gpu.engine import Engine, PairEngine, Solver, settled
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels.contract import PointArrays
+from geospot_gpu.names import Name
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.importance import importance_weights
 from geospot_gpu.selection.pool import Pool, PoolCosts
@@ -66,19 +68,19 @@ class PointSelection:
 
 def select_points(
     regions: Regions,
-    target: str | Sequence[str] | Mapping[str, float],
+    target: Name | Iterable[Name] | Mapping[Any, float],
     budget: int | None = None,
     *,
     method: PointMethod = "coverage",
     pool: Pool | None = None,
     against: Regions | None = None,
-    exclude: Sequence[str] = (),
-    have: Sequence[str] | Mapping[str, int] = (),
+    exclude: Iterable[Name] = (),
+    have: Name | Iterable[Name] | Mapping[Any, int] = (),
     include_target: bool = False,
     neighbours: int | None = None,
     id: str | None = None,
     cost: GroundCost | None = None,
-    solver: Sinkhorn | None = None,
+    solver: Solver | None = None,
     engine: Engine | None = None,
 ) -> PointSelection:
     """Which single points to label or to train on, so that a model does well on a target.
@@ -91,7 +93,7 @@ def select_points(
 
     Args:
         regions: the regions; all of their points are the pool where none is given.
-        target: a region, several, or regions with what they count.
+        target: name of a region, of several, or names with what they count.
         budget: how many points to choose; for ``importance`` the weightiest, or all.
         method: how to choose.
         pool: the points to choose from.
@@ -115,24 +117,28 @@ def select_points(
     >>> select_points(regions, "t", 2).table.lon.tolist()
     [1.0, 8.0]
     """
-    if method not in get_args(PointMethod):
+    if not isinstance(method, str) or method not in get_args(PointMethod):
         raise GeospotError(
             f"method={method} is unknown for points: use one of {', '.join(get_args(PointMethod))}"
         )
     if method == "coverage" and budget is None:
         raise GeospotError("budget is needed: give how many points to choose")
+    budget = checks.optional(checks.whole)(budget, "budget")
+    neighbours = checks.optional(checks.whole)(neighbours, "neighbours")
     if budget is not None and budget < 1:
         raise GeospotError(f"budget={budget} buys nothing: give how many points to choose")
     if neighbours is not None and neighbours < 1:
         raise GeospotError(f"neighbours={neighbours}: give at least 1")
-    if len(have) and method == "importance":
-        raise GeospotError("have has no effect on method=importance: use method=coverage")
-    cost, solver = cost or default_cost(regions), solver or Sinkhorn()
+    cost, solver, engine = settled(regions, cost, solver, engine)
     check_one_scale(cost)
     asked = resolve(regions, against, target, exclude, have, include_target=include_target)
-    if pool is None:
+    if len(asked.have) and method == "importance":
+        raise GeospotError("have has no effect on method=importance: use method=coverage")
+    if pool is not None:
+        checks.instance(pool, Pool, "pool", "as Pool.of_table makes it")
+    else:
         pool = _pool(asked, include_target=include_target)
-    pair_engine = PairEngine(asked.regions, cost, solver, engine or Engine())
+    pair_engine = PairEngine(asked.regions, cost, solver, engine)
     costs = PoolCosts(pair_engine, asked.targets, asked.shares, pool)
     names = [asked.regions.names[t] for t in asked.targets]
     if method == "importance":

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from geospot_gpu import checks
 from geospot_gpu.engine import Indices
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.names import Name, Names, keys, labels, positions
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.facility import Limits
 
@@ -71,13 +73,13 @@ def pose(
     regions: Regions,
     against: Regions | None = None,
     *,
-    target: str | Sequence[str] | Mapping[str, float],
+    target: Name | Iterable[Name] | Mapping[Any, float],
     budget: float,
     max_regions: int | None = None,
     quota: int | None = None,
     prices: pd.DataFrame | None = None,
-    exclude: Sequence[str] = (),
-    have: Sequence[str] | Mapping[str, int] = (),
+    exclude: Iterable[Name] = (),
+    have: Name | Iterable[Name] | Mapping[Any, int] = (),
     include_target: bool = False,
 ) -> Problem:
     """A problem from names.
@@ -99,6 +101,9 @@ def pose(
         GeospotError: a name is unknown, no candidate is left, a target has one point, the budget
             buys nothing, or a number is out of range.
     """
+    budget = checks.real(budget, "budget")
+    max_regions = checks.optional(checks.whole)(max_regions, "max_regions")
+    quota = checks.optional(checks.whole)(quota, "quota")
     asked = resolve(regions, against, target, exclude, have, include_target=include_target)
     together, targets, shares, candidates, own, counts = asked
     if len(candidates) == 0:
@@ -139,9 +144,9 @@ class Asked(NamedTuple):
 def resolve(
     regions: Regions,
     against: Regions | None,
-    target: str | Sequence[str] | Mapping[str, float],
-    exclude: Sequence[str],
-    have: Sequence[str] | Mapping[str, int],
+    target: object,
+    exclude: Iterable[object],
+    have: object,
     *,
     include_target: bool,
 ) -> Asked:
@@ -150,6 +155,7 @@ def resolve(
     Raises:
         GeospotError: a name is unknown, or a target has points at one place only.
     """
+    checks.flag(include_target, "include_target")
     together = regions if against is None else regions.concatenated(against)
     targets, shares = _targets(target, regions if against is None else against)
     targets = targets + (0 if against is None else len(regions))
@@ -159,41 +165,50 @@ def resolve(
                 f"target={together.names[t]} has points at one place only: give at least two"
             )
     own, counts = _have(have, regions)
-    left_out = {regions.position(name, "exclude") for name in exclude} | set(own.tolist())
+    left_out = {
+        regions.position(name, "exclude") for name in checks.listed(exclude, "exclude")
+    } | set(own.tolist())
     if not include_target:
         left_out |= set(targets.tolist())
     left = sorted(set(range(len(regions))) - left_out, key=lambda k: regions.names[k])
     return Asked(together, targets, shares, np.array(left, np.int64), own, counts)
 
 
-def _targets(
-    target: str | Sequence[str] | Mapping[str, float], regions: Regions
-) -> tuple[Indices, Array]:
-    weights = (
-        {target: 1.0}
-        if isinstance(target, str)
-        else {str(name): float(weight) for name, weight in target.items()}
-        if isinstance(target, Mapping)
-        else dict.fromkeys((str(name) for name in target), 1.0)
-    )
-    if not weights:
+def _targets(target: object, regions: Regions) -> tuple[Indices, Array]:
+    named = _named(target, regions, "target")
+    if not named:
         raise GeospotError("target=[] names no region: give at least one")
-    for name, weight in weights.items():
+    counts: dict[int, float] = {}
+    for name, count in named:
+        weight = 1.0 if count is None else checks.real(count, f"target: {name} counts")
         if not 0.0 < weight < float("inf"):
             raise GeospotError(f"target: {name} counts {weight:g}: give a positive number")
-    found = np.array([regions.position(name, "target") for name in weights], np.int64)
-    shares = np.array(list(weights.values()))
-    return found, shares / shares.sum()
+        counts[regions.position(name, "target")] = weight
+    shares = np.array(list(counts.values()))
+    return np.array(list(counts), np.int64), shares / shares.sum()
 
 
-def _have(have: Sequence[str] | Mapping[str, int], regions: Regions) -> tuple[Indices, Indices]:
-    index = np.array([regions.position(str(name), "have") for name in have], np.int64)
+def _named(names: object, regions: Regions, key: str) -> list[tuple[object, object]]:
+    """What is named by one name, several, or names with what they count; None where nothing is."""
+    if isinstance(names, Mapping):
+        return list(names.items())
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        return [(names, None)]
+    if isinstance(names, tuple) and names and Names(regions.names).find(names, key) is not None:
+        return [(names, None)]  # as pandas names groups by several columns
+    return [(name, None) for name in names]
+
+
+def _have(have: object, regions: Regions) -> tuple[Indices, Indices]:
+    named = _named(have, regions, "have")
+    index = np.array([regions.position(name, "have") for name, _ in named], np.int64)
     counts = regions.n_available[index].copy()
-    if isinstance(have, Mapping):
-        for k, (name, count) in enumerate(have.items()):
+    for k, (name, asked) in enumerate(named):
+        if asked is not None:
+            count = checks.whole(asked, f"have: samples of {name}")
             if count < 1:
                 raise GeospotError(f"have: {count} samples of {name}: give at least 1")
-            counts[k] = min(int(count), counts[k])
+            counts[k] = min(count, counts[k])
     return index, counts
 
 
@@ -229,24 +244,26 @@ def _by_prices(
             "prices differ between regions, so the budget cannot be shared equally: give "
             "quota=..., the samples to take of each region"
         )
+    checks.instance(prices, pd.DataFrame, "prices")
     absent = sorted(set(PRICES) - set(prices.columns))
     if absent:
         raise GeospotError(f"prices: there is no column {absent[0]!r}; needed: {', '.join(PRICES)}")
-    table = prices.assign(region=prices["region"].astype(str))
-    twice = table["region"].duplicated()
+    priced = labels(prices["region"])
+    twice = keys(priced).duplicated() & priced.notna()
     if twice.any():
-        raise GeospotError(f"prices: {table['region'][twice].iloc[0]} has several rows: keep one")
-    found = table.set_index("region").reindex(names)
-    lost = [name for name in names if name not in set(table["region"])]
-    if lost:
-        raise GeospotError(f"prices: there is no row for {lost[0]}: add it, or exclude the region")
+        raise GeospotError(f"prices: {priced[twice].iloc[0]} has several rows: keep one")
+    at = positions(pd.Series(names, dtype="string"), priced)
+    if (at < 0).any():
+        lost = names[int(np.argmin(at))]
+        raise GeospotError(f"prices: there is no row for {lost}: add it, or exclude the region")
+    found = prices.iloc[at]
     numbers = found[list(PRICES[1:])].apply(pd.to_numeric, errors="coerce").to_numpy(float)
     wrong = ~(np.isfinite(numbers) & (numbers >= 0.0))
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         raise GeospotError(
-            f"prices: {PRICES[1 + column]} of {names[row]} is {found.iloc[row, column]}: give "
-            "numbers of 0 or more"
+            f"prices: {PRICES[1 + column]} of {names[row]} is "
+            f"{found[PRICES[1 + column]].iloc[row]}: give numbers of 0 or more"
         )
     quotas = np.minimum(quota, available)
     price = numbers[:, 0] + quotas * numbers[:, 1]

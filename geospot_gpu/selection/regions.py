@@ -5,23 +5,25 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost, check_one_scale
-from geospot_gpu.engine import Engine, Indices, PairEngine, Solver, default_cost
+from geospot_gpu.engine import Engine, Indices, PairEngine, Solver, settled
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.names import Name
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.facility import Cover, cover_greedily, covered
 from geospot_gpu.selection.problem import Problem, pose
 from geospot_gpu.selection.quota import quota_costs
-from geospot_gpu.selection.toward import computed
+from geospot_gpu.selection.toward import check_distance, computed
 from geospot_gpu.selection.union import Distance, Mixture, Unions
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 
@@ -224,7 +226,7 @@ _METHODS: dict[str, Callable[[Setting], Choice]] = {
 
 def check_method(method: str, exhaustive: bool) -> None:
     """Raise unless ``method`` is one of :data:`Method`, and fits."""
-    if method not in get_args(Method):
+    if not isinstance(method, str) or method not in get_args(Method):
         raise GeospotError(f"method={method} is unknown: use one of {', '.join(get_args(Method))}")
     if exhaustive and method != "union":
         raise GeospotError(f"exhaustive=true has no effect on method={method}: use method=union")
@@ -232,7 +234,7 @@ def check_method(method: str, exhaustive: bool) -> None:
 
 def select_regions(
     regions: Regions,
-    target: str | Sequence[str] | Mapping[str, float],
+    target: Name | Iterable[Name] | Mapping[Any, float],
     budget: float,
     *,
     method: Method = "coverage",
@@ -240,8 +242,8 @@ def select_regions(
     max_regions: int | None = None,
     quota: int | None = None,
     prices: pd.DataFrame | None = None,
-    exclude: Sequence[str] = (),
-    have: Sequence[str] | Mapping[str, int] = (),
+    exclude: Iterable[Name] = (),
+    have: Name | Iterable[Name] | Mapping[Any, int] = (),
     include_target: bool = False,
     by: str | RowOf = "divergence",
     exhaustive: bool = False,
@@ -263,7 +265,7 @@ def select_regions(
 
     Args:
         regions: the candidates, and the targets where there is no second table.
-        target: a region, several, or regions with what they count.
+        target: name of a region, of several, or names with what they count.
         budget: how many samples may be taken; with ``prices`` what may be spent.
         method: how to choose.
         against: the targets, where they are a table of their own.
@@ -292,8 +294,11 @@ def select_regions(
     >>> chosen.table.region.tolist(), chosen.table.quota.tolist()
     (['a', 'b'], [2, 2])
     """
-    check_method(method, exhaustive)
-    cost = cost or default_cost(regions)
+    check_method(method, checks.flag(exhaustive, "exhaustive"))
+    seed = checks.whole(seed, "seed", least=0)
+    if not callable(by):
+        check_distance(by)
+    cost, solver, engine = settled(regions, cost, solver, engine)
     check_one_scale(cost)
     if method == "all":
         max_regions = len(regions)
@@ -310,9 +315,8 @@ def select_regions(
         include_target=include_target,
     )
     problem = _with_enough_points(problem)
-    solver, engine = solver or Sinkhorn(), engine or Engine()
     pair_engine = PairEngine(problem.regions, cost, solver, engine)
-    row_of = partial(computed, cost, solver, engine, by=by) if isinstance(by, str) else by
+    row_of = partial(computed, cost, solver, engine, by=by) if not callable(by) else by
     setting = Setting(problem, pair_engine, row_of, exhaustive, seed)
     choice = _METHODS[method](setting)
     return _described(setting, choice)

@@ -177,7 +177,7 @@ def _select_points(config: settings.SelectConfig, run: Reopened) -> None:
         neighbours=config.neighbours,
         id=config.pool.id,
         cost=run.cost,
-        solver=run.solver,  # type: ignore[arg-type]
+        solver=run.solver,
         engine=run.engine,
     )
     table = found.table

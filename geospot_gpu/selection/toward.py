@@ -24,7 +24,7 @@ DISTANCES = (*_SOLVED, *simple.COLUMNS[:5], "dissimilarity")
 
 def check_distance(by: str) -> None:
     """Raise unless ``by`` is one of :data:`DISTANCES`."""
-    if by not in DISTANCES:
+    if not isinstance(by, str) or by not in DISTANCES:
         raise GeospotError(f"by={by} is unknown: use one of {', '.join(DISTANCES)}")
 
 

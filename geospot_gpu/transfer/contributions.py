@@ -7,9 +7,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.engine import Engine, PairEngine
+from geospot_gpu.engine import Engine, PairEngine, settled
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.names import Name
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.coverage import importance
 from geospot_gpu.sinkhorn.solver import Sinkhorn
@@ -18,8 +20,8 @@ from geospot_gpu.sinkhorn.solver import Sinkhorn
 def contributions(
     regions: Regions,
     *,
-    source: str,
-    target: str,
+    source: Name,
+    target: Name,
     cost: GroundCost,
     solver: Sinkhorn,
     engine: Engine,
@@ -35,7 +37,7 @@ def contributions(
 
     Args:
         regions: a collection with both regions.
-        source, target: their names.
+        source, target: their names, or whatever else names them.
         cost: ground cost.
         solver: with ``debias``; where it has a ``rho``, points of the source get their importance.
         engine: device, kernel and memory budget.
@@ -48,9 +50,12 @@ def contributions(
     Raises:
         GeospotError: a name is unknown, both are the same, or the solver does not debias.
     """
+    cost, _, engine = settled(regions, cost, solver, engine)
+    checks.instance(solver, Sinkhorn, "solver")
     i, j = regions.position(source, "source"), regions.position(target, "target")
-    if source == target:
-        raise GeospotError(f"source and target are both {source}: their divergence is zero")
+    names = [regions.names[i], regions.names[j]]
+    if i == j:
+        raise GeospotError(f"source and target are both {names[0]}: their divergence is zero")
     if not solver.debias:
         raise GeospotError("contributions add up to the divergence: set solver.debias=true")
     pair_engine = PairEngine(regions, cost, solver, engine)
@@ -70,7 +75,7 @@ def contributions(
         {
             "lon": regions.lon[at],
             "lat": regions.lat[at],
-            "region": np.repeat([source, target], [len(x) for x in rows]),
+            "region": np.repeat(np.array(names, object), [len(x) for x in rows]),
             "side": np.repeat(["source", "target"], [len(x) for x in rows]),
             "weight": torch.cat([a, b]).cpu().numpy(),
             "contribution": values,
