@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
+
+_TOO_LARGE = 2.0**63
+
+
+def real(value: object, key: str) -> float:
+    """The value as a float, which may be NaN: for settings whose range is checked next.
+
+    Raises:
+        GeospotError: it is no number.
+    """
+    kinds = int | float | np.integer | np.floating
+    if isinstance(value, bool | np.bool_) or not isinstance(value, kinds):
+        raise GeospotError(f"{key}={shown(value)}: give a number")
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise GeospotError(f"{key}={shown(value)} is too large: give a smaller number") from error
 
 
 def number(value: object, key: str) -> float:
@@ -21,9 +39,7 @@ def number(value: object, key: str) -> float:
     >>> number(2, "epsilon")
     2.0
     """
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-        raise GeospotError(f"{key}={_shown(value)}: give a number")
-    found = float(value)
+    found = real(value, key)
     if np.isnan(found):
         raise GeospotError(f"{key}=nan: give a number")
     return found
@@ -33,17 +49,38 @@ def whole(value: object, key: str, *, least: int | None = None) -> int:
     """The value as an int.
 
     Raises:
-        GeospotError: it is no whole number, or below ``least``.
+        GeospotError: it is no whole number that fits 64 bits, or below ``least``.
 
     >>> whole(3.0, "seed", least=0)
     3
     """
     found = number(value, key)
     if not found.is_integer():
-        raise GeospotError(f"{key}={_shown(value)}: give a whole number")
+        raise GeospotError(f"{key}={shown(value)}: give a whole number")
     if least is not None and found < least:
-        raise GeospotError(f"{key}={_shown(value)}: give a whole number of {least} or more")
+        raise GeospotError(f"{key}={shown(value)}: give a whole number of {least} or more")
+    if abs(found) >= _TOO_LARGE:
+        raise GeospotError(f"{key}={shown(value)} is too large: give a smaller number")
     return int(value) if isinstance(value, int | np.integer) else int(found)
+
+
+def optional(kind: Callable[[object, str], Any]) -> Callable[[object, str], Any]:
+    """The same check of a value that may be None."""
+    return lambda value, key: None if value is None else kind(value, key)
+
+
+def settle(settings: object, group: str, **kinds: Callable[[object, str], object]) -> None:
+    """Check fields of frozen settings, and keep what the checks make of them.
+
+    So ``1``, ``1.0`` and ``numpy.float32(1)`` are the same setting.
+
+    Args:
+        settings: a frozen dataclass.
+        group: name of the group of settings, for messages.
+        kinds: a check by the name of each field.
+    """
+    for name, kind in kinds.items():
+        object.__setattr__(settings, name, kind(getattr(settings, name), f"{group}.{name}"))
 
 
 def one_of(value: object, choices: Collection[str], key: str) -> str:
@@ -53,7 +90,7 @@ def one_of(value: object, choices: Collection[str], key: str) -> str:
         GeospotError: it is none of them.
     """
     if not isinstance(value, str) or value not in choices:
-        raise GeospotError(f"{key}={_shown(value)} is unknown: use one of {', '.join(choices)}")
+        raise GeospotError(f"{key}={shown(value)} is unknown: use one of {', '.join(choices)}")
     return value
 
 
@@ -80,37 +117,54 @@ def instance(value: object, kind: type | tuple[type, ...], key: str, hint: str =
 def text(value: object, key: str) -> str:
     """The value, where it is text."""
     if not isinstance(value, str):
-        raise GeospotError(f"{key}={_shown(value)}: give text")
+        raise GeospotError(f"{key}={shown(value)}: give text")
     return value
 
 
+def listed(value: object, key: str) -> list[Any]:
+    """The values of a list, or of anything else that holds several; text is one value."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise GeospotError(f"{key}={shown(value)} must be a list: [{shown(value)}]")
+    return list(value)
+
+
 def texts(value: object, key: str) -> list[str]:
-    """The values, where they are a list of texts.
+    """The values of a list of texts."""
+    return [text(one, key) for one in listed(value, key)]
+
+
+def positions(value: object, count: int, key: str) -> NDArray[np.int64]:
+    """The value as positions [k] in something of ``count``, counted from 0.
 
     Raises:
-        GeospotError: they are text themselves, no list, or a list of something else.
+        GeospotError: it is no vector of whole numbers, or one of them is out of range.
     """
-    if isinstance(value, str):
-        raise GeospotError(f"{key}={_shown(value)} must be a list: [{_shown(value)}]")
-    if not isinstance(value, Iterable):
-        raise GeospotError(f"{key}={_shown(value)} must be a list")
-    return [text(one, key) for one in value]
+    try:
+        found = np.asarray(value)
+    except (TypeError, ValueError):
+        found = np.zeros((), object)
+    if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
+        raise GeospotError(f"{key}={shown(value)}: give a vector of positions, whole numbers")
+    if found.size and not (found.min() >= 0 and found.max() < count):
+        raise GeospotError(f"{key}={shown(value)}: positions must be from 0 to {count - 1}")
+    return found.astype(np.int64)
 
 
 def flag(value: object, key: str) -> bool:
     """The value, where it is true or false."""
     if not isinstance(value, bool | np.bool_):
-        raise GeospotError(f"{key}={_shown(value)}: give true or false")
+        raise GeospotError(f"{key}={shown(value)}: give true or false")
     return bool(value)
 
 
 def path(value: object, key: str) -> Path:
     """The value as a path of a file or folder."""
     if not isinstance(value, str | os.PathLike) or not str(value):
-        raise GeospotError(f"{key}={_shown(value)}: give the path of a file or folder")
+        raise GeospotError(f"{key}={shown(value)}: give the path of a file or folder")
     return Path(value)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value in a message: one short line, whatever it is."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from geospot_gpu import checks
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.sphere import HALF_CIRCUMFERENCE_KM
 
@@ -45,11 +46,9 @@ class GroundCost:
 
     def __post_init__(self) -> None:
         for name, choices in (("feature", FeatureCost), ("scaling", Scaling)):
-            value = getattr(self, name)
-            if value not in get_args(choices):
-                raise GeospotError(
-                    f"cost.{name}={value!r} is unknown: use one of {', '.join(get_args(choices))}"
-                )
+            checks.one_of(getattr(self, name), get_args(choices), f"cost.{name}")
+        real = checks.real
+        checks.settle(self, "cost", geo_weight=real, feature_scale=real, geo_scale=real)
         if not 0.0 <= self.geo_weight <= 1.0:
             raise GeospotError(f"cost.geo_weight={self.geo_weight} must lie in [0, 1]")
         for name in ("feature_scale", "geo_scale"):
@@ -68,6 +67,7 @@ class GroundCost:
 
     def epsilon_km(self, epsilon: float) -> float | None:
         """The great-circle distance in km that costs ``epsilon``; None without geography."""
+        epsilon = checks.number(epsilon, "epsilon")
         if not self.uses_geography or self.scaling == "pair_max":
             return None
         return epsilon * self.geo_scale / self.geo_weight

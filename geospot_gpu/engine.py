@@ -16,8 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from geospot_gpu import checks
 from geospot_gpu.batching import batches_of_similar_size
 from geospot_gpu.cost import GroundCost
+from geospot_gpu.devices import device_name, find_device
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels import (
     KernelName,
@@ -68,8 +70,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         check_kernel(self.kernel)
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
-            raise GeospotError(f"device={self.device!r} is unknown: use auto, cpu, cuda or cuda:1")
+        object.__setattr__(self, "device", device_name(self.device))
         _parse_bytes(self.memory_budget)
 
     def torch_device(self) -> torch.device:
@@ -78,19 +79,7 @@ class Engine:
         Raises:
             GeospotError: a GPU is asked for and there is none, or not that many.
         """
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        if self.device.startswith("cuda"):
-            if not torch.cuda.is_available():
-                raise GeospotError(
-                    f"device={self.device}: there is no CUDA device here; use device=cpu or auto"
-                )
-            number = int(self.device.partition(":")[2] or 0)
-            if number >= torch.cuda.device_count():
-                raise GeospotError(
-                    f"device={self.device}: there are only {torch.cuda.device_count()} CUDA devices"
-                )
-        return torch.device(self.device)
+        return find_device(self.device)
 
     def budget_bytes(self) -> int:
         """The memory budget in bytes on this machine."""
@@ -104,13 +93,14 @@ class Engine:
 
 
 def _parse_bytes(value: str | int) -> int | None:
-    if value == "auto":
+    text = str(value) if isinstance(value, str | int | np.integer) else ""
+    if text == "auto":
         return None
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
     unit = _BYTES.get(match[2].upper()) if match else None
     if match is None or unit is None or float(match[1]) * unit < 2**20:
         raise GeospotError(
-            f"engine.memory_budget={value!r}: give auto or at least 1MiB, as in 2GiB"
+            f"engine.memory_budget={checks.shown(value)}: give auto or at least 1MiB, as in 2GiB"
         )
     return int(float(match[1]) * unit)
 
@@ -132,6 +122,24 @@ def check_compatible(regions: Regions, cost: GroundCost) -> None:
 def default_cost(regions: Regions) -> GroundCost:
     """Half features and half geography where there are features, geography alone otherwise."""
     return GroundCost(geo_weight=1.0 if regions.features is None else 0.5)
+
+
+def settled(
+    regions: Regions, cost: GroundCost | None, solver: Solver | None, engine: Engine | None
+) -> tuple[GroundCost, Solver, Engine]:
+    """Cost, solver and engine, where they were given, or what is taken for them.
+
+    Raises:
+        GeospotError: one of the arguments is of another kind.
+    """
+    checks.instance(regions, Regions, "regions", "as Regions.from_table makes them")
+    if cost is None:
+        cost = default_cost(regions)
+    return (
+        checks.instance(cost, GroundCost, "cost"),
+        checks.instance(Sinkhorn() if solver is None else solver, (Sinkhorn, GeomLoss), "solver"),
+        checks.instance(Engine() if engine is None else engine, Engine, "engine"),
+    )
 
 
 class PairEngine:

@@ -2,4 +2,12 @@
 
 
 class GeospotError(ValueError):
-    """Something the user can fix: one line that says what is wrong, where, and what to do."""
+    r"""Something the user can fix: one line that says what is wrong, where, and what to do.
+
+    >>> str(GeospotError("there is no region 'a\n  b'"))
+    "there is no region 'a b'"
+    """
+
+    def __init__(self, message: str) -> None:
+        # What is quoted, an argument or another package's error, may have lines of its own.
+        super().__init__(" ".join(line.strip() for line in message.splitlines()))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.dataset import to_dataset
-from geospot_gpu.engine import Engine, Indices, PairEngine, Solver, default_cost
+from geospot_gpu.engine import Engine, Indices, PairEngine, Solver, settled
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.growth import Larger, grow
 from geospot_gpu.regions import Regions
@@ -52,7 +53,9 @@ def pairwise(
         GeospotError: there is only one region, the cost needs features that the regions do not
             have, the two collections do not compare, or the device does not exist.
     """
-    cost, solver, engine = cost or default_cost(regions), solver or Sinkhorn(), engine or Engine()
+    cost, solver, engine = settled(regions, cost, solver, engine)
+    if warm is not None:
+        checks.instance(warm, WarmStarts, "warm")
     together = joined(regions, against)
     left, right = all_pairs(len(regions), None if against is None else len(against))
 

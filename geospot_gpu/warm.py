@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from geospot_gpu import checks
 from geospot_gpu.kernels.contract import Cloud
 
 
@@ -23,7 +24,7 @@ class WarmStarts:
     """
 
     def __init__(self, max_bytes: int = 2**28) -> None:
-        self._free = max_bytes
+        self._free = checks.whole(max_bytes, "max_bytes", least=0)
         self._potentials: dict[tuple[str, str], Tensor] = {}
 
     def of(self, pairs: list[tuple[str, str]], target: Cloud) -> WarmBatch:

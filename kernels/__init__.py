@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels.contract import Cloud, Kernel
 from geospot_gpu.kernels.dense import KEPT_TILES, DenseKernel
 from geospot_gpu.kernels.keops import KeopsKernel, keops_problem
@@ -36,10 +36,7 @@ log = logging.getLogger("geospot_gpu")
 
 def check_kernel(name: str) -> None:
     """Raise unless ``name`` is one of :data:`KernelName`."""
-    if name not in get_args(KernelName):
-        raise GeospotError(
-            f"kernel={name!r} is unknown: use one of {', '.join(get_args(KernelName))}"
-        )
+    checks.one_of(name, get_args(KernelName), "kernel")
 
 
 def choose_kernel(

@@ -124,6 +124,14 @@ def test_columns_of_text_that_are_mostly_numbers_are_features(tmp_path: Path) ->
         encoded(tmp_path / "f.csv")
 
 
+def test_columns_may_be_named_by_numbers() -> None:
+    frame = POINTS.join(pd.DataFrame(VECTORS))
+    for columns in ([0, 1, 2, 3], ["0", "1", 2.0, np.int8(3)], range(4)):
+        encoder = Precomputed(columns=columns)
+        found = encoder.encode(read_points(frame), np.arange(6), "cpu")
+        np.testing.assert_allclose(found, UNIT, atol=1e-6)
+
+
 # --- rows without features
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from geospot_gpu import checks
 from geospot_gpu.encoders.base import Encoder
 from geospot_gpu.encoders.geoclip import GeoClip
 from geospot_gpu.encoders.none import NoEncoder
@@ -19,10 +20,11 @@ def get_encoder(encoder: str | Encoder) -> Encoder:
     """
     if isinstance(encoder, Encoder):
         return encoder
-    if encoder == "geoclip":
+    if isinstance(encoder, str) and encoder == "geoclip":
         return GeoClip()
-    if encoder == "none":
+    if isinstance(encoder, str) and encoder == "none":
         return NoEncoder()
     raise GeospotError(
-        f"encoder={encoder!r} is unknown: use geoclip, none, or an Encoder such as Precomputed(...)"
+        f"encoder={checks.shown(encoder)} is unknown: use geoclip, none, or an Encoder such as "
+        "Precomputed(...)"
     )

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from geospot_gpu import checks
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.points.table import Points
 
@@ -69,7 +70,17 @@ class Encoder(ABC):
 
     def usable(self, points: Points, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the rows have features, [len(rows)]; all of them unless said otherwise."""
-        return np.ones(len(rows), bool)
+        return np.ones(len(checked_rows(points, rows)), bool)
+
+
+def checked_rows(points: object, rows: object) -> NDArray[np.int64]:
+    """The rows, where they are rows of points.
+
+    Raises:
+        GeospotError: they are not, or the points are none.
+    """
+    table: Points = checks.instance(points, Points, "points", "as read_points gives them")
+    return checks.positions(rows, len(table), "rows")
 
 
 def usable_rows(encoder: Encoder, points: Points, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -183,6 +183,5 @@ def _expand(table: pd.DataFrame, columns: Sequence[str], origin: str) -> list[An
                 )
             names += matching
         else:
-            column(table, name, "encoder.columns", origin)
-            names.append(name)
+            names.append(column(table, name, "encoder.columns", origin).name)
     return list(dict.fromkeys(names))

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from geospot_gpu.encoders.base import Encoder, unit_rows
+from geospot_gpu import checks
+from geospot_gpu.devices import find_device
+from geospot_gpu.encoders.base import Encoder, checked_rows, unit_rows
 from geospot_gpu.encoders.cache import EmbeddingCache
 from geospot_gpu.points.gallery import geoclip_folder
 from geospot_gpu.points.table import Points
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 _BATCH = 2048
+_FEATURES = 512
 
 
 class GeoClip(Encoder):
@@ -37,7 +40,7 @@ class GeoClip(Encoder):
     reads_coordinates = True
 
     def __init__(self, cache: str | Path | None = None) -> None:
-        self._cache_root = cache
+        self._cache_root = checks.optional(checks.path)(cache, "encoder.cache")
 
     @property
     def version(self) -> str:
@@ -45,6 +48,9 @@ class GeoClip(Encoder):
         return f"geoclip-{importlib.metadata.version('geoclip')}"
 
     def encode(self, points: Points, rows: NDArray[np.int64], device: str) -> NDArray[np.float32]:
+        rows, device = checked_rows(points, rows), str(find_device(device))
+        if len(rows) == 0:
+            return np.zeros((0, _FEATURES), np.float32)
         cache = EmbeddingCache(self.version, self._cache_root)
         coordinates = np.stack([points.lat[rows], points.lon[rows]], axis=1)
         unique, inverse = np.unique(coordinates, axis=0, return_inverse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from geospot_gpu.encoders.base import Encoder
+from geospot_gpu.encoders.base import Encoder, checked_rows
 from geospot_gpu.points.table import Points
 
 
@@ -19,4 +19,5 @@ class NoEncoder(Encoder):
         return "none"
 
     def encode(self, points: Points, rows: NDArray[np.int64], device: str) -> None:
-        return None
+        checked_rows(points, rows)
+        return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu import checks
-from geospot_gpu.encoders.base import Encoder, Features, is_usable, single_rows, unit_rows
+from geospot_gpu.encoders.base import (
+    Encoder,
+    Features,
+    checked_rows,
+    is_usable,
+    single_rows,
+    unit_rows,
+)
 from geospot_gpu.encoders.columns import feature_columns, matrix, shown
 from geospot_gpu.encoders.files import FeatureFile, id_labels, is_table, read_features
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.names import keys, positions
+from geospot_gpu.names import keys, name_of, positions
 from geospot_gpu.points.readers import column
 from geospot_gpu.points.table import Points
 
@@ -59,12 +66,17 @@ class Precomputed(Encoder):
     def __init__(
         self,
         *,
-        columns: Sequence[str] | None = None,
+        columns: Iterable[object] | None = None,
         path: str | Path | None = None,
-        id: str | None = None,
+        id: object = None,
         normalize: bool = True,
     ) -> None:
-        if not columns and path is None:
+        names = [] if columns is None else checks.listed(columns, "encoder.columns")
+        self.columns = [name_of(name, "encoder.columns") for name in names] or None
+        self.path = None if path is None else checks.path(path, "encoder.path")
+        self.id = None if id is None else name_of(id, "encoder.id")
+        self.unit_length = checks.flag(normalize, "encoder.normalize")
+        if self.columns is None and path is None:
             raise GeospotError(
                 "encoder=precomputed needs encoder.columns=[...] or encoder.path=..."
             )
@@ -72,11 +84,7 @@ class Precomputed(Encoder):
             raise GeospotError(
                 "encoder.path needs encoder.id=...: the column that aligns the file with the points"
             )
-        self.columns = list(checks.texts(columns, "encoder.columns")) if columns else None
-        self.path = None if path is None else checks.path(path, "encoder.path")
-        self.id = None if id is None else checks.text(id, "encoder.id")
-        self.unit_length = checks.flag(normalize, "encoder.normalize")
-        if columns and self.path is not None and not is_table(self.path):
+        if self.columns and self.path is not None and not is_table(self.path):
             raise GeospotError(
                 f"{path}: only .parquet and .csv files have columns: leave out encoder.columns"
             )
@@ -86,9 +94,11 @@ class Precomputed(Encoder):
         return "precomputed" if self.unit_length else "precomputed-raw"
 
     def encode(self, points: Points, rows: NDArray[np.int64], device: str) -> NDArray[np.float32]:
+        rows = checked_rows(points, rows)
         return self.open(points, rows, device)[np.arange(len(rows))]
 
     def open(self, points: Points, rows: NDArray[np.int64], device: str) -> Features:
+        rows = checked_rows(points, rows)
         if self.path is None or self.id is None:
             return self._of_columns(points, rows)
         ids, file = self._file(self.path, self.id, points)
@@ -111,6 +121,7 @@ class Precomputed(Encoder):
 
     def usable(self, points: Points, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which rows have an id in the file, and a vector that can be used, [len(rows)]."""
+        rows = checked_rows(points, rows)
         if self.path is None or self.id is None:
             return self._of_columns(points, rows).usable()
         ids, file = self._file(self.path, self.id, points)

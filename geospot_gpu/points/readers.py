@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from geospot_gpu import checks
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.names import Names, name_key, name_of
 from geospot_gpu.points.table import Invalid, Points
@@ -51,7 +52,8 @@ def read_points(
     if isinstance(source, pd.DataFrame):
         frame, origin = source, "table"
     else:
-        frame, origin = read_table(Path(source), text), str(source)
+        path = checks.path(source, "points.path")
+        frame, origin = read_table(path, checks.listed(text, "text")), str(source)
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise GeospotError(f"{origin}: column {twice[0]!r} occurs more than once: rename one")
@@ -170,7 +172,7 @@ def _from_geometry(frame: Any, origin: str) -> tuple[np.ndarray, np.ndarray, pd.
 
 def column(frame: pd.DataFrame, name: object, key: str, origin: str) -> pd.Series[Any]:
     """The named column, or an error that names the key and the columns there are."""
-    if name in frame.columns:
+    if isinstance(name, Hashable) and name in frame.columns:
         return frame[name]
     at = Names([str(label) for label in frame.columns]).find(name, key)
     if at is None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from geospot_gpu import checks
 from geospot_gpu.errors import GeospotError
 
 log = logging.getLogger("geospot_gpu")
@@ -75,6 +76,9 @@ class Points:
         [-1.0]
         """
         check_invalid(invalid)
+        if attributes is not None:
+            checks.instance(attributes, pd.DataFrame, "attributes")
+        checks.text(origin, "origin")
         lon, lat = _vector(lon, "lon", origin), _vector(lat, "lat", origin)
         mass = np.ones_like(lon) if weight is None else _vector(weight, "weight", origin)
         rows = pd.RangeIndex(1, len(lon) + 1)
@@ -126,6 +130,7 @@ class Points:
 
     def take(self, rows: NDArray[np.int64]) -> Points:
         """The given rows."""
+        rows = checks.positions(rows, len(self), "rows")
         return replace(
             self,
             lon=self.lon[rows],
@@ -155,9 +160,9 @@ class Points:
 def check_invalid(value: str) -> Invalid:
     """The value, or an error where it is not one of :data:`Invalid`."""
     known: dict[str, Invalid] = {"error": "error", "drop": "drop"}
-    if value in known:
+    if isinstance(value, str) and value in known:
         return known[value]
-    raise GeospotError(f"points.invalid={value!r} is unknown: use error or drop")
+    raise GeospotError(f"points.invalid={checks.shown(value)} is unknown: use error or drop")
 
 
 def grid_cells(
@@ -176,6 +181,7 @@ def grid_cells(
     Raises:
         GeospotError: there is no grid of this size.
     """
+    degrees = checks.real(degrees, key)
     if not _SMALLEST_CELL <= degrees <= 180.0:
         raise GeospotError(
             f"{key}={degrees:g} is not a size of grid cells: use degrees from {_SMALLEST_CELL:f} "

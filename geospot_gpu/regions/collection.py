@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from geospot_gpu import checks
+from geospot_gpu.devices import device_name, find_device
 from geospot_gpu.encoders import Encoder, NoEncoder, Precomputed, get_encoder
 from geospot_gpu.encoders.base import usable_rows
 from geospot_gpu.errors import GeospotError
@@ -292,7 +293,9 @@ class Regions:
         """
         checks.instance(points, Points, "points", "as read_points gives them")
         encoder = get_encoder(encoder)
-        sampling = Sampling(max_points, seed)
+        device = device_name(device)
+        max_points = checks.optional(checks.whole)(max_points, "regions.max_points")
+        sampling = Sampling(max_points, checks.whole(seed, "regions.seed"))
         given = rows_of(groups, points)
         grouped = union_of(given.values())
         usable = usable_rows(encoder, points, grouped)
@@ -382,7 +385,10 @@ class Regions:
         >>> regions.sizes.tolist(), regions.resampled(np.array([0]), 4).sizes.tolist()
         ([2, 2], [4])
         """
-        sampling = replace(self.sampling, max_points=max_points)
+        index = checks.positions(index, len(self), "index")
+        if len(index) == 0:
+            raise GeospotError("index=[]: give the position of a region at least")
+        sampling = replace(self.sampling, max_points=checks.whole(max_points, "max_points"))
         by_table = groupby(index.tolist(), key=lambda k: id(self.sources[k].points))
         parts = []
         for _, members in by_table:
@@ -392,7 +398,12 @@ class Regions:
         return reduce(Regions.concatenated, parts)
 
     def to(self, device: str | torch.device) -> Regions:
-        """The same regions with their flat arrays on ``device``."""
+        """The same regions with their flat arrays on ``device``.
+
+        Raises:
+            GeospotError: there is no such device.
+        """
+        device = find_device(device)
         return replace(
             self,
             xyz=self.xyz.to(device),
@@ -407,6 +418,7 @@ class Regions:
         Raises:
             GeospotError: the features of the two do not compare.
         """
+        checks.instance(other, Regions, "against", "as Regions.from_table makes them")
         other = other.to(self.device)
         mine, theirs = self.features, other.features
         shape = None if mine is None else mine.shape[1]
@@ -476,8 +488,9 @@ def _matrix(features: ArrayLike, count: int) -> NDArray[np.floating]:
     """Feature vectors [n, d] as numbers."""
     try:
         found = np.asarray(features)
-        found = found.astype(np.result_type(np.float32, found.dtype if found.dtype.kind in "fiub"
-                                            else np.float64), copy=False)  # fmt: skip
+        if found.dtype.kind not in "fiub":  # as columns of pandas that may have missing entries
+            found = found.astype(object).astype(np.float64)
+        found = found.astype(np.result_type(np.float32, found.dtype), copy=False)
     except (TypeError, ValueError) as error:
         raise GeospotError(f"features must hold numbers only ({error})") from error
     if found.ndim != 2 or len(found) != count:

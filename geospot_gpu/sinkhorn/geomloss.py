@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels.contract import Cloud, Part
@@ -40,6 +41,7 @@ class GeomLoss:
     scaling: float = 0.95
 
     def __post_init__(self) -> None:
+        checks.settle(self, "solver", epsilon=checks.real, scaling=checks.real)
         check_epsilon(self.epsilon)
         if not 0.0 < self.scaling < 1.0:
             raise GeospotError(f"solver.scaling={self.scaling} must lie between 0 and 1")

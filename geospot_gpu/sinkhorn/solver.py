@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import torch
 
+from geospot_gpu import checks
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels import relaxation
 from geospot_gpu.kernels.contract import Kernel, Potentials, Schedule, best_shift, marginal_error
@@ -48,16 +49,23 @@ class Sinkhorn:
     target_error: float | None = None
 
     def __post_init__(self) -> None:
+        checks.settle(
+            self,
+            "solver",
+            epsilon=checks.real,
+            tolerance=checks.real,
+            max_iterations=checks.whole,
+            relaxation=checks.flag,
+            debias=checks.flag,
+            rho=checks.optional(checks.real),
+            target_error=checks.optional(checks.real),
+        )
         check_epsilon(self.epsilon)
         if not 0.0 < self.tolerance < 1.0:
             raise GeospotError(f"solver.tolerance={self.tolerance} must lie between 0 and 1")
         if self.max_iterations < 1:
             raise GeospotError(f"solver.max_iterations={self.max_iterations} must be at least 1")
-        if self.precision not in get_args(Precision):
-            raise GeospotError(
-                f"solver.precision={self.precision!r} is unknown: use single or high"
-            )
-
+        checks.one_of(self.precision, get_args(Precision), "solver.precision")
         if self.rho is not None and not 0.0 < self.rho < float("inf"):
             raise GeospotError(
                 f"solver.rho={self.rho} must be positive: try 0.01, or null for no coverage"

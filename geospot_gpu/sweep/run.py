@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import torch
 from tqdm import tqdm
 
+from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.dataset import to_dataset
 from geospot_gpu.engine import Engine, Indices, PairEngine, Solver
@@ -295,7 +296,7 @@ def open_run(out: str | Path) -> xarray.Dataset:
     Raises:
         GeospotError: the folder holds no sweep, or a damaged one.
     """
-    store = Store(out)
+    store = Store(checks.path(out, "out"))
     manifest = required_manifest(store)
     sources, targets = manifest["sources"], manifest["targets"]
     keys = [region["key"] for region in [*sources, *(targets or [])]]

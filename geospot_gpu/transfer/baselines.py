@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from geospot_gpu import checks
 from geospot_gpu.engine import Indices
+from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels.tiles import great_circle_km
 from geospot_gpu.regions import Regions
 
@@ -55,7 +57,15 @@ def baselines(regions: Regions, left: Indices, right: Indices) -> pd.DataFrame:
 
     Returns:
         The columns of :data:`COLUMNS`, in float64.
+
+    Raises:
+        GeospotError: the positions are not those of regions, or not equally many.
     """
+    checks.instance(regions, Regions, "regions", "as Regions.from_table makes them")
+    left = checks.positions(left, len(regions), "left")
+    right = checks.positions(right, len(regions), "right")
+    if len(left) != len(right):
+        raise GeospotError(f"left has {len(left)} positions and right {len(right)}: give pairs")
     vectors = regions.xyz.float() if regions.features is None else regions.features
     clouds = [
         (vectors[slice(*ends)], regions.xyz[slice(*ends)], regions.weight[slice(*ends)])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from geospot_gpu import checks
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.points.readers import column
 from geospot_gpu.transfer.scores import Kind
 
 Array = NDArray[np.float64]
@@ -73,14 +75,28 @@ class Predictor:
     def __init__(
         self, pairs: pd.DataFrame, distances: Sequence[str], kind: Kind, *, seed: int = 0
     ) -> None:
+        _check(pairs, "source", "target", "score")
+        distances = checks.texts(distances, "distances")
+        checks.one_of(kind, get_args(Kind), "kind")
+        seed = checks.whole(seed, "seed", least=0)
         self._features = [c for c in pairs.columns if c not in ("source", "target", "score")]
+        if not self._features:
+            raise GeospotError("pairs: there are no features: add a column of distances")
+        y = _numbers(pairs["score"])
+        for name in distances:
+            column(pairs[self._features], name, "distances", "pairs")
+        if not np.isfinite(y).all():
+            raise GeospotError(
+                f"pairs: score in row {int(np.argmin(np.isfinite(y))) + 1} is no number: leave out "
+                "pairs without a score"
+            )
         names = sorted(set(pairs["source"]) | set(pairs["target"]))
         if len(names) < LEAST_REGIONS:
             raise GeospotError(
                 f"scores of {len(names)} regions are too few to predict from: "
                 f"{LEAST_REGIONS} are needed"
             )
-        x, y = self._matrix(pairs), pairs["score"].to_numpy(float)
+        x = self._matrix(pairs)
         worse = 1 if kind == "error" else -1
         signs = [worse if name in distances else 0 for name in self._features]
         groups = np.random.default_rng(seed).permutation(len(names)) % min(_FOLDS, len(names))
@@ -123,6 +139,7 @@ class Predictor:
             feature smaller or larger, than all that was seen, so that neither prediction nor
             interval can be trusted.
         """
+        _check(pairs, "source", "target", *self._features)
         x = self._matrix(pairs)
         predicted = np.clip(self._model.predict(x), *self._bounds)
         low, high = self._range
@@ -139,7 +156,7 @@ class Predictor:
         )
 
     def _matrix(self, pairs: pd.DataFrame) -> Array:
-        x = pairs[self._features].to_numpy(float)
+        x = np.column_stack([_numbers(pairs[name]) for name in self._features])
         wrong = np.argwhere(~np.isfinite(x))
         if len(wrong):
             row, column = wrong[0]
@@ -149,6 +166,21 @@ class Predictor:
                 "finish the sweep first"
             )
         return x
+
+
+def _check(pairs: object, *columns: str) -> None:
+    """Raise unless this is a table with rows and such columns."""
+    table: pd.DataFrame = checks.instance(pairs, pd.DataFrame, "pairs")
+    for name in columns:
+        column(table, name, "pairs", "pairs")
+    if len(table) == 0:
+        raise GeospotError("pairs: there are none: give a row for each")
+
+
+def _numbers(values: pd.Series[Any]) -> Array:
+    """A column as numbers, NaN where it holds something else."""
+    numbers: Array = pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
+    return numbers
 
 
 def _models(signs: list[int]) -> dict[str, Callable[[], Any]]:

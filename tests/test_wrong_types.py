@@ -1,0 +1,291 @@
+"""Every public call with every kind of wrong argument: it works, or says in one line why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import geospot_gpu as gs
+from geospot_gpu.selection.pool import Pool
+from geospot_gpu.sweep.run import run_sweep
+
+WRONG: list[Any] = [
+    *(None, "text", "", b"bytes", 3, 0, -1, 2.5, float("nan"), float("inf"), -float("inf"), True),
+    *([], [1], ["text"], [None], [[1.0]], (), ("a", "b"), {}, {"a": 1}, {"a": "b"}, {"a": np.nan}),
+    *(set(), {1}, range(2), object(), int, len, Path("nowhere"), np.zeros(2), np.zeros((2, 2, 2))),
+    *(pd.DataFrame(), pd.DataFrame({"a": ["b"]}), pd.Series(["a"]), 1e30, 10**30, 1j, slice(1)),
+]
+
+FRAME = pd.DataFrame(
+    {
+        "lon": [1.0, 2.0, 31.0, 32.0, 61.0, 62.0],
+        "lat": [0.0, 1.0, 0.0, 1.0, 0.0, 1.0],
+        "region": list("aabbcc"),
+        "id": range(6),
+        "f": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+    }
+)
+POINTS = gs.read_points(FRAME)
+ROWS = np.arange(6)
+REGIONS = gs.Regions.from_table(FRAME, region="region", encoder="none")
+COST, SOLVER, ENGINE = gs.GroundCost(geo_weight=1.0), gs.Sinkhorn(), gs.Engine(device="cpu")
+PLACES = [f"r{k}" for k in range(9)]
+PAIRS = pd.DataFrame(
+    [
+        (s, t, 0.5 + 0.01 * k, float(k))
+        for k, (s, t) in enumerate(zip(PLACES, PLACES[1:] + PLACES[:1], strict=True))
+    ],
+    columns=["source", "target", "score", "distance"],
+)
+
+
+class Call(NamedTuple):
+    """A valid call, and what of it is tried with other values."""
+
+    function: Callable[..., Any]
+    valid: dict[str, Any]
+    positional: tuple[str, ...] = ()
+
+    def __call__(self, **changed: Any) -> Any:
+        arguments = self.valid | changed
+        first = [arguments.pop(name) for name in self.positional]
+        return self.function(*first, **arguments)
+
+
+def files(folder: Path) -> dict[str, Path]:
+    FRAME.to_csv(folder / "points.csv", index=False)
+    np.savez(folder / "features.npz", id=ROWS, features=np.ones((6, 2)))
+    shape = {"type": "Polygon", "coordinates": [[[0, -1], [9, -1], [9, 9], [0, 9], [0, -1]]]}
+    feature = {"type": "Feature", "properties": {"name": "a"}, "geometry": shape}
+    polygons = {"type": "FeatureCollection", "features": [feature]}
+    pd.Series(polygons).to_json(folder / "polygons.geojson")
+    if not (folder / "run").exists():
+        run_sweep(folder / "run", REGIONS, cost=COST, solver=SOLVER, engine=ENGINE)
+    return {
+        name: folder / name for name in ("points.csv", "features.npz", "polygons.geojson", "run")
+    }
+
+
+def calls(folder: Path) -> dict[str, Call]:
+    """A valid call of each public name, with every parameter."""
+    path = files(folder)
+    solved = {"cost": COST, "solver": SOLVER, "engine": ENGINE}
+    options = {
+        "min_points": 1, "max_points": None, "seed": 0, "include": None, "exclude": (),
+        "unions": (), "cell_degrees": None, "device": "cpu",
+    }  # fmt: skip
+    predictor = gs.Predictor(PAIRS, ["distance"], "accuracy")
+    precomputed = gs.Precomputed(path=path["features.npz"], id="id")
+    encoding = {"points": POINTS, "rows": ROWS, "device": "cpu"}
+    usable = {"points": POINTS, "rows": ROWS}
+    choosing = {
+        "regions": REGIONS, "target": "a", "budget": 2, "against": None, "exclude": (),
+        "have": (), "include_target": False,
+    }  # fmt: skip
+    prices = pd.DataFrame({"region": list("bc"), "per_region": 1.0, "per_sample": 1.0})
+    return {
+        "GroundCost": Call(
+            gs.GroundCost,
+            {
+                "feature": "cosine", "geo_weight": 0.5, "feature_scale": 1.0, "geo_scale": 1.0,
+                "scaling": "global",
+            },
+        ),
+        "GroundCost.epsilon_km": Call(COST.epsilon_km, {"epsilon": 0.01}),
+        "Sinkhorn": Call(
+            gs.Sinkhorn,
+            {
+                "epsilon": 0.01, "tolerance": 1e-3, "max_iterations": 10, "relaxation": True,
+                "debias": True, "precision": "single", "rho": 0.01, "target_error": None,
+            },
+        ),
+        "GeomLoss": Call(gs.GeomLoss, {"epsilon": 0.01, "scaling": 0.5}),
+        "Engine": Call(gs.Engine, {"device": "cpu", "kernel": "auto", "memory_budget": "1GiB"}),
+        "WarmStarts": Call(gs.WarmStarts, {"max_bytes": 100}),
+        "Points.build": Call(
+            gs.Points.build,
+            {
+                "lon": [1.0, 2.0], "lat": [0.0, 0.0], "weight": None, "attributes": None,
+                "origin": "points", "invalid": "error",
+            },
+        ),
+        "Points.take": Call(POINTS.take, {"rows": ROWS[:2]}),
+        "Points.balanced": Call(POINTS.balanced, {"degrees": 1.0}),
+        "read_points": Call(
+            gs.read_points,
+            {
+                "source": path["points.csv"], "lon": "lon", "lat": "lat", "weight": None,
+                "text": (), "invalid": "error",
+            },
+        ),
+        "by_column": Call(gs.by_column, {"points": POINTS, "name": "region"}),
+        "by_country": Call(gs.by_country, {"points": POINTS}),
+        "by_grid": Call(gs.by_grid, {"points": POINTS, "degrees": 10.0}),
+        "by_polygons": Call(
+            gs.by_polygons, {"points": POINTS, "path": path["polygons.geojson"], "name": "name"}
+        ),
+        "NoEncoder.encode": Call(gs.NoEncoder().encode, encoding),
+        "NoEncoder.open": Call(gs.NoEncoder().open, encoding),
+        "NoEncoder.usable": Call(gs.NoEncoder().usable, usable),
+        "GeoClip": Call(gs.GeoClip, {"cache": folder}),
+        "GeoClip.encode": Call(gs.GeoClip(folder).encode, encoding),
+        "Precomputed": Call(
+            gs.Precomputed, {"columns": ["f"], "path": None, "id": None, "normalize": True}
+        ),
+        "Precomputed of a file": Call(
+            gs.Precomputed,
+            {"columns": None, "path": path["features.npz"], "id": "id", "normalize": True},
+        ),
+        "Precomputed.encode": Call(precomputed.encode, encoding),
+        "Precomputed.open": Call(precomputed.open, encoding),
+        "Precomputed.usable": Call(precomputed.usable, usable),
+        "Regions.from_groups": Call(
+            gs.Regions.from_groups,
+            {"points": POINTS, "groups": {"a": [0, 1], "b": [2, 3]}, "encoder": "none", **options},
+        ),
+        "Regions.from_points": Call(
+            gs.Regions.from_points,
+            {
+                "lon": [1.0, 2.0], "lat": [0.0, 0.0], "region": ["a", "b"], "weight": None,
+                "features": None, "normalize": True, **options,
+            },
+        ),
+        "Regions.from_table": Call(
+            gs.Regions.from_table,
+            {
+                "table": path["points.csv"], "region": "region", "lon": None, "lat": None,
+                "weight": None, "invalid": "error", "encoder": "none", **options,
+            },
+        ),
+        "Regions.position": Call(REGIONS.position, {"name": "a", "key": "region"}),
+        "Regions.resampled": Call(REGIONS.resampled, {"index": np.array([0]), "max_points": 2}),
+        "Regions.to": Call(REGIONS.to, {"device": "cpu"}),
+        "Regions.concatenated": Call(REGIONS.concatenated, {"other": REGIONS}),
+        "pairwise": Call(
+            gs.pairwise, {"regions": REGIONS, "against": None, "warm": None, **solved}
+        ),
+        "baselines": Call(
+            gs.baselines, {"regions": REGIONS, "left": np.array([0]), "right": np.array([1])}
+        ),
+        "contributions": Call(
+            gs.contributions, {"regions": REGIONS, "source": "a", "target": "b", **solved}
+        ),
+        "nearest_regions": Call(
+            gs.nearest_regions,
+            {"regions": REGIONS, "target": "a", "k": 1, "against": None, **solved},
+        ),
+        "select_regions": Call(
+            gs.select_regions,
+            choosing | solved | {
+                "method": "coverage", "max_regions": 1, "quota": 1, "prices": None,
+                "by": "divergence", "exhaustive": False, "seed": 0,
+            },
+        ),
+        "select_regions by prices": Call(
+            gs.select_regions, choosing | solved | {"budget": 9, "quota": 1, "prices": prices}
+        ),
+        "select_regions by union": Call(
+            gs.select_regions, choosing | solved | {"method": "union", "exhaustive": True}
+        ),
+        "select_regions by chance": Call(
+            gs.select_regions, choosing | solved | {"method": "random", "seed": 0}
+        ),
+        "select_regions by nearest": Call(
+            gs.select_regions, choosing | solved | {"method": "nearest", "by": "nearest"}
+        ),
+        "select_points": Call(
+            gs.select_points,
+            choosing | solved | {
+                "method": "coverage", "pool": Pool.of_table(POINTS, gs.NoEncoder()), "id": None,
+                "neighbours": None,
+            },
+        ),
+        "select_points by importance": Call(
+            gs.select_points, choosing | solved | {"method": "importance", "neighbours": 2}
+        ),
+        "open_run": Call(gs.open_run, {"out": path["run"]}),
+        "Predictor": Call(
+            gs.Predictor,
+            {"pairs": PAIRS, "distances": ["distance"], "kind": "accuracy", "seed": 0},
+        ),
+        "Predictor.predict": Call(predictor.predict, {"pairs": PAIRS}),
+    }  # fmt: skip
+
+
+@cache
+def calls_of(folder: Path) -> dict[str, Call]:
+    return calls(folder)
+
+
+NAMES = [
+    *("GroundCost", "GroundCost.epsilon_km", "Sinkhorn", "GeomLoss", "Engine", "WarmStarts"),
+    *("Points.build", "Points.take", "Points.balanced", "read_points"),
+    *("by_column", "by_country", "by_grid", "by_polygons"),
+    *("NoEncoder.encode", "NoEncoder.open", "NoEncoder.usable", "GeoClip", "GeoClip.encode"),
+    *("Precomputed", "Precomputed of a file"),
+    *("Precomputed.encode", "Precomputed.open", "Precomputed.usable"),
+    *("Regions.from_groups", "Regions.from_points", "Regions.from_table"),
+    *("Regions.position", "Regions.resampled", "Regions.to", "Regions.concatenated"),
+    *("pairwise", "baselines", "contributions", "nearest_regions"),
+    *("select_regions", "select_regions by prices", "select_regions by union"),
+    *("select_regions by chance", "select_regions by nearest"),
+    *("select_points", "select_points by importance", "open_run", "Predictor", "Predictor.predict"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("wrong")
+
+
+def test_every_call_is_listed(folder: Path) -> None:
+    found = calls(folder)
+    assert list(found) == NAMES
+    said = {name.partition(".")[0].partition(" ")[0] for name in NAMES}
+    elsewhere = {"Encoder", "GeospotError", "correlate", "read_scores"}
+    assert said | elsewhere == set(gs.__all__)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_wrong_arguments_are_refused_in_one_line(name: str, folder: Path) -> None:
+    call = calls_of(folder)[name]
+    call()
+    unclear = []
+    for parameter in call.valid:
+        for value in WRONG:
+            if parameter == "by" and callable(value):  # that is what it may be
+                continue
+            said = ""
+            try:
+                call(**{parameter: value})
+            except gs.GeospotError as error:
+                if not str(error).strip() or "\n" in str(error) or len(str(error)) > 400:
+                    said = str(error)
+            except Exception as error:
+                said = f"{type(error).__name__}: {error}"
+            if said:
+                unclear.append(f"{parameter}={' '.join(repr(value).split())}: {said[:200]}")
+    assert not unclear, "\n".join(unclear)
+
+
+UNREAD = {
+    *(("NoEncoder.encode", "device"), ("NoEncoder.open", "device")),
+    *(("Precomputed.encode", "device"), ("Precomputed.open", "device")),
+    *(("Regions.from_points", "normalize"), ("Regions.position", "key")),
+}
+"""Parameters that a valid call does not need."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_nothing_of_the_kind_is_never_accepted(name: str, folder: Path) -> None:
+    call = calls_of(folder)[name]
+    for parameter in call.valid:
+        if (name, parameter) not in UNREAD:
+            with pytest.raises(gs.GeospotError):
+                call(**{parameter: object()})
