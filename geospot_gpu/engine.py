@@ -93,7 +93,7 @@ class Engine:
 
 
 def _parse_bytes(value: str | int) -> int | None:
-    text = str(value) if isinstance(value, str | int | np.integer) else ""
+    text = str(value) if isinstance(value, str | int | float | np.integer) else ""
     if text == "auto":
         return None
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)

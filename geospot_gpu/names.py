@@ -94,7 +94,8 @@ def labels(values: pd.Series[Any]) -> pd.Series[Any]:
 def keys(values: pd.Series[Any]) -> pd.Series[Any]:
     """What is compared of each name of a column of text; NA where nothing is left."""
     codes, distinct = pd.factorize(values)
-    texts = pd.array([name_key(str(name)) or pd.NA for name in distinct], dtype="string")
+    known = np.asarray(distinct, object)  # Arrow's own strings take long to go through
+    texts = pd.array([name_key(str(name)) or pd.NA for name in known], dtype="string")
     found = texts.take(codes, allow_fill=True)
     return pd.Series(found, index=values.index, name=values.name)
 
