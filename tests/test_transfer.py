@@ -158,7 +158,7 @@ def test_explain_writes_points_that_sum_to_the_divergence(run: Geospot, tmp_path
         (("transfer", "sweep=run", "out=o", "scores.kind=accuracy"), "scores is needed"),
         (("transfer", "sweep=no", *REPORT[1:], "out=o"), "no: holds no sweep"),
         (("transfer", *REPORT[:2], "out=o"), "scores.kind is needed: give scores.kind=..."),
-        (("transfer", *REPORT[:2], "scores.kind=loss", "out=o"), "scores.kind=loss is unknown"),
+        (("transfer", *REPORT[:2], "scores.kind=loss", "out=o"), "scores.kind='loss' is unknown"),
         (("transfer", *REPORT, "scores.chnge=raw", "out=o"), "did you mean 'scores.change'?"),
         (("predict", *REPORT, "source=XX", "out=o"), "source=XX has no scores: use one of r00"),
         (("predict", *REPORT, "targets.degrees=0.1", "out=o"), "give cells of 1 to 90 degrees"),

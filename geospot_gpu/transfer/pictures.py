@@ -54,7 +54,7 @@ def prediction_map(predictions: pd.DataFrame, degrees: float, kind: str, path: P
         predictions: columns ``lon`` and ``lat`` of the south-western corner of each cell,
             ``predicted`` and ``extrapolates``.
         degrees: size of a cell.
-        kind: ``accuracy`` or ``error``.
+        kind: ``accuracy``, ``error`` or ``skill``.
         path: the PNG file.
     """
     plt = pyplot()
@@ -64,7 +64,7 @@ def prediction_map(predictions: pd.DataFrame, degrees: float, kind: str, path: P
     figure, axes = world_axes(plt, cover=True)
     corners = predictions[["lon", "lat"]].to_numpy(float)
     cells = [Rectangle((lon, lat), degrees, degrees) for lon, lat in corners]
-    colours = "viridis" if kind == "accuracy" else "viridis_r"
+    colours = "viridis_r" if kind == "error" else "viridis"
     drawn = PatchCollection(cells, cmap=colours, edgecolor="none", alpha=0.9)
     drawn.set_array(predictions["predicted"].to_numpy(float))
     axes.add_collection(drawn)

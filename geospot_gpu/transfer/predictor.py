@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from geospot_gpu import checks
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.points.readers import column
-from geospot_gpu.transfer.scores import Kind
+from geospot_gpu.transfer.scores import Kind, bounds
 
 Array = NDArray[np.float64]
 LEAST_REGIONS = 8
 COVERED = 0.9
 """Share of scores that an interval shall contain."""
 _FOLDS = 8
+_NO_FEATURES = ("source", "target", "score", "weight")
 _MARGIN = 0.1
 """How far beyond the range that was seen, in ranges, a feature may lie."""
 
@@ -63,9 +64,11 @@ class Predictor:
     predictors). ``evaluation.covered`` is measured with the residuals of the two groups left out.
 
     Args:
-        pairs: one row per pair: ``source``, ``target``, ``score`` and numeric features.
+        pairs: one row per pair: ``source``, ``target``, ``score``, numeric features, and maybe
+            ``weight``, which is no feature.
         distances: which features are distances, in which scores get worse.
-        kind: ``accuracy`` or ``error``.
+        kind: ``accuracy``, ``error`` or ``skill``. Predictions lie in its range, where the scores
+            of the pairs do.
         seed: of the groups.
 
     Raises:
@@ -79,7 +82,7 @@ class Predictor:
         distances = checks.texts(distances, "distances")
         checks.one_of(kind, get_args(Kind), "kind")
         seed = checks.whole(seed, "seed", least=0)
-        self._features = [c for c in pairs.columns if c not in ("source", "target", "score")]
+        self._features = [c for c in pairs.columns if c not in _NO_FEATURES]
         if not self._features:
             raise GeospotError("pairs: there are no features: add a column of distances")
         y = _numbers(pairs["score"])
@@ -125,7 +128,7 @@ class Predictor:
         # Nearer than all that was seen is no reason for doubt.
         near = np.isin(self._features, list(distances))
         self._range = np.where(near, -np.inf, low - margin), high + margin
-        self._bounds = (0.0, 1.0 if kind == "accuracy" else np.inf)
+        self._bounds = bounds(kind, y)
 
     def predict(self, pairs: pd.DataFrame) -> pd.DataFrame:
         """Expected scores of pairs, with intervals that contain nine of ten.

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from geospot_gpu import checks
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.names import name_of
+from geospot_gpu.tables import read_table
+from geospot_gpu.transfer.score_table import ROLES, Role, read_pairs
 
-Kind = Literal["accuracy", "error"]
+Kind = Literal["accuracy", "error", "skill"]
 Change = Literal["relative", "difference", "raw"]
-_LISTED = 5
+_RANGES: dict[str, tuple[float, float]] = {
+    "accuracy": (0.0, 1.0),
+    "error": (0.0, np.inf),
+    "skill": (-np.inf, np.inf),
+}
 
 
 @dataclass(frozen=True)
@@ -23,10 +31,12 @@ class Scores:
     """Scores of all pairs of some regions; NaN where there is none.
 
     Attributes:
-        regions: names of the regions, sorted, [R].
+        regions: names of the regions as the sweep spells them, sorted, [R].
         score: score of a model from the row's region in the column's region, [R, R].
         change: what the transfer changes (see :func:`read_scores`), NaN on the diagonal, [R, R].
         kind: whether larger scores are better.
+        weight: how many samples each score rests on, NaN where there is none, [R, R]; None where
+            the table does not say.
         missing: how many ordered pairs of different regions have no change.
     """
 
@@ -34,6 +44,7 @@ class Scores:
     score: NDArray[np.float64]
     change: NDArray[np.float64]
     kind: Kind
+    weight: NDArray[np.float64] | None = None
 
     @property
     def missing(self) -> int:
@@ -47,45 +58,79 @@ class Scores:
 
 
 def read_scores(
-    source: str | Path | pd.DataFrame,
+    table: str | Path | pd.DataFrame | pd.Series[Any],
     *,
     kind: Kind,
     change: Change = "relative",
-    regions: Sequence[str],
+    regions: Iterable[str],
+    source: str | None = None,
+    target: str | None = None,
+    score: str | None = None,
 ) -> Scores:
     """Scores from a table of pairs or a matrix.
 
-    A table has the columns ``source``, ``target`` and ``score``; in a matrix the first column names
-    the sources, and the others are the targets. The change of a pair is, as in GeoSpOT (arXiv
-    2604.16220), ``(s_ij - s_jj) / s_jj``: relative to the score of the target's own model. It may
-    be the ``difference`` ``s_ij - s_jj`` instead, or the ``raw`` score ``s_ij``.
+    A table of pairs has the columns ``source``, ``target`` and ``score``; the usual other spellings
+    are found, and what was taken for what is said. Its column ``n`` (or ``n_test``, ``samples``)
+    says how many samples a score rests on. In a matrix a row is a source and a column is a target;
+    the labels of a pandas index name the sources too. Cells may be ``0.71 ± 0.02``, ``71 %`` or
+    missing (``NA``, ``-``, nothing); columns and rows of averages are left out.
+
+    The change of a pair is, as in GeoSpOT (arXiv 2604.16220), ``(s_ij - s_jj) / s_jj``: relative to
+    the score of the target's own model. It may be the ``difference`` ``s_ij - s_jj`` instead, or
+    the ``raw`` score ``s_ij``, which may be a change that was worked out before.
+
+    ============  ===============  =============================  ===================  ===========
+    ``kind``      better           ``relative``                   ``difference``       ``raw``
+    ============  ===============  =============================  ===================  ===========
+    ``accuracy``  larger           in [0, 1], at home above 0     in [0, 1]            any number
+    ``error``     smaller          0 or more, at home above 0     0 or more            any number
+    ``skill``     larger           refused: may be 0 or negative  any number           any number
+    ============  ===============  =============================  ===================  ===========
 
     Args:
-        source: a CSV (also .gz) or Parquet file, or a data frame.
-        kind: ``accuracy`` where larger scores are better, ``error`` where smaller ones are.
+        table: a file (CSV, delimited otherwise, or Parquet; also .gz), or a data frame; a series
+            whose index holds source and target.
+        kind: ``accuracy``, ``error``, or ``skill`` where more is better and less than nothing is
+            possible: R², kappa, a log-likelihood.
         change: ``relative``, ``difference`` or ``raw``; the first two need scores of regions in
             themselves. Where those are missing for a target, its pairs are.
         regions: the regions that scores may name.
+        source, target, score: headers of the columns, where they have others.
 
     Raises:
-        GeospotError: a setting is unknown, the table cannot be read, or its scores are duplicates,
-            not finite, of unknown regions, constant, all of one target, or not of their kind.
+        GeospotError: a setting is unknown, the table cannot be read or understood, or its scores
+            are duplicates, not finite, of unknown regions, constant, all of one target, or not of
+            their kind.
+
+    >>> matrix = pd.DataFrame({"A": [0.8, 0.5], "B": [0.6, "0.9 ± 0.1"]}, index=["A", "B"])
+    >>> read_scores(matrix, kind="accuracy", change="raw", regions=["A", "B"]).score.tolist()
+    [[0.8, 0.6], [0.5, 0.9]]
     """
-    for name, value, known in (
-        ("kind", kind, get_args(Kind)),
-        ("change", change, get_args(Change)),
-    ):
-        if value not in known:
-            raise GeospotError(f"scores.{name}={value} is unknown: use one of {', '.join(known)}")
-    where = "scores" if isinstance(source, pd.DataFrame) else str(source)
-    pairs = _pairs(_table(source), where)
-    _check(pairs, where, kind, regions)
-    names = sorted(set(pairs["source"]) | set(pairs["target"]))
-    row_of = pd.Index(names)
-    score = np.full((len(names), len(names)), np.nan)
-    at = row_of.get_indexer(pairs["source"]), row_of.get_indexer(pairs["target"])
-    score[at] = pairs["score"]
-    found = _change(score, change, where)
+    checks.one_of(kind, get_args(Kind), "scores.kind")
+    checks.one_of(change, get_args(Change), "scores.change")
+    if kind == "skill" and change == "relative":
+        raise GeospotError(
+            "scores.change=relative has no meaning for scores.kind=skill, which may be 0 or "
+            "negative: set scores.change=difference or scores.change=raw"
+        )
+    names = _names(regions)
+    given = dict(zip(ROLES, (source, target, score), strict=True))
+    headers: dict[Role, str | None] = {
+        role: None if header is None else name_of(header, f"scores.{role}")
+        for role, header in given.items()
+    }
+    where = str(table) if isinstance(table, str | Path) else "scores"
+    pairs = read_pairs(read_table(table, "scores"), where, headers, names)
+    _check(pairs, where, names)
+    if change != "raw":
+        _check_range(pairs["score"], where, kind)
+    order = sorted(set(pairs["source"]) | set(pairs["target"]), key=lambda k: names[k])
+    at = tuple(pd.Index(order).get_indexer(pairs[side]) for side in ("source", "target"))
+    values = np.full((len(order), len(order)), np.nan)
+    values[at] = pairs["score"]
+    weight = np.full_like(values, np.nan)
+    weight[at] = pairs["weight"]
+    found = _change(values, change, where)
     if not np.isfinite(found).any():
         raise GeospotError(
             f"{where}: no pair of different regions has a {change} score: give the scores of "
@@ -93,78 +138,58 @@ def read_scores(
         )
     if np.nanmax(found) == np.nanmin(found):
         raise GeospotError(f"{where}: all {change} scores are {np.nanmin(found):g}: nothing varies")
-    return Scores(tuple(names), score, found, kind)
+    weighed = None if np.isnan(weight).all() else weight
+    return Scores(tuple(names[k] for k in order), values, found, kind, weighed)
 
 
-def _table(source: str | Path | pd.DataFrame) -> pd.DataFrame:
-    if isinstance(source, pd.DataFrame):
-        return source
-    path = Path(source).expanduser()
-    try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        # Region names are text, whatever they look like: NA is Namibia.
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise GeospotError(f"{path}: there is no such file") from None
-    except (OSError, ValueError) as error:
-        raise GeospotError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error
+def bounds(kind: Kind, scores: NDArray[np.float64]) -> tuple[float, float]:
+    """Between which values scores of a kind lie; anywhere, where given scores lie outside already.
+
+    Args:
+        kind: of the scores.
+        scores: some of them, NaN where there is none.
+    """
+    low, high = _RANGES[kind]
+    known = scores[np.isfinite(scores)]
+    return (low, high) if ((low <= known) & (known <= high)).all() else (-np.inf, np.inf)
 
 
-def _pairs(table: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Columns source, target (text) and score (float), one row per pair that has one."""
-    if {"source", "target", "score"} <= set(table.columns):
-        pairs = table[["source", "target", "score"]].copy()
-    elif {"target", "score"} & set(table.columns):
-        raise GeospotError(f"{where}: needs the columns source, target and score")
-    else:
-        first, *targets = table.columns
-        if not targets:
-            raise GeospotError(
-                f"{where}: needs the columns source, target and score, or a matrix with a row per "
-                "source and a column per target"
-            )
-        pairs = table.melt(id_vars=[first], var_name="target", value_name="score")
-        pairs = pairs.rename(columns={first: "source"})
-        pairs = pairs[~pairs["score"].isin(["", None]) & pairs["score"].notna()]
-    text = pairs[["source", "target"]].astype(str)
-    score = pd.to_numeric(pairs["score"], errors="coerce").astype(float)
-    wrong = np.flatnonzero(~np.isfinite(score))
-    if len(wrong):
-        row = pairs.iloc[wrong[0]]
+def _names(regions: Iterable[str]) -> list[str]:
+    if isinstance(regions, str) or not isinstance(regions, Iterable):
         raise GeospotError(
-            f"{where}: row {pairs.index[wrong[0]] + 1} ({row['source']} to {row['target']}): score "
-            f"{row['score']!r} is not a finite number: mend the row or leave it out"
+            f"regions is of type {type(regions).__name__}: give the names of the regions as a list"
         )
-    return text.assign(score=score).reset_index(drop=True)
+    found = [name_of(name, "regions") for name in regions]
+    if not found:
+        raise GeospotError("regions=[] names no region: give those that scores may name")
+    return found
 
 
-def _check(pairs: pd.DataFrame, where: str, kind: Kind, regions: Sequence[str]) -> None:
-    unknown = sorted((set(pairs["source"]) | set(pairs["target"])) - set(regions))
-    if unknown:
-        more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
-        raise GeospotError(
-            f"{where}: regions that the sweep does not have: {', '.join(unknown[:_LISTED])}{more}; "
-            f"it has {', '.join(sorted(regions)[:_LISTED])}, ..."
-        )
+def _check(pairs: pd.DataFrame, where: str, names: list[str]) -> None:
     twice = pairs.duplicated(["source", "target"])
     if twice.any():
         first = pairs[twice].iloc[0]
         raise GeospotError(
-            f"{where}: {first['source']} to {first['target']} has several scores "
-            f"({int(twice.sum())} rows too many): keep one for each pair"
+            f"{where}: {names[int(first['source'])]} to {names[int(first['target'])]} has several "
+            f"scores ({int(twice.sum())} rows too many): keep one for each pair"
         )
     if pairs["target"].nunique() < 2:
         raise GeospotError(f"{where}: all scores are of one target: give at least two")
-    low, high = pairs["score"].min(), pairs["score"].max()
+
+
+def _check_range(score: pd.Series[Any], where: str, kind: Kind) -> None:
+    low, high = score.min(), score.max()
     if kind == "accuracy" and not 0.0 <= low <= high <= 1.0:
+        percent = "divide percentages by 100, or " if low >= 0.0 else ""
         raise GeospotError(
-            f"{where}: scores from {low:g} to {high:g} are no accuracies between 0 and 1: divide "
-            "percentages by 100, or set scores.kind=error"
+            f"{where}: scores from {low:g} to {high:g} are no accuracies between 0 and 1: {percent}"
+            "set scores.kind=skill where more is better, scores.kind=error where less is, or "
+            "scores.change=raw where they are changes already"
         )
     if kind == "error" and low < 0.0:
         raise GeospotError(
-            f"{where}: a score of {low:g} is no error, which is 0 or more: set scores.kind=accuracy"
+            f"{where}: a score of {low:g} is no error, which is 0 or more: set scores.kind=skill "
+            "where more is better, or scores.change=raw where scores are changes already"
         )
 
 

@@ -1,0 +1,302 @@
+"""Tables of scores in the forms that people publish: a row per pair, or a matrix."""
+
+from __future__ import annotations
+
+import logging
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.names import Names, labels, name_key, positions, unified
+from geospot_gpu.tables import Table
+from geospot_gpu.transfer.cells import numbers
+
+log = logging.getLogger("geospot_gpu")
+
+Role = Literal["source", "target", "score"]
+ROLES: tuple[Role, ...] = ("source", "target", "score")
+_WORDS: Mapping[str, frozenset[str]] = {
+    "source": frozenset({"source", "src", "train", "trained", "training", "from"}),
+    "target": frozenset(
+        {"target", "tgt", "test", "tested", "testing", "eval", "evaluated", "evaluation", "to"}
+    ),
+    "score": frozenset(
+        {"score", "value", "metric", "accuracy", "acc", "oa", "auc", "auroc", "f1", "iou", "miou"}
+        | {"map", "kappa", "mcc", "r2", "nse", "rmse", "mse", "mae", "error", "loss"}
+    ),
+}
+_BESIDE = frozenset(
+    {"n", "count", "se", "sem", "sd", "std", "stderr", "var", "ci", "lower", "upper", "p"}
+    | {"seed", "fold", "rank"}
+)
+"""Words of columns that say something about a score and are none."""
+_SAMPLES = frozenset({"n", "samples", "count", "support"})
+_AVERAGES = frozenset({"average", "avg", "mean", "overall", "total"})
+_LISTED = 5
+
+
+def read_pairs(
+    table: Table, where: str, given: Mapping[Role, str | None], regions: Sequence[str]
+) -> pd.DataFrame:
+    """The pairs of a table that have a score.
+
+    A column is found by the words in its header, which may be parted by blanks, signs or capitals:
+    ``train_country`` names the source, ``Test AUC`` is a score, for a word for scores counts more
+    than one for regions. A header that is the very word ``source``, ``target`` or ``score`` goes
+    before others, then one whose cells are regions. Columns of counts, errors, seeds and folds are
+    none of these. Where a table has no columns for target and score it is a matrix: rows are
+    sources, columns are targets.
+
+    Args:
+        table: as it was read.
+        where: what it is, for messages.
+        given: the headers that were named.
+        regions: all names that it may have.
+
+    Returns:
+        ``source`` and ``target``, positions among the regions; ``score``; ``weight``, how many
+        samples the score rests on (NaN where there is no such column).
+
+    Raises:
+        GeospotError: it is not known what the columns are, a name is no region, a cell no number,
+            or there is no score at all.
+    """
+    known = pd.Series(list(regions), dtype="string")
+    columns = _Columns(table, where, known)
+    chosen = {role: columns.named(role, given[role]) for role in ROLES}
+    if given["target"] or given["score"] or (columns.words("target") and columns.words("score")):
+        pairs = _listed(
+            columns, {role: columns.find(role) if k is None else k for role, k in chosen.items()}
+        )
+    else:
+        pairs = _matrix(columns, chosen["source"])
+    pairs = _positions(pairs, where, known, table.row)
+
+    def cell(name: str) -> Any:
+        def named(k: int) -> str:
+            row = pairs.iloc[k]
+            between = f"{known[row['source']]} to {known[row['target']]}"
+            return f"{where}: {table.row} {pairs.index[k]} ({between}): {name}"
+
+        return named
+
+    commas = table.delimiter == ";"
+    score = numbers(pairs["score"], f"{where}: scores", cell("score"), commas=commas)
+    has = np.isfinite(score)
+    if not has.any():
+        raise GeospotError(f"{where}: holds no score")
+    if not has.all():
+        log.warning("%s: %d of %d cells hold no score", where, int((~has).sum()), len(has))
+    pairs = pairs.assign(score=score)[has]
+    if "weight" not in pairs:
+        return pairs.assign(weight=np.nan)
+    weight = numbers(pairs["weight"], f"{where}: numbers of samples", cell("n"), commas=commas)
+    wrong = np.flatnonzero(~(weight > 0.0))
+    if len(wrong):
+        raise GeospotError(
+            f"{cell('n')(int(wrong[0]))} {weight[wrong[0]]:g} is no number of samples: give a "
+            "positive one or leave the column out"
+        )
+    return pairs.assign(weight=weight)
+
+
+class _Columns:
+    """What the columns of a table are."""
+
+    def __init__(self, table: Table, where: str, known: pd.Series[Any]) -> None:
+        self.table, self.where, self.known = table, where, known
+        headers = labels(pd.Series(table.headers, dtype=object))
+        self.is_region = (positions(headers, known) >= 0).tolist()
+        self.there = ", ".join(header for header in table.headers[:20] if header.strip())
+
+    def named(self, role: Role, header: str | None) -> int | None:
+        """The column that a setting names."""
+        if header is None:
+            return None
+        found = Names(self.table.headers).find(header)
+        if found is None:
+            raise GeospotError(
+                f"{self.where}: scores.{role}={header} is not a column; there are: {self.there}"
+            )
+        return found
+
+    def words(self, role: Role) -> list[int]:
+        """Columns whose headers have a word for a role, where they are no region."""
+        return [k for k in range(len(self.table.headers)) if self.role(k) == role]
+
+    def role(self, k: int) -> Role | None:
+        header = self.table.headers[k]
+        if name_key(header) in ROLES:
+            return name_key(header)  # type: ignore[return-value]
+        return None if self.is_region[k] else _role(header)
+
+    def find(self, role: Role) -> int:
+        """The column of a role, by its header."""
+        found = self.words(role)
+        for better in (self._exact(found, role), self._of_regions(found, role)):
+            found = better if len(found) > 1 and better else found
+        if len(found) == 1:
+            return found[0]
+        others = {r: self.words(r) for r in ROLES if r != role}
+        taken = [
+            f"the {r} from {self.table.headers[k[0]]!r}" for r, k in others.items() if len(k) == 1
+        ]
+        clause = f" ({' and '.join(taken)} would be taken)" if taken else ""
+        if found:
+            several = ", ".join(repr(self.table.headers[k]) for k in found)
+            raise GeospotError(
+                f"{self.where}: {several} may each be the {role}{clause}: name one with "
+                f"scores.{role}=..."
+            )
+        raise GeospotError(
+            f"{self.where}: no column is known for the {role}{clause}: name it with "
+            f"scores.{role}=...; there are: {self.there}"
+        )
+
+    def _exact(self, found: list[int], role: Role) -> list[int]:
+        spelled = [k for k in found if name_key(self.table.headers[k]) == role]
+        return spelled or [k for k in found if name_key(self.table.headers[k]).lower() == role]
+
+    def _of_regions(self, found: list[int], role: Role) -> list[int]:
+        if role == "score":
+            return []
+        return [k for k in found if self.holds_regions(k)]
+
+    def holds_regions(self, k: int) -> bool:
+        """Whether any cell of a column is a region."""
+        return bool((positions(labels(self.table.cells[k]), self.known) >= 0).any())
+
+    def samples(self) -> int | None:
+        """The column that says how many samples a score rests on: ``n``, ``n_test`` and the like.
+
+        All words of its header are such or say that it is of the test.
+        """
+        test = _WORDS["target"] | {"num", "number", "of"}
+        found = [
+            k
+            for k, header in enumerate(self.table.headers)
+            if (words := set(_split(header))) & _SAMPLES and words <= _SAMPLES | test
+        ]
+        if len(found) > 1:
+            found = [k for k in found if name_key(self.table.headers[k]).lower() == "n"] or found
+        if len(found) > 1:
+            several = ", ".join(repr(self.table.headers[k]) for k in found)
+            raise GeospotError(
+                f"{self.where}: {several} may each be the number of samples: call one n"
+            )
+        return found[0] if found else None
+
+
+def _split(header: str) -> list[str]:
+    """Words of a header in lower case; those within capitals last."""
+    plain = unicodedata.normalize("NFKC", header)
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", plain)
+    return [word for text in (plain, parted) for word in re.findall("[a-z0-9]+", text.lower())]
+
+
+def _role(header: str) -> Role | None:
+    words = _split(header)
+    if _BESIDE & set(words):
+        return None
+    if _WORDS["score"] & set(words):
+        return "score"
+    for word in words:  # of "train/test" it is the first
+        for role in ROLES[:2]:
+            if word in _WORDS[role]:
+                return role
+    return None
+
+
+def _listed(columns: _Columns, chosen: Mapping[Role, int]) -> pd.DataFrame:
+    """A row per pair: ``source`` and ``target`` as they are written, ``score``, ``weight``."""
+    headers, cells = columns.table.headers, columns.table.cells
+    samples = columns.samples()
+    if len(set(chosen.values())) < len(chosen):
+        raise GeospotError(
+            f"{columns.where}: one column is named twice by scores.source, scores.target and "
+            "scores.score: name three"
+        )
+    found: dict[str, int] = {**chosen} | ({} if samples is None else {"weight": samples})
+    if any(headers[k].strip() not in (name, "n") for name, k in found.items()):
+        said = [f"{name} is {headers[k]!r}" for name, k in found.items()]
+        log.warning(
+            "%s: of its columns %s (scores.source=, scores.target= and scores.score= name others)",
+            *(columns.where, ", ".join(said)),
+        )
+    pairs = pd.DataFrame({name: cells[k] for name, k in found.items()})
+    return pairs.assign(source=labels(pairs["source"]), target=labels(pairs["target"]))
+
+
+def _matrix(columns: _Columns, source: int | None) -> pd.DataFrame:
+    """The same of a matrix; a column without a header beside that of names numbers the rows."""
+    headers, cells = columns.table.headers, columns.table.cells
+    if not any(columns.is_region):
+        raise GeospotError(
+            f"{columns.where}: needs the columns source, target and score (name others with "
+            "scores.source=, scores.target= and scores.score=), or a matrix with a row per source "
+            f"and a column per region; there are: {columns.there}"
+        )
+    blank = [not h.strip() or re.fullmatch(r"Unnamed: \d+", h) is not None for h in headers]
+    if source is None:
+        others = [k for k in range(len(headers)) if not columns.is_region[k]]
+        others.sort(key=lambda k: (columns.role(k) != "source", blank[k]))
+        named = [k for k in others if columns.holds_regions(k)]
+        source = (named or others or [0])[0]
+    header = headers[source]
+    called = "the column without a header" if blank[source] else f"the column {header!r}"
+    taken = f"is taken for a matrix: sources from {called}, targets from the other headers"
+    if _role(header) == "target" and not _WORDS["source"] & set(_split(header)):
+        raise GeospotError(
+            f"{columns.where}: {taken}; but that column is one of targets, and rows are sources: "
+            "transpose the matrix, or give its column as scores.source=..."
+        )
+    if not columns.holds_regions(source):
+        raise GeospotError(
+            f"{columns.where}: {taken}; but {called} holds no region of the sweep, as "
+            f"{', '.join(map(str, cells[source].head(3)))}: name the columns with scores.source=, "
+            "scores.target= and scores.score=, or put the names of sources in the first one"
+        )
+    targets = [k for k in range(len(headers)) if k != source and not blank[k]]
+    sources = labels(cells[source])
+    return pd.concat(
+        [
+            pd.DataFrame({"source": sources, "target": headers[k], "score": cells[k]})
+            for k in targets
+        ]
+    )
+
+
+def _positions(pairs: pd.DataFrame, where: str, known: pd.Series[Any], row: str) -> pd.DataFrame:
+    """The pairs with regions as positions; averages over regions are left out."""
+    for side in ("source", "target"):
+        absent = np.flatnonzero(pairs[side].fillna("").str.strip() == "")
+        if len(absent):
+            raise GeospotError(f"{where}: {row} {pairs.index[absent[0]]} has no {side}")
+    sides = [pairs["source"].astype("string"), pairs["target"].astype("string")]
+    written = unified(pd.concat([known, *sides], ignore_index=True), where)[len(known) :]
+    at = positions(written, known)
+    written_ = written.to_numpy(object)
+    lost = np.array([k < 0 for k in at], bool)
+    average = np.array(
+        [gone and bool(_AVERAGES & set(_split(n))) for gone, n in zip(lost, written_, strict=True)],
+        bool,
+    )
+    if average.any():
+        names = sorted(set(written_[average]))
+        log.warning(
+            "%s: %s: an average and no region, left out", where, ", ".join(map(repr, names))
+        )
+    unknown = sorted(set(written_[lost & ~average]))
+    if unknown:
+        more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
+        raise GeospotError(
+            f"{where}: regions that the sweep does not have: {', '.join(unknown[:_LISTED])}{more}; "
+            f"{Names(known).hint(unknown[0])}"
+        )
+    source, target = at[: len(pairs)], at[len(pairs) :]
+    return pairs.assign(source=source, target=target)[(source >= 0) & (target >= 0)]
