@@ -211,6 +211,9 @@ class ScoresConfig:
     path: Optional[str] = None
     kind: str = MISSING
     change: str = "relative"
+    source: Optional[str] = None
+    target: Optional[str] = None
+    score: Optional[str] = None
 
 
 @dataclass

@@ -13,7 +13,8 @@ from omegaconf import DictConfig
 from geospot_gpu import config as settings
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.results import make_folder, write_summary
-from geospot_gpu.sweep.store import written
+from geospot_gpu.sweep.run import required_manifest
+from geospot_gpu.sweep.store import Store, written
 from geospot_gpu.transfer.correlation import LEAST_REGIONS, correlate
 from geospot_gpu.transfer.distances import Loaded, features, load, tidy
 from geospot_gpu.transfer.pictures import correlation_picture
@@ -26,8 +27,8 @@ _SHOWN = 8
 def transfer(config: DictConfig) -> None:
     """Run the report that ``config`` describes, and say what came out."""
     typed = settings.checked(config, settings.TransferConfig)
+    scores = scores_of(typed)
     loaded = load(Path(typed.sweep).expanduser())
-    scores = scores_of(typed, loaded)
     positions = [loaded.names.index(name) for name in scores.regions]
     distances = {
         name: values[np.ix_(positions, positions)] for name, values in loaded.distances.items()
@@ -62,15 +63,20 @@ def transfer(config: DictConfig) -> None:
     )
 
 
-def scores_of(config: settings.TransferConfig, loaded: Loaded) -> Scores:
-    """The scores that the configuration names."""
-    if config.scores.path is None:
+def scores_of(config: settings.TransferConfig) -> Scores:
+    """The scores that the configuration names, checked before any point is read or encoded."""
+    given = config.scores
+    if given.path is None:
         raise GeospotError("scores is needed: give scores=FILE")
+    manifest = required_manifest(Store(Path(config.sweep).expanduser()))
     return read_scores(
-        config.scores.path,
-        kind=config.scores.kind,  # type: ignore[arg-type]
-        change=config.scores.change,  # type: ignore[arg-type]
-        regions=loaded.names,
+        given.path,
+        kind=given.kind,  # type: ignore[arg-type]
+        change=given.change,  # type: ignore[arg-type]
+        regions=[region["name"] for region in manifest["sources"]],
+        source=given.source,
+        target=given.target,
+        score=given.score,
     )
 
 
@@ -88,14 +94,15 @@ def check_complete(distances: dict[str, NDArray[np.float64]], scores: Scores, sw
 
 
 def training_pairs(loaded: Loaded, scores: Scores) -> tuple[pd.DataFrame, list[str]]:
-    """Pairs with scores and features, and which of these are distances."""
+    """Pairs with scores, features and maybe a weight, and which features are distances."""
     positions = np.array([loaded.names.index(name) for name in scores.regions])
     every = features(
         loaded.distances, loaded.run.regions, loaded.run.regions, in_domain(loaded, scores)
     )
     chosen = {name: values[np.ix_(positions, positions)] for name, values in every.items()}
     names = list(scores.regions)
-    pairs = tidy({"score": scores.score, **chosen}, names, names)
+    weight = {} if scores.weight is None else {"weight": scores.weight}
+    pairs = tidy({"score": scores.score, **weight, **chosen}, names, names)
     between = (pairs["source"] != pairs["target"]) & np.isfinite(pairs["score"])
     return pairs[between].reset_index(drop=True), [n for n in chosen if n in loaded.distances]
 

@@ -15,6 +15,7 @@ from geospot_gpu.encoders import Encoder
 from geospot_gpu.engine import PairEngine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.maps import land
+from geospot_gpu.names import Names
 from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
 from geospot_gpu.points.readers import read_points, require_geopandas
 from geospot_gpu.points.table import Points
@@ -47,8 +48,8 @@ def predict(config: DictConfig) -> None:
         else dict.fromkeys(("targets.degrees", "targets.points"), "a grid over the land")
     )
     settings.refuse_unused(typed, settings.PredictConfig(), unused)
+    scores = scores_of(typed)
     loaded = load(Path(typed.sweep).expanduser())
-    scores = scores_of(typed, loaded)
     training, names = training_pairs(loaded, scores)
     predictor = Predictor(training, names, scores.kind, seed=typed.seed)
     run = loaded.run
@@ -93,11 +94,12 @@ def predict(config: DictConfig) -> None:
 def _sources(source: str | None, known: tuple[str, ...]) -> list[str]:
     if source is None:
         return list(known)
-    if source not in known:
+    found = Names(known).find(source)
+    if found is None:
         raise GeospotError(
             f"source={source} has no scores: use one of {', '.join(known[:8])}, ... or leave it out"
         )
-    return [source]
+    return [known[found]]
 
 
 def _targets(config: settings.PredictConfig, run: Reopened) -> tuple[Regions, pd.DataFrame | None]:
@@ -201,7 +203,7 @@ def _write_cells(cells: pd.DataFrame, degrees: float, path: Path) -> None:
 
 
 def _report(best: pd.DataFrame, kind: str) -> str:
-    worst = best.sort_values("predicted", ascending=kind == "accuracy").head(_WORST)
+    worst = best.sort_values("predicted", ascending=kind != "error").head(_WORST)
     lines = [f"{len(best)} targets, each from the source of which most is expected; the worst:"]
     for _, row in worst.iterrows():
         note = "  (unlike all that was seen)" if row["extrapolates"] else ""
