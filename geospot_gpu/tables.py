@@ -39,7 +39,8 @@ def read_table(table: object, key: str) -> Table:
 
     Files may be delimited by commas, semicolons, tabs or bars, be in UTF-8, UTF-16 or Latin-1, be
     compressed by gzip, or be Parquet, whatever they are called. The labels of a pandas index
-    become the first columns, without a header where they have no name.
+    become the first columns: without a header where they have no name, but the first of two is then
+    ``source`` and the second ``target``.
 
     Args:
         table: a path, a data frame or a series of pandas, or anything with ``to_pandas``.
@@ -63,13 +64,15 @@ def _of_frame(frame: pd.DataFrame | pd.Series[Any], key: str) -> Table:
     if frame.columns.nlevels > 1:
         raise GeospotError(f"{key}: its columns have several levels: keep one")
     levels = list(frame.index.names)
-    if len(levels) == 2 and levels == [None, None]:
-        levels = ["source", "target"]
+    if len(levels) == 2:
+        levels = [name or side for name, side in zip(levels, ("source", "target"), strict=True)]
     parts = [pd.Series(frame.index.get_level_values(k)) for k in range(len(levels))]
     parts += [frame.iloc[:, k].reset_index(drop=True) for k in range(frame.shape[1])]
     headers = ["" if name is None else name_of(name, f"{key}: header") for name in levels]
     headers += [name_of(name, f"{key}: header") for name in frame.columns]
     cells = pd.concat(parts, axis=1, keys=range(len(parts)))
+    if cells.empty:
+        raise GeospotError(f"{key}: has no rows")
     cells.index = pd.RangeIndex(1, len(cells) + 1)
     return Table(headers, cells, "row", None)
 
@@ -107,7 +110,10 @@ def _decoded(raw: bytes, path: Path) -> str:
 def _delimited(text: str, path: Path) -> Table:
     """Rows of the delimiter that gives every row as many cells as the header, and most of these."""
     readings = {mark: _rows(text, mark) for mark in DELIMITERS}
-    even = {m: rows for m, rows in readings.items() if rows and len({len(r) for _, r in rows}) == 1}
+    sizes = {mark: {len(row) for _, row in rows} for mark, rows in readings.items()}
+    even = {
+        mark: readings[mark] for mark, size in sizes.items() if len(size) == 1 and max(size) > 1
+    }
     delimiter, rows = max(
         (even or readings).items(), key=lambda one: len(one[1][0][1]) if one[1] else 0
     )

@@ -94,3 +94,25 @@ def test_a_file_that_is_not_there_or_not_a_table(tmp_path: Path) -> None:
     (tmp_path / "bad.parquet").write_bytes(b"nothing")
     with pytest.raises(gs.GeospotError, match="cannot be read"):
         read_scores(tmp_path / "bad.parquet", kind="accuracy", regions=REGIONS)
+
+
+@pytest.mark.parametrize(
+    ("n", "message"),
+    [
+        (0, r"row 2 \(FR to KE\): n 0 is no number of samples: give a positive"),
+        (-3, r"n -3 is no number of samples"),
+        (None, r"n nan is no number of samples"),
+        (np.inf, r"n inf is not a finite number"),
+        ("many", r"n 'many' is not a finite number"),
+    ],
+)
+def test_samples_are_positive(n: object, message: str) -> None:
+    table = TABLE.assign(n=[10, n, *[10] * 4])
+    with pytest.raises(gs.GeospotError, match=message):
+        read_scores(table, kind="accuracy", regions=REGIONS)
+    # Where there is no score nothing rests on it.
+    gone = table.assign(score=table["score"].where(table.index != 1))
+    if not isinstance(n, str) and n != np.inf:
+        assert read_scores(gone, kind="accuracy", regions=REGIONS).weight is not None
+    with pytest.raises(gs.GeospotError, match="'n_test', 'count' may each be the number of sampl"):
+        read_scores(TABLE.assign(n_test=1, count=2), kind="accuracy", regions=REGIONS)

@@ -212,6 +212,26 @@ def test_prices_decide_what_can_be_had(regions: gs.Regions) -> None:
     assert first not in set(union.table["region"])
 
 
+def test_prices_name_regions_as_other_tables_do() -> None:
+    names = ["t", "12", "C\N{LATIN SMALL LETTER O WITH CIRCUMFLEX}te"]
+    places = np.random.default_rng(0).normal(size=(2, 30))
+    regions = gs.Regions.from_points(lon=places[0], lat=places[1], region=names * 10)
+    table = pd.DataFrame(
+        {
+            "per_sample": [2.0, 1.0, 9.0],
+            "region": [" Co\N{COMBINING CIRCUMFLEX ACCENT}te", "12.0", "elsewhere"],
+            "per_region": [20, 10, 90],
+        }
+    )
+    found = gs.select_regions(regions, "t", 1e9, quota=5, prices=table).table
+    assert dict(zip(found["region"], found["price"], strict=True)) == {"12": 15.0, names[2]: 30.0}
+    twice = pd.concat([table, table.assign(region="12")])
+    with pytest.raises(gs.GeospotError, match="prices: 12 has several rows: keep one"):
+        gs.select_regions(regions, "t", 1e9, quota=5, prices=twice)
+    with pytest.raises(gs.GeospotError, match="prices is of type int: give a DataFrame, with colu"):
+        gs.select_regions(regions, "t", 1e9, quota=5, prices=3)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

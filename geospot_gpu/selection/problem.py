@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from geospot_gpu import checks
 from geospot_gpu.engine import Indices
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.names import Name, Names, keys, labels, positions
+from geospot_gpu.names import Name, Names, labels, positions, unified
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.facility import Limits
 
@@ -244,20 +244,23 @@ def _by_prices(
             "prices differ between regions, so the budget cannot be shared equally: give "
             "quota=..., the samples to take of each region"
         )
-    checks.instance(prices, pd.DataFrame, "prices")
+    checks.instance(prices, pd.DataFrame, "prices", f"with columns {', '.join(PRICES)}")
     absent = sorted(set(PRICES) - set(prices.columns))
     if absent:
         raise GeospotError(f"prices: there is no column {absent[0]!r}; needed: {', '.join(PRICES)}")
-    priced = labels(prices["region"])
-    twice = keys(priced).duplicated() & priced.notna()
-    if twice.any():
-        raise GeospotError(f"prices: {priced[twice].iloc[0]} has several rows: keep one")
-    at = positions(pd.Series(names, dtype="string"), priced)
-    if (at < 0).any():
-        lost = names[int(np.argmin(at))]
-        raise GeospotError(f"prices: there is no row for {lost}: add it, or exclude the region")
-    found = prices.iloc[at]
-    numbers = found[list(PRICES[1:])].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    known = pd.Series(names, dtype="string")
+    written = pd.concat([known, labels(prices["region"])], ignore_index=True)
+    at = positions(unified(written, "prices: region")[len(names) :], known)
+    count = np.bincount(at[at >= 0], minlength=len(names))
+    if (count > 1).any():
+        raise GeospotError(f"prices: {names[np.argmax(count > 1)]} has several rows: keep one")
+    if (count == 0).any():
+        raise GeospotError(
+            f"prices: there is no row for {names[np.argmin(count)]}: add it, or exclude the region"
+        )
+    row_of = np.flatnonzero(at >= 0)[np.argsort(at[at >= 0])]
+    found = prices[list(PRICES[1:])].iloc[row_of]
+    numbers = found.apply(pd.to_numeric, errors="coerce").to_numpy(float)
     wrong = ~(np.isfinite(numbers) & (numbers >= 0.0))
     if wrong.any():
         row, column = np.argwhere(wrong)[0]

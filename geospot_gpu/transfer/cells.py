@@ -91,7 +91,7 @@ def _refuse(wrong: NDArray[np.bool_], cells: pd.Series[Any], where: Callable[[in
         shown = cells.iloc[first]
         shown = repr(shown) if isinstance(shown, str) else str(shown)
         raise GeospotError(
-            f"{where(first)} {shown} is not a finite number: mend the cell or leave it empty"
+            f"{where(first)} {shown} is not a finite number: mend it or leave it out"
         )
 
 

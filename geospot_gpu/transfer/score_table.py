@@ -37,6 +37,8 @@ _BESIDE = frozenset(
 """Words of columns that say something about a score and are none."""
 _SAMPLES = frozenset({"n", "samples", "count", "support"})
 _AVERAGES = frozenset({"average", "avg", "mean", "overall", "total"})
+_NO_HEADER = re.compile(r"\s*|Unnamed: \d+|index")
+"""What an index without a name is called."""
 _LISTED = 5
 
 
@@ -100,7 +102,7 @@ def read_pairs(
     if len(wrong):
         raise GeospotError(
             f"{cell('n')(int(wrong[0]))} {weight[wrong[0]]:g} is no number of samples: give a "
-            "positive one or leave the column out"
+            "positive number or leave the column out"
         )
     return pairs.assign(weight=weight)
 
@@ -142,21 +144,23 @@ class _Columns:
             found = better if len(found) > 1 and better else found
         if len(found) == 1:
             return found[0]
-        others = {r: self.words(r) for r in ROLES if r != role}
-        taken = [
-            f"the {r} from {self.table.headers[k[0]]!r}" for r, k in others.items() if len(k) == 1
-        ]
-        clause = f" ({' and '.join(taken)} would be taken)" if taken else ""
+        clause = self.taken()
         if found:
             several = ", ".join(repr(self.table.headers[k]) for k in found)
             raise GeospotError(
-                f"{self.where}: {several} may each be the {role}{clause}: name one with "
-                f"scores.{role}=..."
+                f"{self.where}: {several} may each be the {role}: name one with "
+                f"scores.{role}=...{clause}"
             )
         raise GeospotError(
-            f"{self.where}: no column is known for the {role}{clause}: name it with "
-            f"scores.{role}=...; there are: {self.there}"
+            f"{self.where}: no column is known for the {role}: name it with scores.{role}=..."
+            f"{clause}; there are: {self.there}"
         )
+
+    def taken(self) -> str:
+        """What columns would be taken for, in a clause."""
+        found = {role: self.words(role) for role in ROLES}
+        said = [f"{self.table.headers[k[0]]!r} as {r}" for r, k in found.items() if len(k) == 1]
+        return f" (taken: {', '.join(said)})" if said else ""
 
     def _exact(self, found: list[int], role: Role) -> list[int]:
         spelled = [k for k in found if name_key(self.table.headers[k]) == role]
@@ -193,14 +197,13 @@ class _Columns:
 
 
 def _split(header: str) -> list[str]:
-    """Words of a header in lower case; those within capitals last."""
-    plain = unicodedata.normalize("NFKC", header)
-    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", plain)
-    return [word for text in (plain, parted) for word in re.findall("[a-z0-9]+", text.lower())]
+    """Words of a header in lower case."""
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", unicodedata.normalize("NFKC", header))
+    return re.findall("[a-z0-9]+", parted.lower())
 
 
 def _role(header: str) -> Role | None:
-    words = _split(header)
+    words = [*_split(header), *_split(header.lower())]  # mIoU has no words in it
     if _BESIDE & set(words):
         return None
     if _WORDS["score"] & set(words):
@@ -239,9 +242,9 @@ def _matrix(columns: _Columns, source: int | None) -> pd.DataFrame:
         raise GeospotError(
             f"{columns.where}: needs the columns source, target and score (name others with "
             "scores.source=, scores.target= and scores.score=), or a matrix with a row per source "
-            f"and a column per region; there are: {columns.there}"
+            f"and a column per target{columns.taken()}; there are: {columns.there}"
         )
-    blank = [not h.strip() or re.fullmatch(r"Unnamed: \d+", h) is not None for h in headers]
+    blank = [_NO_HEADER.fullmatch(h) is not None for h in headers]
     if source is None:
         others = [k for k in range(len(headers)) if not columns.is_region[k]]
         others.sort(key=lambda k: (columns.role(k) != "source", blank[k]))
@@ -250,7 +253,7 @@ def _matrix(columns: _Columns, source: int | None) -> pd.DataFrame:
     header = headers[source]
     called = "the column without a header" if blank[source] else f"the column {header!r}"
     taken = f"is taken for a matrix: sources from {called}, targets from the other headers"
-    if _role(header) == "target" and not _WORDS["source"] & set(_split(header)):
+    if _role(header) == "target":
         raise GeospotError(
             f"{columns.where}: {taken}; but that column is one of targets, and rows are sources: "
             "transpose the matrix, or give its column as scores.source=..."

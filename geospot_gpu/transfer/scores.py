@@ -180,7 +180,7 @@ def _check(pairs: pd.DataFrame, where: str, names: list[str]) -> None:
 def _check_range(score: pd.Series[Any], where: str, kind: Kind) -> None:
     low, high = score.min(), score.max()
     if kind == "accuracy" and not 0.0 <= low <= high <= 1.0:
-        percent = "divide percentages by 100, or " if low >= 0.0 else ""
+        percent = "divide percentages by 100 or give them a percent sign, or " if low >= 0.0 else ""
         raise GeospotError(
             f"{where}: scores from {low:g} to {high:g} are no accuracies between 0 and 1: {percent}"
             "set scores.kind=skill where more is better, scores.kind=error where less is, or "
