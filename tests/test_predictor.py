@@ -127,3 +127,20 @@ def test_a_feature_that_is_not_known_is_named() -> None:
     pairs.loc[3, "distance"] = np.nan
     with pytest.raises(gs.GeospotError, match="distance of r00 to r04 is not known"):
         fitted(pairs)
+
+
+def test_a_weight_is_no_feature() -> None:
+    pairs = world()
+    weighed = fitted(pairs.assign(weight=np.arange(len(pairs)) + 1.0))
+    pd.testing.assert_frame_equal(weighed.predict(pairs), weighed.predict(pairs.assign(weight=1)))
+
+
+def test_predictions_keep_the_range_that_the_scores_keep() -> None:
+    pairs = world(noise=0.0)
+    far = pairs.assign(distance=pairs["distance"] + 20)
+    assert fitted(pairs).predict(far)["lower"].min() == 0.0
+    drops = pairs.assign(score=pairs["score"] - 0.9)
+    assert fitted(drops).predict(far)["predicted"].max() < 0.0
+    for kind, shift in (("error", -0.9), ("skill", 0.0)):
+        found = Predictor(pairs.assign(score=pairs["score"] + shift), ["distance"], kind)  # type: ignore[arg-type]
+        assert found.predict(far)["lower"].min() < 0.0

@@ -160,6 +160,14 @@ def test_explain_writes_points_that_sum_to_the_divergence(run: Geospot, tmp_path
         (("transfer", *REPORT[:2], "out=o"), "scores.kind is needed: give scores.kind=..."),
         (("transfer", *REPORT[:2], "scores.kind=loss", "out=o"), "scores.kind='loss' is unknown"),
         (("transfer", *REPORT, "scores.chnge=raw", "out=o"), "did you mean 'scores.change'?"),
+        (
+            ("transfer", *REPORT, "scores.score=kappa", "out=o"),
+            "scores.score=kappa is not a column; there are: source, target, score",
+        ),
+        (
+            ("transfer", *REPORT[:2], "scores.kind=skill", "out=o"),
+            "set scores.change=difference or",
+        ),
         (("predict", *REPORT, "source=XX", "out=o"), "source=XX has no scores: use one of r00"),
         (("predict", *REPORT, "targets.degrees=0.1", "out=o"), "give cells of 1 to 90 degrees"),
         (("predict", *REPORT, "targets=no.csv", "out=o"), "no.csv"),
@@ -192,6 +200,35 @@ def test_points_that_changed_since_are_noticed(run: Geospot, tmp_path: Path) -> 
     gone = run("transfer", *REPORT, "out=report")
     assert gone.returncode == 1
     assert "points.csv" in gone.stderr
+
+
+def test_scores_are_checked_before_points_are_read(run: Geospot, tmp_path: Path) -> None:
+    manifest = tmp_path / "run" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["config"]["points"]["path"] = str(tmp_path / "gone.csv")
+    manifest.write_text(json.dumps(content))
+    (tmp_path / "scores.csv").write_text("source,target,score\nr00,nowhere,0.5\n")
+    for command in ("transfer", "predict"):
+        done = run(command, *REPORT, "out=report")
+        assert done.returncode == 1
+        assert "regions that the sweep does not have: nowhere" in done.stderr
+        assert "gone.csv" not in done.stderr
+
+
+def test_predict_takes_skill_and_names_of_columns(run: Geospot, tmp_path: Path) -> None:
+    table = scores().rename(columns={"source": "Train", "target": "Test", "score": "R2"})
+    table.assign(R2=4 * table["R2"] - 4, n=50).to_csv(tmp_path / "scores.csv", index=False)
+    skill = ("sweep=run", "scores=scores.csv", "scores.kind=skill", "scores.change=difference")
+    new = ("targets=points.csv", "targets.region=region", "out=predictions")
+    done = run("predict", *skill, "scores.score=R2", "source= r03 ", *new)
+    assert done.returncode == 0, done.stderr
+    assert "of its columns source is 'Train', target is 'Test', score is 'R2'" in done.stderr
+    assert re.search(r"from r03 +skill -", done.stdout)
+    found = pd.read_parquet(tmp_path / "predictions" / "predictions.parquet")
+    assert set(found["source"]) == {"r03"}
+    assert (found["predicted"] < 0).any(), "no range of other kinds bounds a skill"
+    away = np.array([int(name[1:]) for name in found["target"]])
+    assert found["predicted"][away == 3].item() == found["predicted"].max()
 
 
 def test_a_damaged_file_of_baselines_is_named(run: Geospot, tmp_path: Path) -> None:

@@ -50,9 +50,9 @@ def read_pairs(
     A column is found by the words in its header, which may be parted by blanks, signs or capitals:
     ``train_country`` names the source, ``Test AUC`` is a score, for a word for scores counts more
     than one for regions. A header that is the very word ``source``, ``target`` or ``score`` goes
-    before others, then one whose cells are regions. Columns of counts, errors, seeds and folds are
-    none of these. Where a table has no columns for target and score it is a matrix: rows are
-    sources, columns are targets.
+    before others, then the one with most regions in its cells. Columns of counts, errors, seeds and
+    folds are none of these. Where a table has no columns for target and score it is a matrix: rows
+    are sources, columns are targets.
 
     Args:
         table: as it was read.
@@ -169,11 +169,13 @@ class _Columns:
     def _of_regions(self, found: list[int], role: Role) -> list[int]:
         if role == "score":
             return []
-        return [k for k in found if self.holds_regions(k)]
+        counts = [self.regions_in(k) for k in found]
+        return [k for k, count in zip(found, counts, strict=True) if count == max(counts) > 0]
 
-    def holds_regions(self, k: int) -> bool:
-        """Whether any cell of a column is a region."""
-        return bool((positions(labels(self.table.cells[k]), self.known) >= 0).any())
+    def regions_in(self, k: int) -> int:
+        """How many different regions the cells of a column name."""
+        found = positions(labels(self.table.cells[k]), self.known)
+        return len(np.unique(found[found >= 0]))
 
     def samples(self) -> int | None:
         """The column that says how many samples a score rests on: ``n``, ``n_test`` and the like.
@@ -244,12 +246,17 @@ def _matrix(columns: _Columns, source: int | None) -> pd.DataFrame:
             "scores.source=, scores.target= and scores.score=), or a matrix with a row per source "
             f"and a column per target{columns.taken()}; there are: {columns.there}"
         )
-    blank = [_NO_HEADER.fullmatch(h) is not None for h in headers]
+    blank = [
+        _NO_HEADER.fullmatch(header) is not None and not region
+        for header, region in zip(headers, columns.is_region, strict=True)
+    ]
     if source is None:
         others = [k for k in range(len(headers)) if not columns.is_region[k]]
-        others.sort(key=lambda k: (columns.role(k) != "source", blank[k]))
-        named = [k for k in others if columns.holds_regions(k)]
-        source = (named or others or [0])[0]
+        counts = {k: columns.regions_in(k) for k in others or [0]}
+        source = max(
+            counts,
+            key=lambda k: (counts[k] and columns.role(k) == "source", counts[k], not blank[k]),
+        )
     header = headers[source]
     called = "the column without a header" if blank[source] else f"the column {header!r}"
     taken = f"is taken for a matrix: sources from {called}, targets from the other headers"
@@ -258,7 +265,7 @@ def _matrix(columns: _Columns, source: int | None) -> pd.DataFrame:
             f"{columns.where}: {taken}; but that column is one of targets, and rows are sources: "
             "transpose the matrix, or give its column as scores.source=..."
         )
-    if not columns.holds_regions(source):
+    if not columns.regions_in(source):
         raise GeospotError(
             f"{columns.where}: {taken}; but {called} holds no region of the sweep, as "
             f"{', '.join(map(str, cells[source].head(3)))}: name the columns with scores.source=, "

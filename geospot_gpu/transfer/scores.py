@@ -62,7 +62,7 @@ def read_scores(
     *,
     kind: Kind,
     change: Change = "relative",
-    regions: Iterable[str],
+    regions: Iterable[object],
     source: str | None = None,
     target: str | None = None,
     score: str | None = None,
@@ -94,7 +94,7 @@ def read_scores(
             possible: R², kappa, a log-likelihood.
         change: ``relative``, ``difference`` or ``raw``; the first two need scores of regions in
             themselves. Where those are missing for a target, its pairs are.
-        regions: the regions that scores may name.
+        regions: names of the regions that scores may name.
         source, target, score: headers of the columns, where they have others.
 
     Raises:
@@ -154,7 +154,7 @@ def bounds(kind: Kind, scores: NDArray[np.float64]) -> tuple[float, float]:
     return (low, high) if ((low <= known) & (known <= high)).all() else (-np.inf, np.inf)
 
 
-def _names(regions: Iterable[str]) -> list[str]:
+def _names(regions: Iterable[object]) -> list[str]:
     if isinstance(regions, str) or not isinstance(regions, Iterable):
         raise GeospotError(
             f"regions is of type {type(regions).__name__}: give the names of the regions as a list"
