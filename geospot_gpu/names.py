@@ -10,7 +10,7 @@ import difflib
 import logging
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,11 @@ def labels(values: pd.Series[Any]) -> pd.Series[Any]:
             return values.astype("Int64").astype("string")
     if values.dtype != object:
         return values.astype("string")
-    codes, distinct = pd.factorize(values.to_numpy(object))  # missing ones have code -1
+    objects = values.to_numpy(object)
+    for value in objects:
+        if not isinstance(value, Hashable):
+            name_of(value, str(values.name))  # which says that a list or the like is no name
+    codes, distinct = pd.factorize(objects)  # missing ones have code -1
     texts = pd.array([name_of(value, str(values.name)) for value in distinct], dtype="string")
     found = texts.take(codes, allow_fill=True)
     return pd.Series(found, index=values.index, name=values.name)

@@ -25,7 +25,7 @@ class Table(NamedTuple):
     """Headers and cells, nothing interpreted."""
 
     headers: list[str]
-    """As they are written, blank where there is none, [C]."""
+    """As they are written, but in one line each; blank where there is none, [C]."""
     cells: pd.DataFrame
     """Columns 0 to C - 1, text where the table was text; its index numbers the rows, [N, C]."""
     row: str
@@ -50,9 +50,14 @@ def read_table(table: object, key: str) -> Table:
         GeospotError: it is of another kind, or the file cannot be read.
     """
     if isinstance(table, str | Path):
-        return _of_file(Path(table).expanduser())
+        return _of_file(Path(table))
     if hasattr(table, "to_pandas"):  # polars, pyarrow, xarray
-        table = table.to_pandas()
+        try:
+            table = table.to_pandas()
+        except (TypeError, ValueError) as error:
+            raise GeospotError(
+                f"{key}: a {type(table).__name__} that is no table: give a file or a data frame"
+            ) from error
     if not isinstance(table, pd.DataFrame | pd.Series):
         raise GeospotError(f"{key} is of type {type(table).__name__}: give a file or a data frame")
     return _of_frame(table, key)
@@ -74,12 +79,12 @@ def _of_frame(frame: pd.DataFrame | pd.Series[Any], key: str) -> Table:
     if cells.empty:
         raise GeospotError(f"{key}: has no rows")
     cells.index = pd.RangeIndex(1, len(cells) + 1)
-    return Table(headers, cells, "row", None)
+    return Table([" ".join(header.splitlines()) for header in headers], cells, "row", None)
 
 
 def _of_file(path: Path) -> Table:
     try:
-        raw = path.read_bytes()
+        raw = path.expanduser().read_bytes()
         if raw.startswith(b"\x1f\x8b"):
             raw = gzip.decompress(raw)
         if raw.startswith(b"PAR1"):
@@ -87,8 +92,9 @@ def _of_file(path: Path) -> Table:
         text = _decoded(raw, path)
     except FileNotFoundError:
         raise GeospotError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, EOFError, zlib.error) as error:
-        raise GeospotError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error
+    except (OSError, ValueError, EOFError, RuntimeError, zlib.error) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise GeospotError(f"{path}: cannot be read ({reason})") from error
     return _delimited(text, path)
 
 
@@ -136,7 +142,8 @@ def _delimited(text: str, path: Path) -> Table:
         dtype=object,
     )
     cells.columns = pd.RangeIndex(len(used))
-    return Table([rows[0][1][k] for k in used], cells, "line", delimiter)
+    headers = [" ".join(rows[0][1][k].splitlines()) for k in used]
+    return Table(headers, cells, "line", delimiter)
 
 
 def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:

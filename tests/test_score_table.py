@@ -260,7 +260,7 @@ def test_a_matrix_says_what_it_was_taken_for() -> None:
     numbered = MATRIX.reset_index(drop=True)
     with pytest.raises(gs.GeospotError, match=r"taken for a matrix: sources from the column witho"):
         accuracies(numbered)
-    with pytest.raises(gs.GeospotError, match=r"'model' holds no region of the sweep, as A, A, A"):
+    with pytest.raises(gs.GeospotError, match="'model' holds no region of the sweep, as 'A', 'A'"):
         accuracies(numbered.assign(model="A"))
     for corner in ("test_country", "target", "test/train"):
         with pytest.raises(gs.GeospotError, match="is one of targets, and rows are sources"):
@@ -382,3 +382,46 @@ def test_whatever_the_form_the_scores_are_the_same(
         assert isinstance(found, Scores), found
         assert found.regions == expected.regions
         np.testing.assert_allclose(found.score, expected.score, rtol=1e-12)
+
+
+CELLS = st.sampled_from(
+    [
+        *(
+            "r00",
+            "r01",
+            " r00",
+            "12",
+            "12.0",
+            "source",
+            "target",
+            "score",
+            "n",
+            "se",
+            "Avg",
+            "index",
+        ),
+        *("0.5", "0,6", "0.7 ± 1", "71 %", "-", "", "1,234", "inf", '"', '"a\nb"', "\0", "\ud7ff"),
+    ]
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.lists(CELLS, max_size=5), max_size=5), st.sampled_from(",;\t"), st.booleans())
+def test_any_table_is_read_or_refused_in_a_line(
+    rows: list[list[str]], delimiter: str, framed: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        table: object = Path(folder) / "scores.csv"
+        assert isinstance(table, Path)
+        table.write_text("\n".join(delimiter.join(row) for row in rows), encoding="utf-8")
+        if framed and rows:
+            width = len(rows[0])
+            cells = [(row + [None] * width)[:width] for row in rows[1:]]
+            table = pd.DataFrame(cells, columns=rows[0])
+        try:
+            found = accuracies(table, regions=["r00", "r01", "12"], change="raw")
+        except gs.GeospotError as error:
+            lines, any_change = len(str(error).splitlines()), True
+        else:
+            lines, any_change = 1, bool(np.isfinite(found.change).any())
+        assert (lines, any_change) == (1, True)

@@ -195,6 +195,10 @@ def test_names_that_are_not_there() -> None:
     for name, message in (("fr", r": fr; there are: FR, KE"), ("KEN", r"did you mean 'KE'\?")):
         with pytest.raises(gs.GeospotError, match=message):
             read_scores(changed(1, target=name), kind="accuracy", regions=REGIONS)
+    for no_name in (["FR"], {"FR": 1}):
+        listed = TABLE.assign(source=pd.Series([no_name, *TABLE["source"][1:]], dtype=object))
+        with pytest.raises(gs.GeospotError, match=r"scores: source: .* is no name: give text"):
+            read_scores(listed, kind="accuracy", regions=REGIONS)
     for absent in ("", None, " "):
         with pytest.raises(gs.GeospotError, match=r"scores: row 2 has no target"):
             read_scores(changed(1, target=absent), kind="accuracy", regions=REGIONS)

@@ -103,6 +103,11 @@ def test_frames_bring_their_index(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(read_table(path, "scores").cells, table.cells, check_dtype=False)
 
 
+def test_headers_take_one_line(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('"Test\nAUC",b\n1,2\n')
+    assert read_table(tmp_path / "t.csv", "scores").headers == ["Test AUC", "b"]
+
+
 def test_other_libraries_are_asked_for_a_frame() -> None:
     import pyarrow
     import xarray
@@ -112,6 +117,8 @@ def test_other_libraries_are_asked_for_a_frame() -> None:
     assert read_table(array, "scores").headers == ["source", "A", "B"]
     arrow = pyarrow.table({"source": ["A"], "score": [1.0]})
     assert read_table(arrow, "scores").headers == ["", "source", "score"]
+    with pytest.raises(gs.GeospotError, match="scores: a Dataset that is no table: give a file"):
+        read_table(array.to_dataset(name="score"), "scores")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,8 @@ def numbers(
         GeospotError: a cell is neither a finite number nor missing, ``1,234`` may be either number,
             or some cells only have a percent sign.
     """
-    if pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_bool_dtype(cells):
+    of = pd.api.types
+    if of.is_float_dtype(cells) or of.is_integer_dtype(cells):
         found = cells.to_numpy(np.float64, na_value=np.nan)
         _refuse(np.isinf(found), cells, where)
         return found

@@ -81,8 +81,8 @@ def read_pairs(
 
     def cell(name: str) -> Any:
         def named(k: int) -> str:
-            row = pairs.iloc[k]
-            between = f"{known[row['source']]} to {known[row['target']]}"
+            source, target = (known.iloc[pairs[side].iloc[k]] for side in ROLES[:2])
+            between = f"{source} to {target}"
             return f"{where}: {table.row} {pairs.index[k]} ({between}): {name}"
 
         return named
@@ -172,9 +172,14 @@ class _Columns:
         counts = [self.regions_in(k) for k in found]
         return [k for k, count in zip(found, counts, strict=True) if count == max(counts) > 0]
 
+    def names(self, k: int) -> pd.Series[Any]:
+        """The cells of a column as text."""
+        header = self.table.headers[k].strip() or "the column without a header"
+        return labels(self.table.cells[k].rename(f"{self.where}: {header}"))
+
     def regions_in(self, k: int) -> int:
         """How many different regions the cells of a column name."""
-        found = positions(labels(self.table.cells[k]), self.known)
+        found = positions(self.names(k), self.known)
         return len(np.unique(found[found >= 0]))
 
     def samples(self) -> int | None:
@@ -234,50 +239,52 @@ def _listed(columns: _Columns, chosen: Mapping[Role, int]) -> pd.DataFrame:
             *(columns.where, ", ".join(said)),
         )
     pairs = pd.DataFrame({name: cells[k] for name, k in found.items()})
-    return pairs.assign(source=labels(pairs["source"]), target=labels(pairs["target"]))
+    return pairs.assign(**{side: columns.names(chosen[side]) for side in ROLES[:2]})
 
 
-def _matrix(columns: _Columns, source: int | None) -> pd.DataFrame:
+def _matrix(columns: _Columns, given: int | None) -> pd.DataFrame:
     """The same of a matrix; a column without a header beside that of names numbers the rows."""
     headers, cells = columns.table.headers, columns.table.cells
-    if not any(columns.is_region):
+    blank = [
+        _NO_HEADER.fullmatch(header) is not None and not region
+        for header, region in zip(headers, columns.is_region, strict=True)
+    ]
+    source = _of_sources(columns, blank) if given is None else given
+    targets = [k for k in range(len(headers)) if k != source and not blank[k]]
+    if not any(columns.is_region[k] for k in targets):
         raise GeospotError(
             f"{columns.where}: needs the columns source, target and score (name others with "
             "scores.source=, scores.target= and scores.score=), or a matrix with a row per source "
             f"and a column per target{columns.taken()}; there are: {columns.there}"
         )
-    blank = [
-        _NO_HEADER.fullmatch(header) is not None and not region
-        for header, region in zip(headers, columns.is_region, strict=True)
-    ]
-    if source is None:
-        others = [k for k in range(len(headers)) if not columns.is_region[k]]
-        counts = {k: columns.regions_in(k) for k in others or [0]}
-        source = max(
-            counts,
-            key=lambda k: (counts[k] and columns.role(k) == "source", counts[k], not blank[k]),
-        )
-    header = headers[source]
-    called = "the column without a header" if blank[source] else f"the column {header!r}"
+    called = "the column without a header" if blank[source] else f"the column {headers[source]!r}"
     taken = f"is taken for a matrix: sources from {called}, targets from the other headers"
-    if _role(header) == "target":
+    if given is None and _role(headers[source]) == "target":
         raise GeospotError(
             f"{columns.where}: {taken}; but that column is one of targets, and rows are sources: "
             "transpose the matrix, or give its column as scores.source=..."
         )
+    sources = columns.names(source)
     if not columns.regions_in(source):
         raise GeospotError(
             f"{columns.where}: {taken}; but {called} holds no region of the sweep, as "
-            f"{', '.join(map(str, cells[source].head(3)))}: name the columns with scores.source=, "
-            "scores.target= and scores.score=, or put the names of sources in the first one"
+            f"{', '.join(map(repr, sources.head(3)))}: put the names of sources there, or name the "
+            "columns of a table of pairs with scores.source=, scores.target= and scores.score="
         )
-    targets = [k for k in range(len(headers)) if k != source and not blank[k]]
-    sources = labels(cells[source])
     return pd.concat(
         [
             pd.DataFrame({"source": sources, "target": headers[k], "score": cells[k]})
             for k in targets
         ]
+    )
+
+
+def _of_sources(columns: _Columns, blank: list[bool]) -> int:
+    """The column of a matrix that names sources: of those that are no targets the likeliest."""
+    others = [k for k, region in enumerate(columns.is_region) if not region] or [0]
+    counts = {k: columns.regions_in(k) for k in others}
+    return max(
+        others, key=lambda k: (counts[k] and columns.role(k) == "source", counts[k], not blank[k])
     )
 
 
@@ -301,7 +308,7 @@ def _positions(pairs: pd.DataFrame, where: str, known: pd.Series[Any], row: str)
         log.warning(
             "%s: %s: an average and no region, left out", where, ", ".join(map(repr, names))
         )
-    unknown = sorted(set(written_[lost & ~average]))
+    unknown = sorted({" ".join(name.splitlines()) for name in written_[lost & ~average]})
     if unknown:
         more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
         raise GeospotError(
