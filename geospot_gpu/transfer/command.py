@@ -22,6 +22,7 @@ from geospot_gpu.transfer.predictor import Evaluation, Predictor
 from geospot_gpu.transfer.scores import Scores, read_scores
 
 _SHOWN = 8
+_GAIN = ("rho", "lower", "upper")
 
 
 def transfer(config: DictConfig) -> None:
@@ -34,11 +35,20 @@ def transfer(config: DictConfig) -> None:
         name: values[np.ix_(positions, positions)] for name, values in loaded.distances.items()
     }
     check_complete(distances, scores, typed.sweep)
-    table, verdict = correlate(distances, scores.loss, seed=typed.seed)
+    loss = scores.loss
+    table, verdict = correlate(
+        {name: loss.copy(data=values) for name, values in distances.items()},
+        loss,
+        weight=None if scores.weight is None else loss.copy(data=scores.weight),
+        seed=typed.seed,
+    )
     summary: dict[str, Any] = {
         "verdict": verdict.verdict,
         "text": verdict.text,
         "best_distance": verdict.distance,
+        "best_baseline": verdict.baseline,
+        "above_baseline": verdict.gain and dict(zip(_GAIN, verdict.gain, strict=True)),
+        "left_out": left_out(table),
         "regions": len(scores.regions),
         "pairs": int(np.isfinite(scores.change).sum()),
         "missing_pairs": scores.missing,
@@ -139,16 +149,30 @@ def predictor_line(evaluation: Evaluation) -> str:
     )
 
 
+def left_out(table: pd.DataFrame) -> dict[str, str]:
+    """Why each distance that takes no part does not."""
+    some = table[table["reason"].notna()].drop_duplicates("distance")
+    return dict(zip(some["distance"], some["reason"], strict=True))
+
+
 def _report(table: pd.DataFrame, scores: Scores) -> str:
-    overall = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
-    ordered = overall.sort_values("value", ascending=False).head(_SHOWN)
+    rows = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
     lines = [
-        f"{len(scores.regions)} regions, {int(ordered['n_pairs'].max())} pairs with scores, "
+        f"{len(scores.regions)} regions, {int(rows['n_pairs'].max())} pairs with scores, "
         f"{scores.missing} without; Spearman's rho with the loss, 95 % interval, p, family-wise p:"
     ]
-    for _, row in ordered.iterrows():
-        lines.append(
-            f"  {row['distance']:24s}{row['value']:6.2f}  [{row['lower']:5.2f}, "
-            f"{row['upper']:5.2f}]  {row['p']:.3f}  {row['p_family']:.3f}"
-        )
+    covariate, judged = rows["group"] == "covariate", rows["reason"].isna()
+    family = rows[judged & ~covariate].sort_values("value", ascending=False)
+    lines += [f"{_line(row)}  {row['p_family']:.3f}" for _, row in family.head(_SHOWN).iterrows()]
+    if (judged & covariate).any():
+        lines.append("covariates, of which no verdict speaks:")
+        lines += [_line(row) for _, row in rows[judged & covariate].iterrows()]
+    if not judged.all():
+        lines.append("left out:")
+        lines += [f"  {name:24s}{reason}" for name, reason in left_out(table).items()]
     return "\n".join(lines)
+
+
+def _line(row: pd.Series[Any]) -> str:
+    interval = f"[{row['lower']:5.2f}, {row['upper']:5.2f}]"
+    return f"  {row['distance']:24s}{row['value']:6.2f}  {interval}  {row['p']:.3f}"

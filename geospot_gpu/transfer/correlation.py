@@ -2,39 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, rankdata
+
+from geospot_gpu.checks import whole
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.transfer.groups import group_of
+from geospot_gpu.transfer.labelled import align
+from geospot_gpu.transfer.resampling import Pairs, Tested, relabelled, resampled
+from geospot_gpu.transfer.statistics import STATISTICS, correlations, varies
+from geospot_gpu.transfer.verdict import Figures, Verdict, decide
+
+if TYPE_CHECKING:
+    import xarray
+
+    Matrix = xarray.DataArray | pd.DataFrame
 
 Array = NDArray[np.float64]
-STATISTICS = ("pearson", "spearman", "kendall")
-LEAST_REGIONS = 8
-LEVEL = 0.05
 PERMUTATIONS = 999
 RESAMPLES = 999
 KENDALL = 199
 """Permutations and resamples for Kendall's tau, which takes ten times as long."""
-_BLOCK = 256
+_COLUMNS = (
+    *("distance", "group", "statistic", "scope", "value", "lower", "upper", "p", "p_family"),
+    *("n_pairs", "n_regions", "reason"),
+)
 
 
-class Verdict(NamedTuple):
-    """What the correlations say in words."""
+class _Fields(NamedTuple):
+    table: pd.DataFrame
+    verdict: Verdict
 
-    verdict: str
-    """``predicts``, ``no evidence`` or ``not enough regions``."""
-    distance: str
-    """The distance with the strongest Spearman correlation in the expected direction."""
-    text: str
-    """A sentence."""
+
+class Correlations(_Fields):
+    """What :func:`correlate` found: ``table, verdict = correlate(...)``.
+
+    Attributes:
+        table: one row per distance, statistic and scope.
+        verdict: what they say in words.
+
+    Raises:
+        AssertionError: a family-wise p-value is missing, or below that of its distance alone; or
+            the verdict names what is no distance between distributions. Never by an input.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, table: pd.DataFrame, verdict: Verdict) -> Correlations:
+        judged = table["reason"].isna() & (table["scope"] == "overall")
+        family = table[judged & (table["group"] != "covariate")]
+        if not (family["p_family"] >= family["p"]).all():
+            raise AssertionError("a family-wise p-value is missing or below p")
+        if table.loc[~table.index.isin(family.index), "p_family"].notna().any():
+            raise AssertionError("a family-wise p-value of what is in no family")
+        under_test = family.loc[family["group"].isin(["transport", "own"]), "distance"]
+        if verdict.distance is not None and verdict.distance not in set(under_test):
+            raise AssertionError(f"the verdict names {verdict.distance}, which is not under test")
+        return super().__new__(cls, table, verdict)
 
 
 def correlate(
-    distances: Mapping[str, Array], loss: Array, *, seed: int = 0
-) -> tuple[pd.DataFrame, Verdict]:
+    distances: Mapping[str, Matrix], loss: Matrix, *, weight: Matrix | None = None, seed: int = 0
+) -> Correlations:
     """Correlations of distances between regions with what transfer loses.
 
     Pairs share regions, so they are not independent, and a p-value per pair is far too small.
@@ -45,173 +78,163 @@ def correlate(
     absolute correlation of any of them reaches that of this one (Westfall & Young 1993, maxT).
     Intervals come from drawing regions with replacement, pairs of one region with itself left out.
 
+    The verdict speaks of distances of transport and of one's own (:mod:`~.groups`), and says where
+    a simple baseline does as well. Sample sizes are in no family. Nor is a distance that is the
+    same for all pairs or unknown for one; its figures are empty, and the ``reason`` is given.
+
+    Matrices are aligned by their labels: only regions that are source and target of all of them
+    and have a loss take part. What fell away is said.
+
     Args:
-        distances: matrices [R, R] by name, rows the sources and columns the targets; their diagonal
-            is not read.
-        loss: what transfer loses, more is worse, NaN where it is not known, [R, R].
+        distances: labelled matrices by name, or a dataset: arrays with dims ``source`` and
+            ``target``, or data frames with sources in the index and targets in the columns. Their
+            diagonal is not read.
+        loss: what transfer loses, more is worse, NaN where it is not known; labelled alike.
+        weight: on how much the loss of a pair rests, such as a number of samples; labelled alike. A
+            pair of weight 2 counts as two pairs (see :func:`~.statistics.correlations`).
         seed: of permutations and resamples.
 
     Returns:
-        One row per distance, statistic and scope, with columns ``distance``, ``statistic``,
-        ``scope`` (``overall``; ``per source`` and ``per target`` are means within rows and
-        columns), ``value``, ``lower``, ``upper`` (95 %), ``p``, ``p_family`` (these four null but
-        for overall), ``n_pairs`` and ``n_regions``; and the verdict.
+        The table and the verdict. The table has one row per distance, statistic and scope, with
+        columns ``distance``, ``group`` (``transport``, ``own``, ``baseline``, ``covariate``),
+        ``statistic``, ``scope`` (``overall``; ``per source`` and ``per target`` are means within
+        rows and columns), ``value``, ``lower``, ``upper`` (95 %), ``p``, ``p_family`` (these four
+        null but for overall), ``n_pairs``, ``n_regions`` and ``reason`` (null but for distances
+        that take no part).
+
+    Raises:
+        GeospotError: an argument has no labels, names a region twice or is of another kind; no pair
+            has a loss, or all have the same.
     """
-    names, regions = list(distances), len(loss)
-    known = np.isfinite(loss) & ~np.eye(regions, dtype=bool)
-    rows = []
-    generator = np.random.default_rng(seed)
-    orders = np.array([generator.permutation(regions) for _ in range(PERMUTATIONS)])
-    draws = generator.integers(0, regions, (RESAMPLES, regions))
-    observed = {name: _values(distances[name][known], loss[known]) for name in names}
-    spread = _bootstrap(distances, loss, known, draws)
-    permuted = {name: _permuted(distances[name], loss, known, orders) for name in names}
-    family = {
-        statistic: np.max([permuted[name][statistic] for name in names], axis=0)
-        for statistic in STATISTICS
-    }
-    for name in names:
-        within = {
-            "per source": _within(distances[name], loss, known),
-            "per target": _within(distances[name].T, loss.T, known.T),
-        }
-        for statistic in STATISTICS:
-            value = observed[name][statistic]
-            row: dict[str, object] = {"scope": "overall", "value": value}
-            resampled = spread[name][statistic]
-            if np.isfinite(resampled).any():
-                row["lower"], row["upper"] = np.nanpercentile(resampled, [2.5, 97.5])
-            row["p"] = _share(permuted[name][statistic], value)
-            row["p_family"] = _share(family[statistic], value)
-            scopes = [row, *({"scope": k, "value": v[statistic]} for k, v in within.items())]
-            rows += [
-                {"distance": name, "statistic": statistic}
-                | {"n_pairs": int(known.sum()), "n_regions": regions}
-                | one
-                for one in scopes
-            ]
-    columns = ["distance", "statistic", "scope", "value", "lower", "upper", "p", "p_family"]
-    table = pd.DataFrame(rows).reindex(columns=[*columns, "n_pairs", "n_regions"])
-    return table, _verdict(table, regions)
+    generator = np.random.default_rng(whole(seed, "seed", least=0))
+    names, matrices, lost, weights = align(distances, loss, weight)
+    pairs = Pairs.of(weights)
+    lost = scaled(lost)
+    if len(pairs.weight) > 1 and not varies(pairs.take(lost), pairs.weight):
+        raise GeospotError("loss: is the same for all pairs: nothing varies")
+    matrices = {name: scaled(values) for name, values in matrices.items()}
+    reasons = {name: reason(values, pairs, names) for name, values in matrices.items()}
+    used = {name: values for name, values in matrices.items() if reasons[name] is None}
+    orders = np.array([generator.permutation(pairs.regions) for _ in range(PERMUTATIONS)])
+    draws = generator.integers(0, pairs.regions, (RESAMPLES, pairs.regions))
+    y = pairs.take(lost)
+    tested = relabelled(used, family_of(used), y[None], pairs, orders, taus=KENDALL)
+    spread = resampled(used, y, pairs, draws, taus=KENDALL)
+    rows: list[dict[str, object]] = []
+    for name in matrices:
+        own: list[dict[str, object]] = [
+            {"statistic": statistic, "scope": scope}
+            for statistic in STATISTICS
+            for scope in ("overall", "per source", "per target")
+        ]
+        if name in used:
+            own = _rows(matrices[name], lost, weights, tested[name], spread[name])
+        common = {"distance": name, "group": group_of(name), "reason": reasons[name]}
+        rows += [common | row for row in own]
+    table = pd.DataFrame(rows).assign(n_pairs=len(y), n_regions=pairs.regions)
+    table = table.reindex(columns=list(_COLUMNS))
+
+    def gain(one: str, other: str) -> tuple[float, float, float]:
+        value, least = (float(tested[name]["spearman"].value[0]) for name in (one, other))
+        return value - least, *_interval(spread[one]["spearman"] - spread[other]["spearman"])
+
+    return Correlations(table, decide(_figures(table), pairs.regions, gain))
 
 
 def difference(
-    one: Array, other: Array, loss: Array, *, seed: int = 0
+    one: Matrix, other: Matrix, loss: Matrix, *, weight: Matrix | None = None, seed: int = 0
 ) -> tuple[float, float, float]:
     """Spearman correlation of one distance less that of another, with its 95 % interval.
 
-    Both are taken from the same resamples of regions, and as magnitudes.
+    Both are taken from the same resamples of regions. Arguments are those of :func:`correlate`.
     """
-    known = np.isfinite(loss) & ~np.eye(len(loss), dtype=bool)
-    draws = np.random.default_rng(seed).integers(0, len(loss), (RESAMPLES, len(loss)))
-    resampled = _bootstrap({"one": one, "other": other}, loss, known, draws)
-    first, second = resampled["one"]["spearman"], resampled["other"]["spearman"]
-    value = abs(_spearman(one[known], loss[known])) - abs(_spearman(other[known], loss[known]))
-    low, high = np.nanpercentile(np.abs(first) - np.abs(second), [2.5, 97.5])
-    return value, float(low), float(high)
+    generator = np.random.default_rng(whole(seed, "seed", least=0))
+    _, matrices, lost, weights = align({"one": one, "other": other}, loss, weight)
+    pairs = Pairs.of(weights)
+    y = pairs.take(scaled(lost))
+    matrices = {name: scaled(values) for name, values in matrices.items()}
+    draws = generator.integers(0, pairs.regions, (RESAMPLES, pairs.regions))
+    first, second = (
+        found["spearman"] for found in resampled(matrices, y, pairs, draws, taus=0).values()
+    )
+    value, least = (
+        correlations(pairs.take(values), y, pairs.weight)["spearman"]
+        for values in matrices.values()
+    )
+    return value - least, *_interval(first - second)
 
 
-def _verdict(table: pd.DataFrame, regions: int) -> Verdict:
-    overall = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
-    best = overall.iloc[int(np.argmax(overall["value"].fillna(-np.inf)))]
-    name, rho = str(best["distance"]), float(best["value"])
-    said = f"{name}: rho {rho:.2f} [{best['lower']:.2f}, {best['upper']:.2f}]"
-    said += f", family-wise p {best['p_family']:.3f}, {regions} regions"
-    if regions < LEAST_REGIONS:
-        text = f"not enough regions: {regions}, and {LEAST_REGIONS} are needed ({said})"
-        return Verdict("not enough regions", name, text)
-    if rho > 0 and best["p_family"] <= LEVEL:
-        return Verdict("predicts", name, f"predicts: the farther, the worse the transfer ({said})")
-    return Verdict("no evidence", name, f"no evidence that distances predict transfer ({said})")
+def family_of(distances: Iterable[str]) -> tuple[str, ...]:
+    """The distances that are tried together: all but covariates."""
+    return tuple(name for name in distances if group_of(name) != "covariate")
 
 
-def _values(x: Array, y: Array) -> dict[str, float]:
-    return {
-        "pearson": float(_correlation(x, y)),
-        "spearman": _spearman(x, y),
-        "kendall": _kendall(x, y),
-    }
-
-
-def _kendall(x: Array, y: Array) -> float:
-    return float(kendalltau(x, y).statistic)
-
-
-def _spearman(x: Array, y: Array) -> float:
-    return float(_correlation(rankdata(x), rankdata(y)))
-
-
-def _correlation(x: Array, y: Array) -> Array:
-    """Pearson's correlation over the last axis, NaN where a side is constant."""
-    x, y = x - x.mean(-1, keepdims=True), y - y.mean(-1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value: Array = (x * y).sum(-1) / np.sqrt((x * x).sum(-1) * (y * y).sum(-1))
-    return value
-
-
-def _within(distance: Array, loss: Array, known: NDArray[np.bool_]) -> dict[str, float]:
-    """Means of the correlations within rows of at least three pairs; NaN where there is none."""
-    found = [
-        _values(distance[i, row], loss[i, row])
-        for i, row in enumerate(known)
-        if row.sum() >= 3 and np.ptp(distance[i, row]) > 0 and np.ptp(loss[i, row]) > 0
-    ]
-    return {
-        name: float(np.mean([one[name] for one in found])) if found else float("nan")
-        for name in STATISTICS
-    }
-
-
-def _permuted(
-    distance: Array, loss: Array, known: NDArray[np.bool_], orders: NDArray[np.int64]
-) -> dict[str, Array]:
-    """Absolute correlations under each permutation of labels, [P] by statistic."""
-    i, j = np.nonzero(known)
-    y, ranks_y = loss[i, j], rankdata(loss[i, j])
-    complete = len(i) == len(loss) * (len(loss) - 1)
-    ranks = np.full_like(distance, np.nan)
-    off = ~np.eye(len(loss), dtype=bool)
-    ranks[off] = rankdata(distance[off])
-    pearson, spearman = np.empty(len(orders)), np.empty(len(orders))
-    for start in range(0, len(orders), _BLOCK):
-        block = orders[start : start + _BLOCK]
-        at = block[:, i], block[:, j]
-        some = slice(start, start + len(block))
-        pearson[some] = _correlation(distance[at], y)
-        # With every pair at hand ranks are permuted; otherwise other distances take part.
-        own = ranks[at] if complete else rankdata(distance[at], axis=1)
-        spearman[some] = _correlation(own, ranks_y)
-    kendall = np.array([_kendall(distance[order[i], order[j]], y) for order in orders[:KENDALL]])
-    found = {"pearson": pearson, "spearman": spearman, "kendall": kendall}
-    return {name: np.abs(values) for name, values in found.items()}
-
-
-def _bootstrap(
-    distances: Mapping[str, Array], loss: Array, known: NDArray[np.bool_], draws: NDArray[np.int64]
-) -> dict[str, dict[str, Array]]:
-    """Correlations over the pairs of regions drawn with replacement, [B] by distance, statistic."""
-    found = {
-        name: {statistic: np.full(len(draws), np.nan) for statistic in STATISTICS}
-        for name in distances
-    }
-    for k, draw in enumerate(draws):
-        grid = np.ix_(draw, draw)
-        pairs = known[grid]
-        y = loss[grid][pairs]
-        if len(y) < 3 or np.ptp(y) == 0:
-            continue
-        ranks = rankdata(y)
-        for name, distance in distances.items():
-            x = distance[grid][pairs]
-            if np.ptp(x) > 0:
-                found[name]["pearson"][k] = _correlation(x, y)
-                found[name]["spearman"][k] = _correlation(rankdata(x), ranks)
-                if k < KENDALL:
-                    found[name]["kendall"][k] = _kendall(x, y)
+def scaled(values: Array) -> Array:
+    """Values over the largest magnitude between different regions, which no correlation sees."""
+    off = values[~np.eye(len(values), dtype=bool)]
+    largest = np.abs(off[np.isfinite(off)]).max(initial=0.0)
+    found: Array = values / (largest or 1.0)
     return found
 
 
-def _share(values: Array, observed: float) -> float:
-    """Share of the permutations, the identity among them, at least as extreme as the observed."""
-    extreme = np.sum(values >= abs(observed) - 1e-12)
-    return float((1 + extreme) / (1 + len(values)))
+def reason(distance: Array, pairs: Pairs, names: Sequence[str]) -> str | None:
+    """Why a distance takes no part, or None."""
+    unknown = np.argwhere(~np.isfinite(distance) & ~np.eye(len(distance), dtype=bool))
+    if len(unknown):
+        i, j = unknown[0]
+        return f"not finite for {len(unknown)} pairs, such as {names[i]} to {names[j]}"
+    if not varies(pairs.take(distance), pairs.weight):
+        return "the same for all pairs"
+    return None
+
+
+def _rows(
+    distance: Array,
+    loss: Array,
+    weight: Array,
+    tested: Mapping[str, Tested],
+    spread: Mapping[str, Array],
+) -> list[dict[str, object]]:
+    """What the table says of one distance."""
+    source = _within(distance, loss, weight)
+    target = _within(distance.T, loss.T, weight.T)
+    rows: list[dict[str, object]] = []
+    for statistic in STATISTICS:
+        value, p, p_family = tested[statistic]
+        overall = {"scope": "overall", "value": value[0], "p": p[0]}
+        overall["lower"], overall["upper"] = _interval(spread[statistic])
+        overall["p_family"] = np.nan if p_family is None else p_family[0]
+        scopes = {"per source": source[statistic], "per target": target[statistic]}
+        within = [{"scope": scope, "value": mean} for scope, mean in scopes.items()]
+        rows += [{"statistic": statistic} | row for row in (overall, *within)]
+    return rows
+
+
+def _within(distance: Array, loss: Array, weight: Array) -> dict[str, float]:
+    """Means of the correlations within rows of at least three pairs; NaN where there is none."""
+    rows = [(d[w > 0], y[w > 0], w[w > 0]) for d, y, w in zip(distance, loss, weight, strict=True)]
+    found = [correlations(d, y, w / w.sum()) for d, y, w in rows if len(w) >= 3]
+    means = {}
+    for name in STATISTICS:
+        values = [one[name] for one in found if np.isfinite(one[name])]
+        means[name] = float(np.mean(values)) if values else float("nan")
+    return means
+
+
+def _figures(table: pd.DataFrame) -> list[Figures]:
+    """Spearman's correlations of the family."""
+    rows = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
+    return [
+        Figures(*row)
+        for row in rows.loc[
+            rows["p_family"].notna(), ["distance", "group", "value", "p_family", "lower", "upper"]
+        ].itertuples(index=False)
+    ]
+
+
+def _interval(resampled_: Array) -> tuple[float, float]:
+    """Of 95 % of the resamples in which there is a value."""
+    if not np.isfinite(resampled_).any():
+        return float("nan"), float("nan")
+    low, high = np.nanpercentile(resampled_, [2.5, 97.5])
+    return float(low), float(high)

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.maps import pyplot, save, world_axes
-from geospot_gpu.transfer.correlation import Verdict
 from geospot_gpu.transfer.scores import Scores
+from geospot_gpu.transfer.verdict import LEVEL, Verdict
 
 
 def correlation_picture(
@@ -31,18 +31,28 @@ def correlation_picture(
     low, high = ordered["value"] - ordered["lower"], ordered["upper"] - ordered["value"]
     at = np.arange(len(ordered))
     left.errorbar(ordered["value"], at, xerr=np.maximum([low, high], 0.0), fmt="none", ecolor="0.6")
-    certain = ordered["p_family"].to_numpy(float) <= 0.05
-    for chosen, colour, label in ((certain, "C0", "p ≤ 0.05"), (~certain, "0.6", "p > 0.05")):
+    certain = ordered["p_family"].to_numpy(float) <= LEVEL
+    covariate = (ordered["group"] == "covariate").to_numpy()
+    for chosen, colour, label in (
+        (certain, "C0", "p ≤ 0.05"),
+        (~certain & ~covariate, "0.6", "p > 0.05"),
+        (covariate, "0.85", "covariate"),
+    ):
         if chosen.any():
             left.scatter(ordered["value"][chosen], at[chosen], color=colour, label=label, zorder=3)
     left.axvline(0.0, color="0.8", linewidth=0.8)
     left.set_yticks(at, labels=ordered["distance"], fontsize=8)
     left.set_xlabel("Spearman's rho with the loss (95 % interval)")
-    left.legend(title="family-wise", fontsize=8, title_fontsize=8)
-    known = np.isfinite(scores.loss)
-    right.scatter(distances[verdict.distance][known], scores.loss[known], s=6, alpha=0.4)
-    right.set_xlabel(verdict.distance)
-    right.set_ylabel("loss in transfer (more is worse)")
+    if len(ordered):
+        left.legend(title="family-wise", fontsize=8, title_fontsize=8)
+    if verdict.distance is not None:
+        loss = scores.loss.to_numpy()
+        known = np.isfinite(loss)
+        right.scatter(distances[verdict.distance][known], loss[known], s=6, alpha=0.4)
+        right.set_xlabel(verdict.distance)
+        right.set_ylabel("loss in transfer (more is worse)")
+    else:
+        right.set_axis_off()
     figure.suptitle(verdict.text, fontsize=9, wrap=True)
     save(figure, path)
 

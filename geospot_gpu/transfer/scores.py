@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.names import name_of
 from geospot_gpu.tables import read_table
 from geospot_gpu.transfer.score_table import ROLES, Role, read_pairs
+
+if TYPE_CHECKING:
+    import xarray
 
 Kind = Literal["accuracy", "error", "skill"]
 Change = Literal["relative", "difference", "raw"]
@@ -52,9 +55,13 @@ class Scores:
         return off_diagonal - int(np.isfinite(self.change).sum())
 
     @property
-    def loss(self) -> NDArray[np.float64]:
-        """The change, turned so that more is worse, [R, R]."""
-        return -self.change if self.kind == "accuracy" else self.change
+    def loss(self) -> xarray.DataArray:
+        """The change, turned so that more is worse, over ``source`` and ``target``."""
+        import xarray
+
+        change = -self.change if self.kind == "accuracy" else self.change
+        names = list(self.regions)
+        return xarray.DataArray(change, {"source": names, "target": names}, ("source", "target"))
 
 
 def read_scores(
