@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import xarray
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
 from geospot_gpu.transfer import correlation
-from geospot_gpu.transfer.correlation import correlate, difference
+from geospot_gpu.transfer.correlation import Correlations
 
 Array = NDArray[np.float64]
 
@@ -24,6 +25,16 @@ METHODS: dict[str, Any] = {
     "spearman": stats.spearmanr,
     "kendall": stats.kendalltau,
 }
+
+
+def labelled(values: Array) -> xarray.DataArray:
+    names = [f"r{k:03d}" for k in range(len(values))]
+    return xarray.DataArray(values, {"source": names, "target": names}, ("source", "target"))
+
+
+def correlate(distances: dict[str, Array], loss: Array, seed: int = 0) -> Correlations:
+    named = {name: labelled(values) for name, values in distances.items()}
+    return correlation.correlate(named, labelled(loss), seed=seed)
 
 
 def world(regions: int, seed: int, noise: float = 0.5) -> tuple[Array, Array]:
@@ -178,7 +189,8 @@ def test_a_constant_distance_says_nothing() -> None:
 
 def test_the_difference_of_a_distance_with_itself_is_nothing() -> None:
     distance, loss = world(10, 0)
-    assert difference(distance, distance, loss) == (0.0, 0.0, 0.0)
-    value, low, high = difference(distance, world(10, 44)[0], loss)
+    one, other, lost = labelled(distance), labelled(world(10, 44)[0]), labelled(loss)
+    assert correlation.difference(one, one, lost) == (0.0, 0.0, 0.0)
+    value, low, high = correlation.difference(one, other, lost)
     assert low < value < high
     assert low > 0, "one is related, the other is not"

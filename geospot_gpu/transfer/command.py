@@ -15,11 +15,12 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.results import make_folder, write_summary
 from geospot_gpu.sweep.run import required_manifest
 from geospot_gpu.sweep.store import Store, written
-from geospot_gpu.transfer.correlation import LEAST_REGIONS, correlate
+from geospot_gpu.transfer.correlation import correlate
 from geospot_gpu.transfer.distances import Loaded, features, load, tidy
 from geospot_gpu.transfer.pictures import correlation_picture
 from geospot_gpu.transfer.predictor import Evaluation, Predictor
 from geospot_gpu.transfer.scores import Scores, read_scores
+from geospot_gpu.transfer.verdict import LEAST_REGIONS
 
 _SHOWN = 8
 _GAIN = ("rho", "lower", "upper")

@@ -23,7 +23,7 @@ log = logging.getLogger("geospot_gpu")
 Array = NDArray[np.float64]
 _SIDES = ("source", "target")
 _SHOWN = 5
-_LEAST_SHARE = 1e-9
+_LEAST_SHARE = 1e-6
 """A weight may be this small beside the largest."""
 _HOW = (
     "label it with regions, as xarray.DataArray(values, coords={'source': names, 'target': names}, "

@@ -64,15 +64,17 @@ class Predictor:
     predictors). ``evaluation.covered`` is measured with the residuals of the two groups left out.
 
     Args:
-        pairs: one row per pair: ``source``, ``target``, ``score``, numeric features, and maybe
-            ``weight``, which is no feature.
+        pairs: one row per pair: ``source``, ``target``, ``score``, numeric features and, where
+            scores rest on different numbers of samples, their ``weight``, which weighs fits and
+            errors; intervals hold nine of ten scores, whatever they rest on.
         distances: which features are distances, in which scores get worse.
         kind: ``accuracy``, ``error`` or ``skill``. Predictions lie in its range, where the scores
             of the pairs do.
         seed: of the groups.
 
     Raises:
-        GeospotError: there are fewer than eight regions, or a feature is not finite.
+        GeospotError: there are fewer than eight regions, a feature is not finite, or a weight is
+            not positive.
     """
 
     def __init__(
@@ -99,18 +101,20 @@ class Predictor:
                 f"scores of {len(names)} regions are too few to predict from: "
                 f"{LEAST_REGIONS} are needed"
             )
-        x = self._matrix(pairs)
+        x, weight = self._matrix(pairs), _weights(pairs)
         worse = 1 if kind == "error" else -1
         signs = [worse if name in distances else 0 for name in self._features]
         groups = np.random.default_rng(seed).permutation(len(names)) % min(_FOLDS, len(names))
         sides = [groups[pd.Index(names).get_indexer(pairs[side])] for side in ("source", "target")]
         models = _models(signs)
-        predicted = {name: _left_out(x, y, sides, make) for name, make in models.items()}
-        errors = {name: _error(values, y) for name, values in predicted.items()}
+        predicted = {name: _left_out(x, y, weight, sides, make) for name, make in models.items()}
+        errors = {name: _error(values, y, weight) for name, values in predicted.items()}
         chosen = min(errors, key=lambda name: errors[name])
         columns = [self._features.index(name) for name in distances]
         single = {
-            self._features[k]: _error(_left_out(x[:, [k]], y, sides, models["ridge"]), y)
+            self._features[k]: _error(
+                _left_out(x[:, [k]], y, weight, sides, models["ridge"]), y, weight
+            )
             for k in columns
         }
         residuals = y - predicted[chosen]
@@ -122,7 +126,7 @@ class Predictor:
             chosen, errors[chosen], errors, single, float(inside.mean()), predicted[chosen]
         )
         self._interval = _quantiles(residuals)
-        self._model = models[chosen]().fit(x, y)
+        self._model = _fitted(models[chosen], x, y, weight)
         low, high = x.min(0), x.max(0)
         margin = _MARGIN * (high - low)
         # Nearer than all that was seen is no reason for doubt.
@@ -191,12 +195,12 @@ def _models(signs: list[int]) -> dict[str, Callable[[], Any]]:
     from sklearn.dummy import DummyRegressor
     from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.linear_model import Ridge
-    from sklearn.pipeline import make_pipeline
+    from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVR
 
     def scaled(model: Any) -> Any:
-        of_features = make_pipeline(StandardScaler(), model)
+        of_features = Pipeline([("scale", StandardScaler()), ("model", model)])
         return TransformedTargetRegressor(of_features, transformer=StandardScaler())
 
     return {
@@ -223,17 +227,42 @@ def _splits(
                 yield test, train
 
 
-def _left_out(x: Array, y: Array, sides: list[NDArray[np.int64]], make: Callable[[], Any]) -> Array:
+def _weights(pairs: pd.DataFrame) -> Array:
+    """Weights of the pairs, 1 in the mean."""
+    if "weight" not in pairs:
+        return np.ones(len(pairs))
+    weight = pairs["weight"].to_numpy(float)
+    wrong = np.flatnonzero(~(np.isfinite(weight) & (weight > 0.0)))
+    if len(wrong):
+        pair = pairs.iloc[int(wrong[0])]
+        raise GeospotError(
+            f"weight of {pair['source']} to {pair['target']} is {weight[wrong[0]]:g}: give "
+            "positive ones"
+        )
+    found: Array = weight / weight.mean()
+    return found
+
+
+def _fitted(make: Callable[[], Any], x: Array, y: Array, weight: Array) -> Any:
+    model = make()
+    if np.ptp(weight) == 0.0:  # scalers round differently with weights
+        return model.fit(x, y)
+    scaled = hasattr(model, "regressor")
+    return model.fit(x, y, **{"model__sample_weight" if scaled else "sample_weight": weight})
+
+
+def _left_out(
+    x: Array, y: Array, weight: Array, sides: list[NDArray[np.int64]], make: Callable[[], Any]
+) -> Array:
     """Predictions by models that have seen neither region of a pair."""
     predicted = np.empty_like(y)
     for test, train in _splits(sides):
-        model = make().fit(x[train], y[train])
-        predicted[test] = model.predict(x[test])
+        predicted[test] = _fitted(make, x[train], y[train], weight[train]).predict(x[test])
     return predicted
 
 
-def _error(predicted: Array, y: Array) -> float:
-    return float(np.abs(predicted - y).mean())
+def _error(predicted: Array, y: Array, weight: Array) -> float:
+    return float(np.average(np.abs(predicted - y), weights=weight))
 
 
 def _quantiles(residuals: Array) -> tuple[float, float]:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geospot_gpu.transfer.statistics import FLAT, STATISTICS, kendall, mid_ranks, standardised
+from geospot_gpu.transfer.kendall import kendall
+from geospot_gpu.transfer.statistics import FLAT, STATISTICS, mid_ranks, standardised
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -162,14 +163,9 @@ def _standardised_at(
 
 def _permuted_taus(distance: Array, pairs: Pairs, orders: Indices, losses: Array) -> Array:
     """As :func:`_permuted` for Kendall's tau with losses [L, K], [P, L]."""
-    taus = [
-        [
-            kendall(distance[order[pairs.source], order[pairs.target]], y, pairs.weight)
-            for y in losses
-        ]
-        for order in orders
-    ]
-    return np.nan_to_num(np.array(taus))
+    weight = pairs.weight[None]
+    permuted = [distance[order[pairs.source], order[pairs.target]] for order in orders]
+    return np.nan_to_num([[kendall(x, y, weight)[0] for y in losses] for x in permuted])
 
 
 def resampled(
@@ -199,19 +195,15 @@ def resampled(
             "spearman": mid_ranks(loss, weight),
         }
         y = {name: weight * standardised(side, weight) for name, side in sides.items()}
+        few = weight[: max(0, taus - some.start)]
         for name, x in values.items():
             for statistic, side in y.items():
-                ranks = x if statistic == "pearson" else mid_ranks(x, weight)
+                ranks = mid_ranks(x, weight) if statistic == "spearman" else x[None]
                 found[name][statistic][some] = np.einsum(
                     "bk,bk->b", side, standardised(np.broadcast_to(ranks, side.shape), weight)
                 )
-    for k, draw in enumerate(counts[:taus]):
-        times = draw[pairs.source] * draw[pairs.target]
-        if times.sum() < 3:
-            continue
-        drawn = np.repeat(np.arange(len(times)), times)
-        for name, x in values.items():
-            found[name]["kendall"][k] = kendall(x[drawn], loss[drawn], pairs.weight[drawn])
+            if len(few):
+                found[name]["kendall"][some][: len(few)] = kendall(x, loss, few)
     return found
 
 
