@@ -33,7 +33,10 @@ def compared(values: dict[str, Any]) -> str:
         for row in values["methods"]
     ]
     head = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    return "\n".join([*head, *rows]) + "\n\n" + listed(values)
+    tables = ["\n".join([*head, *rows])]
+    if len(values) > 1:
+        tables.append(listed(values))
+    return "\n\n".join(tables)
 
 
 def table(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from geospot_gpu.checks import whole
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.transfer.groups import group_of
 from geospot_gpu.transfer.labelled import align
-from geospot_gpu.transfer.resampling import Pairs, Tested, relabelled, resampled
+from geospot_gpu.transfer.resampling import Pairs, Tested, relabelled, relabellings, resampled
 from geospot_gpu.transfer.statistics import STATISTICS, correlations, varies
 from geospot_gpu.transfer.verdict import Figures, Verdict, decide
 
@@ -109,16 +109,14 @@ def correlate(
     generator = np.random.default_rng(whole(seed, "seed", least=0))
     names, matrices, lost, weights = align(distances, loss, weight)
     pairs = Pairs.of(weights)
-    lost = scaled(lost)
-    if len(pairs.weight) > 1 and not varies(pairs.take(lost), pairs.weight):
-        raise GeospotError("loss: is the same for all pairs: nothing varies")
-    matrices = {name: scaled(values) for name, values in matrices.items()}
-    reasons = {name: reason(values, pairs, names) for name, values in matrices.items()}
+    reasons = {name: _reason(values, pairs, names) for name, values in matrices.items()}
     used = {name: values for name, values in matrices.items() if reasons[name] is None}
-    orders = np.array([generator.permutation(pairs.regions) for _ in range(PERMUTATIONS)])
-    draws = generator.integers(0, pairs.regions, (RESAMPLES, pairs.regions))
     y = pairs.take(lost)
-    tested = relabelled(used, family_of(used), y[None], pairs, orders, taus=KENDALL)
+    if len(y) > 1 and not varies(y, pairs.weight):
+        raise GeospotError("loss: is the same for all pairs: nothing varies")
+    orders = relabellings(pairs.regions, PERMUTATIONS, generator)
+    draws = generator.integers(0, pairs.regions, (RESAMPLES, pairs.regions))
+    tested = relabelled(used, y[None], pairs, orders, taus=KENDALL)
     spread = resampled(used, y, pairs, draws, taus=KENDALL)
     rows: list[dict[str, object]] = []
     for name in matrices:
@@ -151,8 +149,7 @@ def difference(
     generator = np.random.default_rng(whole(seed, "seed", least=0))
     _, matrices, lost, weights = align({"one": one, "other": other}, loss, weight)
     pairs = Pairs.of(weights)
-    y = pairs.take(scaled(lost))
-    matrices = {name: scaled(values) for name, values in matrices.items()}
+    y = pairs.take(lost)
     draws = generator.integers(0, pairs.regions, (RESAMPLES, pairs.regions))
     first, second = (
         found["spearman"] for found in resampled(matrices, y, pairs, draws, taus=0).values()
@@ -164,20 +161,7 @@ def difference(
     return value - least, *_interval(first - second)
 
 
-def family_of(distances: Iterable[str]) -> tuple[str, ...]:
-    """The distances that are tried together: all but covariates."""
-    return tuple(name for name in distances if group_of(name) != "covariate")
-
-
-def scaled(values: Array) -> Array:
-    """Values over the largest magnitude between different regions, which no correlation sees."""
-    off = values[~np.eye(len(values), dtype=bool)]
-    largest = np.abs(off[np.isfinite(off)]).max(initial=0.0)
-    found: Array = values / (largest or 1.0)
-    return found
-
-
-def reason(distance: Array, pairs: Pairs, names: Sequence[str]) -> str | None:
+def _reason(distance: Array, pairs: Pairs, names: Sequence[str]) -> str | None:
     """Why a distance takes no part, or None."""
     unknown = np.argwhere(~np.isfinite(distance) & ~np.eye(len(distance), dtype=bool))
     if len(unknown):

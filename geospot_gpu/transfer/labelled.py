@@ -36,8 +36,8 @@ class Aligned(NamedTuple):
 
     Attributes:
         names: of the regions, in the order of what is compared of them, [R].
-        distances: by name, [R, R].
-        loss: NaN where it is not known, and on the diagonal, [R, R].
+        distances: by name, over their largest magnitude, which no correlation sees, [R, R].
+        loss: the same; NaN where it is not known, and on the diagonal, [R, R].
         weight: of the pairs, 0 where the loss is not known, [R, R].
     """
 
@@ -112,8 +112,8 @@ def align(
     grid = np.ix_(used, used)
     return Aligned(
         tuple(written[key] for key in kept),
-        {name: values[grid] for name, values in zip(named, matrices, strict=False)},
-        lost[grid],
+        {name: _scaled(values[grid]) for name, values in zip(named, matrices, strict=False)},
+        _scaled(lost[grid]),
         weights[grid],
     )
 
@@ -168,6 +168,13 @@ def _floats(values: NDArray[np.generic], where: str) -> Array:
         except (TypeError, ValueError):
             pass
     raise GeospotError(f"{where} is a matrix of type {values.dtype}: give numbers")
+
+
+def _scaled(values: Array) -> Array:
+    """Values over the largest magnitude between different regions."""
+    off = values[np.isfinite(values) & ~np.eye(len(values), dtype=bool)]
+    found: Array = values / (np.abs(off).max(initial=0.0) or 1.0)
+    return found
 
 
 def _weights(weight: Array, known: NDArray[np.bool_], names: list[str]) -> Array:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geospot_gpu.transfer.groups import group_of
 from geospot_gpu.transfer.kendall import kendall
 from geospot_gpu.transfer.statistics import FLAT, STATISTICS, mid_ranks, standardised
 
@@ -61,9 +62,13 @@ class Tested(NamedTuple):
     """The same of the largest one in the family; None of a distance outside of it."""
 
 
+def relabellings(regions: int, count: int, generator: np.random.Generator) -> Indices:
+    """Random permutations of the regions, [P, R]."""
+    return np.array([generator.permutation(regions) for _ in range(count)])
+
+
 def relabelled(
     distances: Mapping[str, Array],
-    family: Collection[str],
     losses: Array,
     pairs: Pairs,
     orders: Indices,
@@ -72,9 +77,10 @@ def relabelled(
 ) -> dict[str, dict[str, Tested]]:
     """Correlations and their p-values, by distance and statistic.
 
+    The family of distances that are tried together are all but covariates.
+
     Args:
         distances: finite but for the diagonal, of magnitude 1 at most, [R, R]; none is constant.
-        family: the distances that are tried together.
         losses: of the pairs, none constant, [L, K].
         pairs: K pairs.
         orders: permutations of the regions, [P, R].
@@ -94,6 +100,7 @@ def relabelled(
         if taus:
             value[name]["kendall"] = _permuted_taus(distance, pairs, own, losses)[0]
             chance[name]["kendall"] = _permuted_taus(distance, pairs, orders[:taus], losses)
+    family = [name for name in distances if group_of(name) != "covariate"]
     found: dict[str, dict[str, Tested]] = {name: {} for name in distances}
     for statistic in STATISTICS if taus else STATISTICS[:2]:
         largest = np.max([np.abs(chance[name][statistic]) for name in family], 0, initial=0.0)

@@ -1,0 +1,216 @@
+"""How often random scores are said to be predicted: at most 5 of 100 times, or verdicts are noise.
+
+    python -m benchmarks.verdicts [EARLIER]
+
+Distances are of the gallery's countries, scores are random. EARLIER is a file with an earlier
+``correlate(distances, loss)`` on bare matrices, which is tried on fewer of the same scores.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import importlib.util
+import itertools
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from scipy.stats import beta
+from tqdm import tqdm
+
+import geospot_gpu as gs
+from benchmarks.record import Stopwatch, save
+from benchmarks.transfer.__main__ import distances_of
+from geospot_gpu.transfer.correlation import PERMUTATIONS
+from geospot_gpu.transfer.groups import group_of
+from geospot_gpu.transfer.labelled import align
+from geospot_gpu.transfer.resampling import Pairs, relabelled, relabellings
+from geospot_gpu.transfer.scores import read_scores
+from geospot_gpu.transfer.statistics import varies
+from geospot_gpu.transfer.verdict import LEVEL, Figures, predicting
+
+SIZES = (12, 24, 60)
+SETTINGS = ("equal sizes", "unequal sizes", "missing pairs", "ties", "constant columns")
+SEEDS = 1000
+EARLIER = 60
+"""Seeds of the earlier code, with a fifth of the permutations."""
+TOGETHER = 20
+"""Seeds that share their regions, missing pairs and permutations."""
+BOUND = 0.99
+Matrices = dict[str, NDArray[np.float64]]
+
+
+class Said(NamedTuple):
+    """What is said of one loss."""
+
+    predicts: str | None
+    """The distance that is said to predict it."""
+    significant: bool
+    """Whether anything in the family is, in either direction: by 5 of 100 chances."""
+
+
+class Problem(NamedTuple):
+    """Random losses of the same regions."""
+
+    distances: dict[str, xarray.DataArray]
+    losses: list[xarray.DataArray]
+
+
+def problem(setting: str, regions: int, seed: int, matrices: dict[str, Matrices]) -> Problem:
+    """Distances of random countries, and losses that have nothing to do with them."""
+    generator = np.random.default_rng([seed, regions, SETTINGS.index(setting)])
+    every = matrices["unequal" if setting in ("unequal sizes", "missing pairs") else "equal"]
+    some = np.sort(generator.choice(len(every["divergence"]), regions, replace=False))
+    names = [f"r{k:02d}" for k in range(regions)]
+    chosen = {}
+    for name, values in every.items():
+        own = values[np.ix_(some, some)]
+        if setting == "ties":
+            own = np.searchsorted(np.nanquantile(own, [0.2, 0.4, 0.6, 0.8]), own).astype(float)
+        if setting == "constant columns" and name in ("coverage", "centroid_cosine"):
+            own = np.full_like(own, 0.1)
+        chosen[name] = xarray.DataArray(
+            own, {"source": names, "target": names}, ("source", "target")
+        )
+    there = np.ones((regions, regions), dtype=bool)
+    if setting == "missing pairs":
+        there = (generator.random(there.shape) > 0.3) | np.eye(regions, dtype=bool)
+    samples, change = (10, "raw") if setting == "ties" else (200, "relative")
+    losses = [random_loss(names, there, samples, change, generator) for _ in range(TOGETHER)]
+    return Problem(chosen, losses)
+
+
+def random_loss(
+    names: list[str],
+    there: NDArray[np.bool_],
+    samples: int,
+    change: str,
+    generator: np.random.Generator,
+) -> xarray.DataArray:
+    """Losses of accuracies of good and bad sources, easy and hard targets, better at home."""
+    logit = 0.3 + np.eye(len(names)) + generator.normal(0.0, 0.4, there.shape)
+    logit += generator.normal(0.0, 0.6, (len(names), 1)) + generator.normal(0.0, 0.6, len(names))
+    score = generator.binomial(samples, 1.0 / (1.0 + np.exp(-logit))).clip(1) / samples
+    i, j = np.nonzero(there)
+    named = np.array(names, dtype=object)
+    table = pd.DataFrame({"source": named[i], "target": named[j], "score": score[i, j]})
+    return read_scores(table, kind="accuracy", change=change, regions=names).loss  # type: ignore[arg-type]
+
+
+def judged(given: Problem, seed: int) -> list[Said]:
+    """What is said of each loss."""
+    _, distances, lost, weight = align(given.distances, given.losses[0])
+    pairs = Pairs.of(weight)
+    assert all(np.array_equal(np.isfinite(loss), np.isfinite(lost)) for loss in given.losses)
+    used = {
+        name: values
+        for name, values in distances.items()
+        if varies(pairs.take(values), pairs.weight)
+    }
+    orders = relabellings(pairs.regions, PERMUTATIONS, np.random.default_rng(seed))
+    losses = np.stack([pairs.take(align(given.distances, one).loss) for one in given.losses])
+    tested = relabelled(used, losses, pairs, orders, taus=0)
+    found = []
+    for k in range(len(losses)):
+        family = [
+            Figures(name, group_of(name), float(value[k]), float(p_family[k]))
+            for name, (value, _, p_family) in ((n, t["spearman"]) for n, t in tested.items())
+            if p_family is not None
+        ]
+        best = predicting(family, "transport", "own")
+        significant = any(one.p_family <= LEVEL for one in family)
+        found.append(Said(best and best.distance, significant))
+    return found
+
+
+def judged_before(given: Problem, path: Path) -> list[str | None]:
+    """The distance that earlier code says predicts each loss, if one is."""
+    spec = importlib.util.spec_from_file_location("earlier", path)
+    assert spec is not None
+    assert spec.loader is not None
+    earlier: Any = importlib.util.module_from_spec(spec)
+    sys.modules["earlier"] = earlier
+    spec.loader.exec_module(earlier)
+    earlier.PERMUTATIONS, earlier.RESAMPLES, earlier.KENDALL = PERMUTATIONS // 5, 2, 1
+    bare = {name: values.to_numpy() for name, values in given.distances.items()}
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for loss in given.losses:
+            verdict = earlier.correlate(bare, loss.to_numpy())[1]
+            found.append(verdict.distance if verdict.verdict == "predicts" else None)
+    return found
+
+
+def lower_bound(hits: int, trials: int) -> float:
+    """One-sided lower confidence bound of a rate (Clopper & Pearson 1934).
+
+    >>> round(lower_bound(65, 1000), 3)
+    0.048
+    """
+    return float(beta.ppf(1.0 - BOUND, hits, trials - hits + 1)) if hits else 0.0
+
+
+def row(setting: str, now: list[Said], before: list[str | None]) -> dict[str, object]:
+    """One line of the table."""
+    hits = sum(one.predicts is not None for one in now)
+    line: dict[str, object] = {
+        "random scores with": setting,
+        "said to be predicted": f"{hits / len(now):.1%}",
+        "of": len(now),
+        "lower 99 % bound (limit 5 %)": f"{lower_bound(hits, len(now)):.1%}",
+        "any of the family significant": f"{np.mean([one.significant for one in now]):.1%}",
+    }
+    if before:
+        wrong = [one for one in before if one is not None]
+        line["before"] = f"{len(wrong) / len(before):.0%}"
+        line["before, of"] = len(before)
+        line["before, by a sample size"] = sum(group_of(one) == "covariate" for one in wrong)
+    return line
+
+
+def main(earlier: Path | None) -> None:
+    found: dict[str, object] = {}
+    matrices = {
+        "equal": distances_of(gs.Regions.from_gallery(max_points=60)),
+        "unequal": distances_of(gs.Regions.from_gallery(max_points=300)),
+    }
+    worst = 0.0
+    with Stopwatch() as watch:
+        for regions in SIZES:
+            rows = []
+            for setting in tqdm(SETTINGS, f"{regions} regions", unit=" settings"):
+                given = [
+                    problem(setting, regions, seed, matrices) for seed in range(SEEDS // TOGETHER)
+                ]
+                run = Parallel(os.cpu_count())
+                parts = run(delayed(judged)(one, seed) for seed, one in enumerate(given))
+                now = list(itertools.chain.from_iterable(parts))
+                before: list[str | None] = []
+                if earlier is not None:
+                    few = given[: EARLIER // TOGETHER]
+                    parts = run(delayed(judged_before)(one, earlier) for one in few)
+                    before = list(itertools.chain.from_iterable(parts))
+                hits = sum(one.predicts is not None for one in now)
+                worst = max(worst, lower_bound(hits, len(now)))
+                rows.append(row(setting, now, before))
+            found[f"{regions} regions"] = {"methods": rows}
+    found["all settings"] = {
+        "largest lower 99 % bound (limit 5 %)": f"{worst:.1%}",
+        "minutes": round(watch.seconds / 60, 1),
+    }
+    save("verdicts", found)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
