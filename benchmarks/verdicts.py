@@ -133,21 +133,27 @@ def judged(given: Problem, seed: int) -> list[Said]:
     return found
 
 
-def judged_before(given: Problem, path: Path) -> list[str | None]:
-    """The distance that earlier code says predicts each loss, if one is."""
+def earlier(path: Path) -> Any:
+    """The module in a file."""
     spec = importlib.util.spec_from_file_location("earlier", path)
     assert spec is not None
     assert spec.loader is not None
-    earlier: Any = importlib.util.module_from_spec(spec)
-    sys.modules["earlier"] = earlier
-    spec.loader.exec_module(earlier)
-    earlier.PERMUTATIONS, earlier.RESAMPLES, earlier.KENDALL = PERMUTATIONS // 5, 2, 1
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["earlier"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def judged_before(given: Problem, path: Path) -> list[str | None]:
+    """The distance that earlier code says predicts each loss, if one is."""
+    module = earlier(path)
+    module.PERMUTATIONS, module.RESAMPLES, module.KENDALL = PERMUTATIONS // 5, 2, 1
     bare = {name: values.to_numpy() for name, values in given.distances.items()}
     found = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for loss in given.losses:
-            verdict = earlier.correlate(bare, loss.to_numpy())[1]
+            verdict = module.correlate(bare, loss.to_numpy())[1]
             found.append(verdict.distance if verdict.verdict == "predicts" else None)
     return found
 
@@ -179,7 +185,7 @@ def row(setting: str, now: list[Said], before: list[str | None]) -> dict[str, ob
     return line
 
 
-def main(earlier: Path | None) -> None:
+def main(before_path: Path | None) -> None:
     found: dict[str, object] = {}
     matrices = {
         "equal": distances_of(gs.Regions.from_gallery(max_points=60)),
@@ -197,9 +203,9 @@ def main(earlier: Path | None) -> None:
                 parts = run(delayed(judged)(one, seed) for seed, one in enumerate(given))
                 now = list(itertools.chain.from_iterable(parts))
                 before: list[str | None] = []
-                if earlier is not None:
+                if before_path is not None:
                     few = given[: EARLIER // TOGETHER]
-                    parts = run(delayed(judged_before)(one, earlier) for one in few)
+                    parts = run(delayed(judged_before)(one, before_path) for one in few)
                     before = list(itertools.chain.from_iterable(parts))
                 hits = sum(one.predicts is not None for one in now)
                 worst = max(worst, lower_bound(hits, len(now)))

@@ -2,9 +2,10 @@
 
     python -m benchmarks.transfer DATA [seeds]
 
-DATA is a folder with climate_stations.csv.gz and airports_text.csv.gz. Models are trained per
-country and tested in every other; then every distance and baseline is correlated with what they
-lose, and scores are predicted for pairs both of whose countries were left out.
+DATA is a folder with climate_stations.csv.gz, airports_text.csv.gz and dams_us.csv.gz. Models are
+trained per country or state and tested in every other; then every distance and baseline is
+correlated with what they lose, and scores are predicted for pairs both of whose regions were left
+out.
 """
 
 from __future__ import annotations
@@ -19,26 +20,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray
 from tqdm import tqdm
 
 import geospot_gpu as gs
 from benchmarks.record import Stopwatch, save
-from benchmarks.transfer.tasks import MOST, TASKS, Task, scores
+from benchmarks.transfer.tasks import DAMS, MOST, TASKS, Task, scores
 from geospot_gpu.engine import PairEngine
 from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
 from geospot_gpu.transfer.baselines import baselines
 from geospot_gpu.transfer.correlation import correlate, difference
 from geospot_gpu.transfer.distances import features, matrices, tidy
+from geospot_gpu.transfer.groups import group_of
 from geospot_gpu.transfer.predictor import Predictor
 from geospot_gpu.transfer.scores import read_scores
 
 COST = gs.GroundCost(geo_weight=0.0)
 COMPARED = ("ot_value", "centroid_cosine")
 """What coverage and nearest-neighbour cost are compared with."""
-BASELINES = (
-    *("centroid_cosine", "mean_feature_distance", "mean_great_circle_km", "energy_distance"),
-    *("gaussian_mmd", "dissimilarity", "dissimilarity_reversed", "n_source", "n_target"),
-)
 Matrices = dict[str, np.ndarray]
 
 
@@ -62,16 +61,20 @@ def one_seed(
     task: Task, folder: Path, seed: int, regions: gs.Regions, distances: Matrices
 ) -> dict[str, Any]:
     """Everything that is measured on the models of one seed."""
-    table = scores(task, folder, seed)
+    table, names = scores(task, folder, seed), list(regions.names)
     change = "difference" if task.kind == "error" else "relative"
     found = read_scores(table, kind=task.kind, change=change, regions=regions.names)  # type: ignore[arg-type]
-    correlations, verdict = correlate(distances, found.loss, seed=seed)
+    loss = found.loss
+    labelled = {
+        name: xarray.DataArray(values, dict.fromkeys(loss.dims, names), loss.dims)
+        for name, values in distances.items()
+    }
+    correlations, verdict = correlate(labelled, loss, seed=seed)
     rho = correlations[
         (correlations["statistic"] == "spearman") & (correlations["scope"] == "overall")
     ].set_index("distance")
     better = rho["value"][["coverage", "nearest"]].idxmax()
     own = np.diag(found.score)
-    names = list(regions.names)
     errors = {}
     for label, everything in (("all", True), ("no covariates", False)):
         inputs = features(distances, regions, regions, own)
@@ -83,13 +86,14 @@ def one_seed(
         errors[label] = Predictor(pairs, kept, found.kind, seed=seed).evaluation
     evaluation = errors["all"]
     single = evaluation.single
-    best_baseline = min((n for n in single if n in BASELINES), key=lambda n: single[n])
+    best_baseline = min((n for n in single if group_of(n) == "baseline"), key=lambda n: single[n])
     return {
         "rho": rho,
         "verdict": verdict.verdict,
+        "text": verdict.text,
         "better": better,
         "difference": {
-            name: difference(distances[str(better)], distances[name], found.loss, seed=seed)
+            name: difference(labelled[str(better)], labelled[name], loss, seed=seed)
             for name in COMPARED
         },
         "model": evaluation.model,
@@ -115,11 +119,11 @@ def summary(task: Task, seeds: list[dict[str, Any]]) -> dict[str, object]:
     rows = [
         {
             "distance": name,
-            "kind": "baseline" if name in BASELINES else "transport",
+            "kind": group_of(str(name)),
             "rho": round(row["value"], 3),
             "95 % interval": f"{row['lower']:.2f} to {row['upper']:.2f}",
             "p": round(row["p"], 3),
-            "family-wise p": round(row["p_family"], 3),
+            "family-wise p": "" if np.isnan(row["p_family"]) else round(row["p_family"], 3),
         }
         for name, row in ordered.iterrows()
     ]
@@ -134,6 +138,7 @@ def summary(task: Task, seeds: list[dict[str, Any]]) -> dict[str, object]:
     return {
         "score": f"{task.kind}, {len(seeds)} seeds",
         "verdicts": ", ".join(str(seed["verdict"]) for seed in seeds),
+        "first verdict": seeds[0]["text"],
         **gains,
         "predictor, mean absolute error (both regions left out)": round(mean("error"), 4),
         "models chosen": ", ".join(str(seed["model"]) for seed in seeds),
@@ -153,7 +158,7 @@ def main(folder: Path, seeds: int) -> None:
     found: dict[str, object] = {}
     ready: dict[str, tuple[gs.Regions, Matrices]] = {}
     with Stopwatch() as watch:
-        for task in TASKS:
+        for task in (*TASKS, DAMS):
             if task.file not in ready:
                 regions = gs.Regions.from_table(
                     folder / task.file, region=task.region, max_points=MOST

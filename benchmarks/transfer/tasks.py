@@ -1,4 +1,4 @@
-"""One model per country, tested in every other country: what distances should predict."""
+"""One model per country or state, tested in every other: what distances should predict."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 MOST = 500
-"""Points of a country that take part."""
+"""Points of a region that take part."""
 TRAINED = 0.6
-"""Share of them that the country's model is trained on."""
+"""Share of them that the region's model is trained on."""
 _CLIMATE = ["elev_m", *(f"bio{k}" for k in range(12, 20))]
 
 
@@ -31,6 +31,8 @@ TASKS = (
     Task("koppen", "climate_stations.csv.gz", "iso3", "accuracy"),
     Task("airports", "airports_text.csv.gz", "iso_country", "accuracy"),
 )
+DAMS = Task("dams", "dams_us.csv.gz", "state", "accuracy")
+"""Hazard of dams of the United States: here labels differ more between states than inputs do."""
 
 
 def read(task: Task, folder: Path) -> pd.DataFrame:
@@ -65,6 +67,9 @@ def inputs(task: Task, table: pd.DataFrame) -> tuple[Any, NDArray[Any]]:
 
         words = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), n_features=2**16)
         return words.transform(table["name"].str.lower()), table["label"].to_numpy()
+    if task.name == "dams":
+        after = list(table.columns).index("hazard") + 1
+        return table.iloc[:, after:].to_numpy(float), table["hazard"].to_numpy()
     target = "temp_c" if task.name == "temperature" else "koppen_main"
     return table[_CLIMATE].to_numpy(float), table[target].to_numpy()
 
@@ -86,6 +91,6 @@ def score(task: Task, truth: NDArray[Any], predicted: NDArray[Any]) -> float:
     """RMSE, accuracy, or for airports accuracy with all labels alike."""
     if task.name == "temperature":
         return float(np.sqrt(np.mean((truth - predicted) ** 2)))
-    if task.name == "koppen":
+    if task.name in ("koppen", "dams"):
         return float(np.mean(truth == predicted))
     return float(np.mean([np.mean(predicted[truth == label] == label) for label in set(truth)]))

@@ -115,6 +115,8 @@ def training_pairs(loaded: Loaded, scores: Scores) -> tuple[pd.DataFrame, list[s
     weight = {} if scores.weight is None else {"weight": scores.weight}
     pairs = tidy({"score": scores.score, **weight, **chosen}, names, names)
     between = (pairs["source"] != pairs["target"]) & np.isfinite(pairs["score"])
+    if "weight" in pairs:
+        between &= pairs["weight"] > 0.0
     return pairs[between].reset_index(drop=True), [n for n in chosen if n in loaded.distances]
 
 

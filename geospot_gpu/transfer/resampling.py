@@ -117,7 +117,8 @@ def relabelled(
 def _share(values: Array, observed: Array) -> Array:
     """Share of the relabellings, the identity among them, at least as extreme as the observed."""
     extreme = np.sum(values >= np.abs(observed) - _ROUNDING, axis=0)
-    return (1.0 + extreme) / (1.0 + len(values))
+    share: Array = (1.0 + extreme) / (1.0 + len(values))
+    return share
 
 
 def _permuted(
@@ -172,7 +173,7 @@ def _permuted_taus(distance: Array, pairs: Pairs, orders: Indices, losses: Array
     """As :func:`_permuted` for Kendall's tau with losses [L, K], [P, L]."""
     weight = pairs.weight[None]
     permuted = [distance[order[pairs.source], order[pairs.target]] for order in orders]
-    return np.nan_to_num([[kendall(x, y, weight)[0] for y in losses] for x in permuted])
+    return np.nan_to_num(np.array([[kendall(x, y, weight)[0] for y in losses] for x in permuted]))
 
 
 def resampled(

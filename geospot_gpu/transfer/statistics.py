@@ -67,7 +67,7 @@ def standardised(x: Array, weight: Array) -> Array:
         x: values of magnitude 1 at most, [..., K].
         weight: with sums of 1, [K] or [..., K].
     """
-    centred = x - np.einsum("...k,...k->...", weight, x)[..., None]
+    centred: Array = x - np.einsum("...k,...k->...", weight, x)[..., None]
     variance = np.einsum("...k,...k,...k->...", weight, centred, centred)[..., None]
     with np.errstate(invalid="ignore"):
         centred /= np.sqrt(np.where(variance > FLAT**2, variance, np.nan))
@@ -76,4 +76,4 @@ def standardised(x: Array, weight: Array) -> Array:
 
 def varies(x: Array, weight: Array) -> bool:
     """Whether values of magnitude 1 at most, [K], differ by more than rounding."""
-    return np.ptp(x) > FLAT and bool(np.isfinite(standardised(x, weight)).all())
+    return bool(np.ptp(x) > FLAT and np.isfinite(standardised(x, weight)).all())
