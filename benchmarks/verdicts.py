@@ -42,9 +42,9 @@ from geospot_gpu.transfer.verdict import LEVEL, Figures, predicting
 SIZES = (12, 24, 60)
 SETTINGS = ("equal sizes", "unequal sizes", "missing pairs", "ties", "constant columns")
 SEEDS = 1000
-EARLIER = 60
+EARLIER = 40
 """Seeds of the earlier code, with a fifth of the permutations."""
-TOGETHER = 20
+TOGETHER = 50
 """Seeds that share their regions, missing pairs and permutations."""
 BOUND = 0.99
 Matrices = dict[str, NDArray[np.float64]]
@@ -118,7 +118,8 @@ def judged(given: Problem, seed: int) -> list[Said]:
         if varies(pairs.take(values), pairs.weight)
     }
     orders = relabellings(pairs.regions, PERMUTATIONS, np.random.default_rng(seed))
-    losses = np.stack([pairs.take(align(given.distances, one).loss) for one in given.losses])
+    one_distance = dict(list(given.distances.items())[:1])
+    losses = np.stack([pairs.take(align(one_distance, loss).loss) for loss in given.losses])
     tested = relabelled(used, losses, pairs, orders, taus=0)
     found = []
     for k in range(len(losses)):
@@ -148,6 +149,7 @@ def judged_before(given: Problem, path: Path) -> list[str | None]:
     """The distance that earlier code says predicts each loss, if one is."""
     module = earlier(path)
     module.PERMUTATIONS, module.RESAMPLES, module.KENDALL = PERMUTATIONS // 5, 2, 1
+    module._within = lambda *_: dict.fromkeys(module.STATISTICS, np.nan)  # in no verdict
     bare = {name: values.to_numpy() for name, values in given.distances.items()}
     found = []
     with warnings.catch_warnings():
@@ -156,6 +158,15 @@ def judged_before(given: Problem, path: Path) -> list[str | None]:
             verdict = module.correlate(bare, loss.to_numpy())[1]
             found.append(verdict.distance if verdict.verdict == "predicts" else None)
     return found
+
+
+def tried(
+    setting: str, regions: int, seed: int, matrices: dict[str, Matrices], before_path: Path | None
+) -> tuple[list[Said], list[str | None]]:
+    """What is said now, and of a few what was said before."""
+    given = problem(setting, regions, seed, matrices)
+    few = given._replace(losses=given.losses[: EARLIER * TOGETHER // SEEDS])
+    return judged(given, seed), judged_before(few, before_path) if before_path else []
 
 
 def lower_bound(hits: int, trials: int) -> float:
@@ -196,17 +207,12 @@ def main(before_path: Path | None) -> None:
         for regions in SIZES:
             rows = []
             for setting in tqdm(SETTINGS, f"{regions} regions", unit=" settings"):
-                given = [
-                    problem(setting, regions, seed, matrices) for seed in range(SEEDS // TOGETHER)
-                ]
-                run = Parallel(os.cpu_count())
-                parts = run(delayed(judged)(one, seed) for seed, one in enumerate(given))
-                now = list(itertools.chain.from_iterable(parts))
-                before: list[str | None] = []
-                if before_path is not None:
-                    few = given[: EARLIER // TOGETHER]
-                    parts = run(delayed(judged_before)(one, before_path) for one in few)
-                    before = list(itertools.chain.from_iterable(parts))
+                parts = Parallel(os.cpu_count())(
+                    delayed(tried)(setting, regions, seed, matrices, before_path)
+                    for seed in range(SEEDS // TOGETHER)
+                )
+                now = list(itertools.chain.from_iterable(part[0] for part in parts))
+                before = list(itertools.chain.from_iterable(part[1] for part in parts))
                 hits = sum(one.predicts is not None for one in now)
                 worst = max(worst, lower_bound(hits, len(now)))
                 rows.append(row(setting, now, before))

@@ -27,8 +27,9 @@ PERMUTATIONS = 999
 RESAMPLES = 999
 KENDALL = 199
 """Permutations and resamples for Kendall's tau, which takes ten times as long."""
+_FIGURES = ("value", "lower", "upper", "p", "p_family")
 _COLUMNS = (
-    *("distance", "group", "statistic", "scope", "value", "lower", "upper", "p", "p_family"),
+    *("distance", "group", "statistic", "scope", *_FIGURES),
     *("n_pairs", "n_regions", "reason"),
 )
 
@@ -129,8 +130,9 @@ def correlate(
             own = _rows(matrices[name], lost, weights, tested[name], spread[name])
         common = {"distance": name, "group": group_of(name), "reason": reasons[name]}
         rows += [common | row for row in own]
-    table = pd.DataFrame(rows).assign(n_pairs=len(y), n_regions=pairs.regions)
-    table = table.reindex(columns=list(_COLUMNS))
+    table = pd.DataFrame(rows, columns=list(_COLUMNS))
+    table = table.assign(n_pairs=len(y), n_regions=pairs.regions)
+    table = table.astype(dict.fromkeys(_FIGURES, float) | {"reason": "string"})
 
     def gain(one: str, other: str) -> tuple[float, float, float]:
         value, least = (float(tested[name]["spearman"].value[0]) for name in (one, other))

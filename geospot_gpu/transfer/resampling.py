@@ -141,8 +141,8 @@ def _permuted(
         at = orders[some][:, pairs.source], orders[some][:, pairs.target]
         for name, y in losses.items():
             x = _standardised_at(distance, pairs, at, ranked=name == "spearman")
-            found[name][some] = np.nan_to_num(x) @ (pairs.weight * y).T
-    return found
+            found[name][some] = x @ (pairs.weight * y).T
+    return {name: np.nan_to_num(values, copy=False) for name, values in found.items()}
 
 
 def _standardised_at(
@@ -173,7 +173,8 @@ def _permuted_taus(distance: Array, pairs: Pairs, orders: Indices, losses: Array
     """As :func:`_permuted` for Kendall's tau with losses [L, K], [P, L]."""
     weight = pairs.weight[None]
     permuted = [distance[order[pairs.source], order[pairs.target]] for order in orders]
-    return np.nan_to_num(np.array([[kendall(x, y, weight)[0] for y in losses] for x in permuted]))
+    taus = np.array([[kendall(x, y, weight)[0] for y in losses] for x in permuted])
+    return np.where(np.isfinite(taus), taus, 0.0)
 
 
 def resampled(
