@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import binomtest
 
+from benchmarks import verdicts
 from benchmarks.peers import ACCURACY, PEERS, Peer, installed, tuned
 from benchmarks.selection.paper import greedy_union
 from benchmarks.selection.statistics import SHOWN, compare, holm
 from benchmarks.workloads import kd_leaves, problem, sampled_pairs
+from geospot_gpu.transfer import correlation
 from tests.clouds import random_regions
 
 
@@ -76,3 +79,29 @@ def test_comparisons_see_what_is_there() -> None:
     assert overall[f"{settings} worse than the paper's union (Holm, 5 %)"] == "2 of 2"
     assert overall[f"{settings} better than random (Holm, 5 %)"] == "2 of 2"
     assert overall[f"{settings} worse than random (Holm, 5 %)"] == "0 of 2"
+
+
+def test_verdicts_on_noise_are_those_of_correlate(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (correlation, verdicts):
+        monkeypatch.setattr(module, "PERMUTATIONS", 199)
+    monkeypatch.setattr(correlation, "RESAMPLES", 5)
+    monkeypatch.setattr(correlation, "KENDALL", 5)
+    monkeypatch.setattr(verdicts, "TOGETHER", 30)
+    generator = np.random.default_rng(0)
+    names = ("divergence", "coverage", "centroid_cosine", "n_source")
+    matrices = {name: generator.random((14, 14)) for name in names}
+    for setting in ("missing pairs", "constant columns"):
+        given = verdicts.problem(setting, 12, 3, {"equal": matrices, "unequal": matrices})
+        said = verdicts.judged(given, 3)
+        for loss, one in zip(given.losses, said, strict=True):
+            table, verdict = correlation.correlate(given.distances, loss, seed=3)
+            overall = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
+            assert one.significant == (overall["p_family"].min() <= 0.05)
+            assert one.predicts == (verdict.distance if verdict.verdict == "predicts" else None)
+
+
+def test_lower_bounds_are_those_of_scipy() -> None:
+    for hits, trials in ((0, 50), (3, 50), (65, 1000), (50, 50)):
+        test = binomtest(hits, trials, alternative="greater")
+        bound = test.proportion_ci(confidence_level=0.99, method="exact").low
+        assert verdicts.lower_bound(hits, trials) == pytest.approx(bound)

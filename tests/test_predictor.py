@@ -144,3 +144,36 @@ def test_predictions_keep_the_range_that_the_scores_keep() -> None:
     for kind, shift in (("error", -0.9), ("skill", 0.0)):
         found = Predictor(pairs.assign(score=pairs["score"] + shift), ["distance"], kind)  # type: ignore[arg-type]
         assert found.predict(far)["lower"].min() < 0.0
+
+
+def test_equal_weights_change_nothing() -> None:
+    pairs = world()
+    expected, found = fitted(pairs), fitted(pairs.assign(weight=7))
+    np.testing.assert_array_equal(found.evaluation.predicted, expected.evaluation.predicted)
+    assert found.evaluation.errors == expected.evaluation.errors
+    pd.testing.assert_frame_equal(found.predict(pairs), expected.predict(pairs))
+
+
+def test_scores_that_rest_on_little_count_little() -> None:
+    """Half of the scores are of one sample, and all noise."""
+    generator = np.random.default_rng(3)
+    pairs = world()
+    poor = generator.random(len(pairs)) < 0.5
+    noise = generator.random(len(pairs))
+    noisy = pairs.assign(score=np.where(poor, noise, pairs["score"]))
+    weighted = fitted(noisy.assign(weight=np.where(poor, 1, 1000))).evaluation
+    plain = fitted(noisy).evaluation
+    errors = [np.abs(found.predicted - pairs["score"])[~poor].mean() for found in (weighted, plain)]
+    assert errors[0] < 0.8 * errors[1]
+    away = np.abs(weighted.predicted - noisy["score"])
+    share = np.where(poor, 1.0, 1000.0)
+    assert weighted.error == pytest.approx((share * away).sum() / share.sum())
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, np.nan, np.inf])
+def test_weights_are_positive(weight: float) -> None:
+    pairs = world()
+    pairs["weight"] = 1.0
+    pairs.loc[3, "weight"] = weight
+    with pytest.raises(gs.GeospotError, match=r"^weight of r00 to r04 is .*: give positive ones"):
+        fitted(pairs)

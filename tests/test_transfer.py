@@ -13,6 +13,7 @@ import pytest
 
 import geospot_gpu as gs
 from geospot_gpu.maps import land
+from geospot_gpu.transfer.groups import group_of
 from tests.conftest import Geospot
 
 NAMES = [f"r{k:02d}" for k in range(10)]
@@ -71,6 +72,16 @@ def test_transfer_says_that_distances_predict(run: Geospot, tmp_path: Path) -> N
     assert summary["verdict"] == "predicts"
     assert summary["text"] in done.stdout
     assert (summary["regions"], summary["pairs"], summary["missing_pairs"]) == (10, 90, 0)
+    assert group_of(summary["best_distance"]) == "transport"
+    assert group_of(summary["best_baseline"]) == "baseline"
+    gain = summary["above_baseline"]
+    assert gain["lower"] <= gain["rho"] <= gain["upper"]
+    said = "and better than the best" if gain["lower"] > 0 else "but a simple baseline does as well"
+    assert said in summary["text"]
+    # Every region has 30 points.
+    assert summary["left_out"] == dict.fromkeys(["n_source", "n_target"], "the same for all pairs")
+    assert "left out:\n  n_source                the same for all pairs\n  n_target" in done.stdout
+    assert "covariates" not in done.stdout
     assert summary["predictor"]["error"] < summary["predictor"]["error_of_mean"]
     table = pd.read_parquet(tmp_path / "report" / "correlations.parquet")
     assert {"divergence", "coverage", "nearest_reversed", "energy_distance", "n_source"} <= set(
@@ -82,6 +93,23 @@ def test_transfer_says_that_distances_predict(run: Geospot, tmp_path: Path) -> N
     again = run("transfer", *REPORT, "out=report")
     assert again.stdout == done.stdout
     assert (tmp_path / "run" / "baselines.parquet").read_bytes() == stored
+
+
+def test_sample_sizes_are_reported_apart(run: Geospot, tmp_path: Path) -> None:
+    """With the scores of thirty models that say nothing of distance."""
+    table = points()
+    table = table.drop(table.index[::7]).drop(table.index[::5], errors="ignore")
+    table.iloc[:-11].to_csv(tmp_path / "points.csv", index=False)
+    swept = run(*SWEEP, "encoder=none", "regions.min_points=1", "out=other")
+    assert swept.returncode == 0, swept.stderr
+    done = run("transfer", "sweep=other", *REPORT[1:], "out=report")
+    assert done.returncode == 0, done.stderr
+    report, covariates = done.stdout.split("covariates, of which no verdict speaks:\n")
+    assert "n_source" not in report
+    assert covariates.startswith("  n_source ")
+    summary = json.loads((tmp_path / "report" / "summary.json").read_text())
+    assert summary["left_out"] == {}
+    assert "n_source" not in summary["text"]
 
 
 def test_few_regions_are_described_and_nothing_is_predicted(run: Geospot, tmp_path: Path) -> None:

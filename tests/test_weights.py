@@ -80,7 +80,9 @@ def test_rounding_is_no_variation() -> None:
     assert varies(np.array([0.3, 0.3001, 0.3, 0.3, 0.3]), equal)
 
 
-def matrices(seed: int, regions: int, *, holes: bool, weighted: bool) -> tuple[Array, Array, Array]:
+def matrices(
+    seed: int, regions: int, *, holes: bool, weighted: bool
+) -> tuple[Array, Array, NDArray[np.int64]]:
     """A distance, a loss that grows with it, and whole weights, 0 where there is no pair."""
     generator = np.random.default_rng(seed)
     distance, loss = generator.random((2, regions, regions))

@@ -19,7 +19,7 @@ import xarray
 
 import geospot_gpu as gs
 from benchmarks.record import Stopwatch, save
-from benchmarks.transfer.__main__ import distances_of
+from benchmarks.transfer.__main__ import Matrices, distances_of
 from benchmarks.transfer.tasks import DAMS, MOST, TASKS, Task, scores
 from benchmarks.verdicts import earlier
 from geospot_gpu.transfer.correlation import correlate
@@ -27,13 +27,13 @@ from geospot_gpu.transfer.scores import read_scores
 
 
 def said(
-    task: Task, folder: Path, regions: gs.Regions, before: Path | None
+    task: Task, folder: Path, regions: gs.Regions, distances: Matrices, before: Path | None
 ) -> list[dict[str, object]]:
     """The sentences, with the figures of the distance that each names."""
     change = "difference" if task.kind == "error" else "relative"
     table = scores(task, folder, 0)
     found = read_scores(table, kind=task.kind, change=change, regions=regions.names)  # type: ignore[arg-type]
-    loss, distances, rows = found.loss, distances_of(regions), []
+    loss, rows = found.loss, []
     if before is not None:
         correlations, verdict = earlier(before).correlate(distances, loss.to_numpy())
         rows.append({"": "before"} | _row(correlations, verdict.distance, verdict.text))
@@ -64,12 +64,17 @@ def _row(table: pd.DataFrame, name: str | None, text: str) -> dict[str, object]:
 
 def main(folder: Path, before: Path | None) -> None:
     found: dict[str, object] = {}
+    ready: dict[str, tuple[gs.Regions, Matrices]] = {}
     for task in (*TASKS, DAMS):
         with Stopwatch() as watch:
-            regions = gs.Regions.from_table(folder / task.file, region=task.region, max_points=MOST)
-            rows = said(task, folder, regions, before)
+            if task.file not in ready:
+                regions = gs.Regions.from_table(
+                    folder / task.file, region=task.region, max_points=MOST
+                )
+                ready[task.file] = regions, distances_of(regions)
+            rows = said(task, folder, *ready[task.file], before)
         found[task.name] = {"seconds": round(watch.seconds, 1), "methods": rows}
-    save("sentences", found)
+        save("sentences", found)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,8 @@ def inputs(task: Task, table: pd.DataFrame) -> tuple[Any, NDArray[Any]]:
         return words.transform(table["name"].str.lower()), table["label"].to_numpy()
     if task.name == "dams":
         after = list(table.columns).index("hazard") + 1
-        return table.iloc[:, after:].to_numpy(float), table["hazard"].to_numpy()
+        numbers = table.iloc[:, after:].apply(pd.to_numeric, errors="coerce")  # some are empty
+        return numbers.to_numpy(float), table["hazard"].to_numpy()
     target = "temp_c" if task.name == "temperature" else "koppen_main"
     return table[_CLIMATE].to_numpy(float), table[target].to_numpy()
 

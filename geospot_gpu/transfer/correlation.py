@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -67,7 +67,7 @@ class Correlations(_Fields):
 
 
 def correlate(
-    distances: Mapping[str, Matrix], loss: Matrix, *, weight: Matrix | None = None, seed: int = 0
+    distances: Mapping[Any, Matrix], loss: Matrix, *, weight: Matrix | None = None, seed: int = 0
 ) -> Correlations:
     """Correlations of distances between regions with what transfer loses.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ class Aligned(NamedTuple):
 
 
 def align(
-    distances: Mapping[str, xarray.DataArray | pd.DataFrame],
+    distances: Mapping[Any, xarray.DataArray | pd.DataFrame],
     loss: xarray.DataArray | pd.DataFrame,
     weight: xarray.DataArray | pd.DataFrame | None = None,
 ) -> Aligned:
