@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from geospot_gpu.transfer import baselines, correlation
 from geospot_gpu.transfer.correlation import Correlations, correlate
 from geospot_gpu.transfer.distances import matrices
 from geospot_gpu.transfer.groups import BASELINES, COVARIATES, EVIDENCE, TRANSPORT, group_of
+from geospot_gpu.transfer.pictures import correlation_picture
+from geospot_gpu.transfer.scores import Scores
 from geospot_gpu.transfer.verdict import Figures, Verdict, decide
 from tests.clouds import random_regions
 
@@ -295,3 +298,14 @@ def test_everything_that_is_known_of_a_pair_has_a_group(
     assert set(worlds["equal"]) == set(TRANSPORT) | set(BASELINES) | set(COVARIATES)
     assert {*VARIABLES, *_DIRECTED, "converged"} <= set(marked)
     assert group_of("lower") == group_of("drive_hours") == "own"
+
+
+def test_pictures_show_distances_under_test_or_none(tmp_path: Path) -> None:
+    near, loss = related(0)
+    names = tuple(f"r{k:02d}" for k in range(len(near)))
+    scores = Scores(names, loss, loss, "error")
+    for distances in ({"coverage": near, "n_source": near.T}, {"ot_value": 0 * near}):
+        table, verdict = correlate({n: labelled(d) for n, d in distances.items()}, scores.loss)
+        path = tmp_path / f"{verdict.distance}.png"
+        correlation_picture(table, distances, scores, verdict, path)
+        assert path.stat().st_size > 5_000

@@ -79,9 +79,10 @@ def correlate(
     absolute correlation of any of them reaches that of this one (Westfall & Young 1993, maxT).
     Intervals come from drawing regions with replacement, pairs of one region with itself left out.
 
-    The verdict speaks of distances of transport and of one's own (:mod:`~.groups`), and says where
-    a simple baseline does as well. Sample sizes are in no family. Nor is a distance that is the
-    same for all pairs or unknown for one; its figures are empty, and the ``reason`` is given.
+    The verdict speaks of distances of transport and of one's own, and says where a simple baseline
+    does as well; :mod:`geospot_gpu.transfer.groups` says which is which. Sample sizes are in no
+    family. Nor is a distance that is the same for all pairs or unknown for one; its figures are
+    empty, and the ``reason`` is given.
 
     Matrices are aligned by their labels: only regions that are source and target of all of them
     and have a loss take part. What fell away is said.
@@ -92,7 +93,8 @@ def correlate(
             diagonal is not read.
         loss: what transfer loses, more is worse, NaN where it is not known; labelled alike.
         weight: on how much the loss of a pair rests, such as a number of samples; labelled alike. A
-            pair of weight 2 counts as two pairs (see :func:`~.statistics.correlations`).
+            pair of weight 2 counts as two pairs; formulas are in
+            :func:`geospot_gpu.transfer.statistics.correlations`.
         seed: of permutations and resamples.
 
     Returns:
@@ -106,6 +108,13 @@ def correlate(
     Raises:
         GeospotError: an argument has no labels, names a region twice or is of another kind; no pair
             has a loss, or all have the same.
+
+    >>> names = [f"r{k}" for k in range(9)]
+    >>> place = pd.Series(np.arange(9.0) ** 2, names)
+    >>> away = pd.DataFrame({name: (place - place[name]).abs() for name in names})
+    >>> table, verdict = correlate({"road_km": away}, away**2)
+    >>> verdict.verdict, verdict.distance
+    ('predicts', 'road_km')
     """
     generator = np.random.default_rng(whole(seed, "seed", least=0))
     names, matrices, lost, weights = align(distances, loss, weight)

@@ -63,8 +63,8 @@ def align(
         weight: of the pairs; all alike where it is not given.
 
     Raises:
-        GeospotError: a matrix has no labels, is of another kind, or names a region twice; a weight
-            is negative or missing; no pair is left.
+        GeospotError: a matrix has no labels, is of another kind, or names a region twice; a loss
+            is infinite; a weight is negative or missing; no pair is left.
     """
     import xarray
 
@@ -88,7 +88,11 @@ def align(
     both = sorted(set(inner[0]["source"].values) & set(inner[0]["target"].values))
     matrices = [one.sel(source=both, target=both).to_numpy() for one in inner]
     lost = matrices[len(named)].copy()
-    known = np.isfinite(lost) & ~np.eye(len(both), dtype=bool)
+    known = ~np.isnan(lost) & ~np.eye(len(both), dtype=bool)
+    infinite = np.argwhere(known & np.isinf(lost))
+    if len(infinite):
+        i, j = (written[both[k]] for k in infinite[0])
+        raise GeospotError(f"loss from {i} to {j} is infinite: give NaN where it is not known")
     weights = known.astype(float)
     if weight is not None:
         weights[known] = _weights(matrices[-1], known, [written[key] for key in both])
@@ -100,7 +104,7 @@ def align(
     if not kept:
         raise GeospotError(
             "loss: no pair of two regions that all distances know has one: label distances and "
-            f"loss with the same names (there are {', '.join(left_out[:_SHOWN])}, ...)"
+            f"loss with the same names (there are {', '.join(left_out[:_SHOWN]) or 'none'})"
         )
     if left_out:
         log.warning(
