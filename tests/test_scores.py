@@ -154,7 +154,6 @@ def test_skill_has_no_relative_change() -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="Scores.loss does not know skill yet")
 def test_more_skill_is_better() -> None:
     skill = read_scores(TABLE, kind="skill", change="raw", regions=REGIONS)
     np.testing.assert_array_equal(skill.loss, -skill.change)

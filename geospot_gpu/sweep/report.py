@@ -93,7 +93,9 @@ def _cluster_order(values: np.ndarray) -> np.ndarray:
     return ordered
 
 
-def summary(result: SweepResult, cost: GroundCost, solver: Solver, accounts: Sequence[str]) -> str:
+def summary(
+    result: SweepResult, cost: GroundCost, solver: Solver, accounts: Sequence[str] = ()
+) -> str:
     """A short text: nearest and farthest pairs, what epsilon means, and convergence.
 
     Args:

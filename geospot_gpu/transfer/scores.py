@@ -59,7 +59,7 @@ class Scores:
         """The change, turned so that more is worse, over ``source`` and ``target``."""
         import xarray
 
-        change = -self.change if self.kind == "accuracy" else self.change
+        change = self.change if self.kind == "error" else -self.change
         names = list(self.regions)
         return xarray.DataArray(change, {"source": names, "target": names}, ("source", "target"))
 
