@@ -22,12 +22,11 @@ import geospot_gpu as gs
 from benchmarks.floor import floor, rates
 from benchmarks.peers import pot_numpy
 from benchmarks.record import PeakMemory, Stopwatch, save
-from benchmarks.workloads import EPSILON, problem
+from benchmarks.workloads import EPSILON, problem, random_cloud
 from geospot_gpu.engine import PairEngine
 from geospot_gpu.kernels import choose_kernel, make_kernel
-from geospot_gpu.kernels.contract import Cloud, Schedule
+from geospot_gpu.kernels.contract import Schedule
 from geospot_gpu.sinkhorn.solver import iterate
-from geospot_gpu.sphere import unit_vectors
 
 DIMENSION = 512
 ITERATIONS = 2
@@ -78,20 +77,8 @@ def two_countries() -> dict[str, object]:
     }
 
 
-def random_cloud(points: int, seed: int) -> Cloud:
-    generator = np.random.default_rng(seed)
-    lon = generator.uniform(-180, 180, points)
-    lat = np.degrees(np.arcsin(generator.uniform(-1, 1, points)))
-    features = torch.randn(points, DIMENSION, generator=torch.Generator().manual_seed(seed))
-    return Cloud.padded(
-        torch.nn.functional.normalize(features)[None],
-        torch.from_numpy(unit_vectors(lon=lon, lat=lat)).float()[None],
-        torch.full((1, points), 1.0 / points),
-    )
-
-
 def beyond_memory(points: int, budget: int = 2**30) -> dict[str, object]:
-    source, target = random_cloud(points, 0), random_cloud(points, 1)
+    source, target = (random_cloud(points, DIMENSION, seed) for seed in (0, 1))
     name = choose_kernel("auto", points * points, DIMENSION, 4, budget, "cpu")
     rate = rates(2048, 2048, DIMENSION, 2**26)
     least = floor(rate, points * points, 2.0 * ITERATIONS, products=ITERATIONS)

@@ -33,10 +33,8 @@ def compared(values: dict[str, Any]) -> str:
         for row in values["methods"]
     ]
     head = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    tables = ["\n".join([*head, *rows])]
-    if len(values) > 1:
-        tables.append(listed(values))
-    return "\n\n".join(tables)
+    methods, rest = "\n".join([*head, *rows]), listed(values)
+    return methods if len(values) == 1 else f"{methods}\n\n{rest}"
 
 
 def table(name: str) -> str:

@@ -153,8 +153,8 @@ class PairEngine:
         warm: where pairs start from, and where their potentials are kept.
 
     Raises:
-        GeospotError: the cost needs features that the regions do not have, or there is no such
-            device.
+        GeospotError: the cost needs features that the regions do not have, there is no such
+            device, or GeomLoss is to use another kernel than its own.
     """
 
     def __init__(
@@ -166,6 +166,11 @@ class PairEngine:
         warm: WarmStarts | None = None,
     ) -> None:
         check_compatible(regions, cost)
+        if isinstance(solver, GeomLoss) and engine.kernel not in ("auto", "dense"):
+            raise GeospotError(
+                f"kernel={engine.kernel} has no effect with solver=geomloss, which keeps all costs "
+                "of a pair: leave it out, or use solver=sinkhorn"
+            )
         self.warm = warm
         self.cost, self.solver, self.kernel_name = cost, solver, engine.kernel
         self.device = engine.torch_device()

@@ -28,7 +28,8 @@ KernelName = Literal["auto", "dense", "streaming", "keops", "triton"]
 _TILE_ENTRIES = {"cpu": 1 << 20, "cuda": 1 << 26}
 # A batch of small dense problems: large enough to amortise the calls, small enough for the cache.
 _BATCH_ENTRIES = {"cpu": 1 << 24, "cuda": 1 << 30}
-# Features beyond which KeOps, which uses no matrix product, loses to streamed tiles.
+# Features beyond which KeOps, which uses no matrix product, loses to streamed tiles on a GPU. On a
+# CPU it never wins: see benchmarks/README.md, "KeOps on a CPU".
 _KEOPS_FEATURES = 32
 
 log = logging.getLogger("geospot_gpu")
@@ -51,8 +52,8 @@ def choose_kernel(
     """The kernel for problems of ``entries`` costs each, within ``budget`` bytes.
 
     ``auto`` takes Triton on a GPU where it works. Elsewhere it keeps the costs where they fit the
-    budget. Where they do not, it takes KeOps for points of few features if KeOps works here, and
-    streamed tiles otherwise. Triton computes in float32, and feature costs from inner products
+    budget, and streams tiles where they do not; on a GPU it then takes KeOps for points of few
+    features, if KeOps works there. Triton computes in float32, and feature costs from inner products
     (``products``) alone: not euclidean ones.
     """
     if wanted == "triton" or (wanted == "auto" and device_type == "cuda"):
@@ -84,9 +85,9 @@ def choose_kernel(
         return "streaming"
     if fits:
         return "dense"
-    if features <= _KEOPS_FEATURES and _keops_problem(device_type) is None:
-        return "keops"
-    return "streaming"
+    few = device_type == "cuda" and features <= _KEOPS_FEATURES
+    lazy = wanted == "auto" and few and _keops_problem(device_type) is None
+    return "keops" if lazy else "streaming"
 
 
 def batch_entries(kernel: str, itemsize: int, budget: int, device_type: str) -> int:

@@ -19,7 +19,7 @@ log = logging.getLogger("geospot_gpu")
 
 
 class KeopsKernel(Kernel):
-    """Reductions of a KeOps LazyTensor; best where points have few features.
+    """Reductions of a KeOps LazyTensor; on a GPU best where points have few features.
 
     Every formula and dimension is compiled once per machine, which takes seconds. Both directions
     of a softmin therefore share one formula, with the clouds exchanged.

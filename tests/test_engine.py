@@ -88,6 +88,25 @@ def test_small_budgets_change_nothing_but_rounding(precision: str) -> None:
     np.testing.assert_allclose(one.divergence, other.divergence, atol=1e-5)
 
 
+@pytest.mark.parametrize("dimension", [None, 8])
+def test_auto_streams_beyond_the_budget_on_a_cpu(dimension: int | None) -> None:
+    """Also where there are few features: KeOps is many times slower there."""
+    engine = gs.Engine(device="cpu", memory_budget="1MiB")
+    regions = random_regions([600, 700], dimension=dimension)
+    cost = gs.GroundCost(geo_weight=1.0 if dimension is None else 0.5)
+    solved = PairEngine(regions, cost, gs.Sinkhorn(), engine).pairs(np.array([0]), np.array([1]))
+    assert solved["kernel"].tolist() == ["streaming"]
+    assert solved["converged"].all()
+
+
+@pytest.mark.parametrize("kernel", ["streaming", "keops", "triton"])
+def test_geomloss_refuses_kernels_that_it_would_not_use(kernel: KernelName) -> None:
+    engine = gs.Engine(device="cpu", kernel=kernel)
+    message = f"kernel={kernel} has no effect with solver=geomloss, which keeps all costs"
+    with pytest.raises(gs.GeospotError, match=message):
+        gs.pairwise(random_regions([5, 6]), solver=gs.GeomLoss(), engine=engine)
+
+
 def test_geomloss_does_not_depend_on_what_else_is_solved() -> None:
     regions = random_regions([30, 25, 28])
     solver = gs.GeomLoss(epsilon=0.05, scaling=0.5)

@@ -167,6 +167,24 @@ def test_auto_keeps_costs_within_the_budget_and_streams_the_rest() -> None:
     assert choose_kernel("streaming", 100, 512, 4, 2**30, "cpu") == "streaming"
 
 
+@pytest.mark.parametrize("features", [3, 8, 32, 512])
+@pytest.mark.parametrize("itemsize", [4, 8])
+def test_auto_takes_keops_on_a_gpu_alone(
+    features: int, itemsize: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a CPU streamed tiles are faster whatever the dimension; who asks for KeOps gets it."""
+    monkeypatch.setattr(kernels, "_keops_problem", lambda device_type: None)
+    monkeypatch.setattr(kernels, "_triton_problem", lambda device_type: "it is not there")
+
+    def chosen(wanted: KernelName, device: str) -> str:
+        return choose_kernel(wanted, 10**9, features, itemsize, 2**20, device)
+
+    assert chosen("auto", "cpu") == "streaming"
+    assert chosen("keops", "cpu") == "keops"
+    assert chosen("auto", "cuda") == ("keops" if features <= 32 else "streaming")
+    assert chosen("triton", "cuda") == "streaming"  # as its warning says
+
+
 def test_dense_beyond_the_budget_streams_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     assert choose_kernel("dense", 10**9, 512, 4, 2**20, "cpu") == "streaming"
     assert "kernel=dense exceeds engine.memory_budget" in caplog.text
