@@ -23,6 +23,8 @@ VARIABLES = (
     "ot_lower",
     "ot_upper",
     "transport_cost",
+    "transport_cost_lower",
+    "transport_cost_upper",
     "iterations",
     "marginal_error",
 )

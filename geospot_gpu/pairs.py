@@ -46,8 +46,9 @@ def pairwise(
     Returns:
         A dataset over dimensions ``source`` and ``target`` (region names) with variables
         ``divergence``, ``lower``, ``upper``, ``std_error``, ``bias``, ``ot_value``, ``ot_lower``,
-        ``ot_upper``, ``transport_cost``, ``coverage``, ``coverage_lower``, ``coverage_upper``,
-        ``nearest``, ``iterations``, ``marginal_error`` and ``converged``.
+        ``ot_upper``, ``transport_cost``, ``transport_cost_lower``, ``transport_cost_upper``,
+        ``coverage``, ``coverage_lower``, ``coverage_upper``, ``nearest``, ``iterations``,
+        ``marginal_error`` and ``converged``.
 
     Raises:
         GeospotError: there is only one region, the cost needs features that the regions do not

@@ -147,6 +147,7 @@ class TestOracles:
         assert result["ot_value"] == pytest.approx(value, rel=1e-3)
         assert result["transport_cost"] == pytest.approx(transport, rel=1e-3)
         assert result["ot_lower"] - POT_ERROR <= value <= result["ot_upper"] + POT_ERROR
+        assert result["transport_cost_lower"] <= transport <= result["transport_cost_upper"]
 
     def test_pot_on_fifty_gallery_pairs(self, gallery: gs.Regions) -> None:
         left, right = _random_pairs(len(gallery), 50)
@@ -159,6 +160,9 @@ class TestOracles:
             assert ours["ot_value"][k] == pytest.approx(value, rel=1e-3)
             assert ours["transport_cost"][k] == pytest.approx(transport, rel=1e-3)
             assert ours["ot_lower"][k] <= value <= ours["ot_upper"][k]
+            low, high = (ours[f"transport_cost_{end}"][k] for end in ("lower", "upper"))
+            assert low <= transport <= high
+            assert high - low <= 0.02 * transport
 
     def test_preset_paper_is_what_pot_gives_as_published(self, gallery: gs.Regions) -> None:
         left, right = _random_pairs(len(gallery), 50)
@@ -241,6 +245,7 @@ class TestInvariants:
         for lower, value, upper in (
             ("lower", "divergence", "upper"),
             ("ot_lower", "ot_value", "ot_upper"),
+            ("transport_cost_lower", "transport_cost", "transport_cost_upper"),
         ):
             assert float(dataset[lower][0, 1]) <= float(exact[value][0, 1]) + 1e-12
             assert float(exact[value][0, 1]) <= float(dataset[upper][0, 1]) + 1e-12
@@ -254,7 +259,7 @@ class TestInvariants:
     ) -> None:
         regions = random_regions([70, 90])
         cost = gs.GroundCost(feature=feature, geo_weight=0.4)  # type: ignore[arg-type]
-        value, _ = exact_transport(
+        value, transport = exact_transport(
             weights(regions, 0), weights(regions, 1), cost_matrix(regions, 0, 1, cost), 0.02
         )
         solver = gs.Sinkhorn(epsilon=0.02, tolerance=tolerance, precision=precision)  # type: ignore[arg-type]
@@ -263,6 +268,8 @@ class TestInvariants:
         assert result["marginal_error"] <= tolerance
         assert result["ot_lower"] - POT_ERROR <= value <= result["ot_upper"] + POT_ERROR
         assert result["ot_upper"] - result["ot_lower"] <= 2 * tolerance + 1e-4
+        assert result["transport_cost_lower"] <= transport <= result["transport_cost_upper"]
+        assert result["transport_cost_upper"] <= result["ot_upper"]
 
     def test_unequal_pairs_in_one_batch_are_solved_as_if_alone(self) -> None:
         regions = random_regions([5, 40, 41, 38, 6, 37, 44, 7])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import time
@@ -14,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xarray
 
 import geospot_gpu as gs
 from geospot_gpu.errors import GeospotError
@@ -23,7 +25,8 @@ from geospot_gpu.sweep.store import SCHEMA, Store
 COLUMNS = [
     *("key", "source", "target", "n_source", "n_target", "geo_weight", "epsilon"),
     *("divergence", "lower", "upper", "std_error", "bias"),
-    *("ot_value", "ot_lower", "ot_upper", "transport_cost"),
+    *("ot_value", "ot_lower", "ot_upper"),
+    *("transport_cost", "transport_cost_lower", "transport_cost_upper"),
     *(f"coverage_source_to_target{bound}" for bound in ("", "_lower", "_upper")),
     *(f"coverage_target_to_source{bound}" for bound in ("", "_lower", "_upper")),
     *("nearest_source_to_target", "nearest_target_to_source"),
@@ -73,8 +76,8 @@ def test_shards_have_the_documented_columns_and_types(two_shards: Path) -> None:
         "int64": ["n_source", "n_target", "iterations"],
         "double": [
             *("geo_weight", "epsilon", "divergence", "lower", "upper", "std_error", "bias"),
-            *("ot_value", "ot_lower", "ot_upper", "transport_cost"),
-            *(name for name in COLUMNS if name.startswith(("coverage", "nearest"))),
+            *("ot_value", "ot_lower", "ot_upper"),
+            *(n for n in COLUMNS if n.startswith(("transport_cost", "coverage", "nearest"))),
             *("marginal_error", "seconds"),
         ],
         "bool": ["converged"],
@@ -83,6 +86,28 @@ def test_shards_have_the_documented_columns_and_types(two_shards: Path) -> None:
     assert set(table.column("geo_weight").to_pylist()) == {1.0}
     assert set(table.column("epsilon").to_pylist()) == {0.01}
     assert all(seconds > 0 for seconds in table.column("seconds").to_pylist())
+
+
+def test_columns_that_older_shards_lack_are_null(two_shards: Path) -> None:
+    absent = ["transport_cost_lower", "transport_cost_upper"]
+    before = gs.open_run(two_shards)
+    old, _ = shards(two_shards)
+    content = pa.BufferOutputStream()
+    table = pq.read_table(old)
+    pq.write_table(table.drop_columns(absent), content)
+    old.unlink()
+    digest = hashlib.blake2b(content.getvalue(), digest_size=16).hexdigest()
+    (two_shards / "distances" / f"part-{digest}.parquet").write_bytes(content.getvalue())
+    after = gs.open_run(two_shards)
+    pairs = {
+        "source": xarray.DataArray(table["source"]),
+        "target": xarray.DataArray(table["target"]),
+    }
+    for name in absent:
+        assert after[name].sel(pairs).isnull().all()
+        assert after[name].notnull().sum() == 6  # both triangles of the other shard
+        assert before[name].notnull().sum() == 12
+    assert after.drop_vars(absent).identical(before.drop_vars(absent))
 
 
 def test_other_tools_read_the_folder(two_shards: Path) -> None:

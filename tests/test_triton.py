@@ -235,6 +235,8 @@ def test_values_are_certified_and_those_of_pot(cost: gs.GroundCost, keep: bool) 
         assert transport.ot_upper[p] - transport.ot_lower[p] < 2e-4
         assert transport.ot_value[p].item() == pytest.approx(value, rel=1e-4)
         assert transport.transport_cost[p].item() == pytest.approx(moved, rel=2e-3)
+        low, high = transport.transport_cost_lower[p], transport.transport_cost_upper[p]
+        assert low.item() <= moved <= high.item()
 
 
 @pytest.mark.parametrize("keep", [True, False])

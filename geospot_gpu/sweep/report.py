@@ -150,6 +150,7 @@ def _unconverged(result: SweepResult, solver: Solver) -> str:
 
 
 def _value(row: pd.Series, value: str) -> str:
-    if value == "divergence":
-        return f"{row[value]:z.4f}  in [{row['lower']:z.5f}, {row['upper']:z.5f}]"
-    return f"{row[value]:.4f}"
+    ends = {"divergence": ("lower", "upper")}.get(value, (f"{value}_lower", f"{value}_upper"))
+    lower, upper = (row[end] for end in ends)
+    shown = f"{row[value]:z.4f}"
+    return shown if np.isnan(lower) else f"{shown}  in [{lower:z.5f}, {upper:z.5f}]"

@@ -41,6 +41,8 @@ SCHEMA = pa.schema(
         ("ot_lower", pa.float64()),
         ("ot_upper", pa.float64()),
         ("transport_cost", pa.float64()),
+        ("transport_cost_lower", pa.float64()),
+        ("transport_cost_upper", pa.float64()),
         ("coverage_source_to_target", pa.float64()),
         ("coverage_source_to_target_lower", pa.float64()),
         ("coverage_source_to_target_upper", pa.float64()),
@@ -56,7 +58,7 @@ SCHEMA = pa.schema(
         ("seconds", pa.float64()),
     ]
 )
-"""Columns of a shard. A column that the solver cannot certify is null."""
+"""Columns of a shard. What the solver cannot certify is null, and what older versions did not."""
 
 _STALE_SECONDS = 3600.0
 
