@@ -10,7 +10,7 @@ import torch
 
 import geospot_gpu as gs
 from benchmarks.floor import floor, rates
-from benchmarks.peers import ACCURACY, PEERS, installed, tuned
+from benchmarks.peers import ACCURACY, PEERS, installed, pot_as_published, tuned
 from benchmarks.record import Stopwatch
 from benchmarks.workloads import Indices, problem, sampled_pairs
 from geospot_gpu.engine import PairEngine
@@ -26,17 +26,25 @@ PATIENCE = 20.0
 TOLERANCES = (1e-1, 3e-2, 1e-2, 3e-3)
 """Our settings, the loosest first; the default is finer."""
 DEFAULT = gs.Sinkhorn(rho=None)
+PAPER = gs.Sinkhorn(tolerance=1e-7, relaxation=False, debias=False, precision="high", rho=None)
+"""The solver of ``preset=paper``."""
+OURS = {
+    "preset=paper": (PAPER, "transport costs, float64"),
+    "default solver, no debiasing": (gs.Sinkhorn(rho=None, debias=False), "transport costs"),
+    "default solver, no coverage": (DEFAULT, "divergences, standard errors"),
+    "default solver": (gs.Sinkhorn(), "all default columns"),
+}
+"""What of ours is timed on the paper's problem, and what it computes beside intervals."""
 
 
 def ours(
     regions: gs.Regions,
     left: Indices,
     right: Indices,
-    geo_weight: float,
+    cost: gs.GroundCost,
     solver: gs.Sinkhorn = DEFAULT,
 ) -> tuple[float, float, pd.DataFrame]:
     """Seconds for pairs, seconds for the self terms of all regions, and the pairs."""
-    cost = gs.GroundCost(geo_weight=geo_weight)
     engine = PairEngine(regions, cost, solver, gs.Engine(device="cpu"))
     with Stopwatch() as selves_watch:
         selves = self_terms(engine, np.arange(len(regions)))
@@ -46,7 +54,7 @@ def ours(
 
 
 def loosest(
-    regions: gs.Regions, left: Indices, right: Indices, geo_weight: float
+    regions: gs.Regions, left: Indices, right: Indices, cost: gs.GroundCost
 ) -> tuple[gs.Sinkhorn, float]:
     """Our loosest setting whose divergences are accurate, and their worst error.
 
@@ -54,11 +62,11 @@ def loosest(
     to 1e-8, whose OT values are compared with POT's.
     """
     exact = ours(
-        regions, left, right, geo_weight, gs.Sinkhorn(tolerance=1e-8, precision="high", rho=None)
+        regions, left, right, cost, gs.Sinkhorn(tolerance=1e-8, precision="high", rho=None)
     )[2]
     for tolerance in TOLERANCES:
         solver = gs.Sinkhorn(tolerance=tolerance, rho=None)
-        solved = ours(regions, left, right, geo_weight, solver)[2]
+        solved = ours(regions, left, right, cost, solver)[2]
         values = ["divergence", "ot_value"]
         worst = float(
             (solved[values] - exact[values]).abs().max(axis=1).div(exact["ot_value"]).max()
@@ -69,7 +77,9 @@ def loosest(
 
 
 def compare(regions: gs.Regions, geo_weight: float, pairs: int, few: int) -> dict[str, object]:
-    """Times per pair, medians of interleaved rounds; self terms counted by their share.
+    """Divergences on one scale, ours and what peers do on the same cost.
+
+    Times per pair are medians of interleaved rounds; self terms count by their share.
 
     Args:
         regions: the collection.
@@ -77,29 +87,25 @@ def compare(regions: gs.Regions, geo_weight: float, pairs: int, few: int) -> dic
         pairs: how many pairs are sampled.
         few: how many of them slow peers take.
     """
+    cost = gs.GroundCost(geo_weight=geo_weight)
     left, right = sampled_pairs(len(regions), pairs)
     share = pairs / (len(regions) * (len(regions) - 1) / 2)
     some = [
         problem(regions, i, j, geo_weight) for i, j in zip(left[:few], right[:few], strict=True)
     ]
     exact = [p.exact() for p in some[:REFERENCES]]
-    _, _, solved = ours(regions, left, right, geo_weight)  # also compiles the loops
+    _, _, solved = ours(regions, left, right, cost)  # also compiles the loops
     error = np.abs(solved["ot_value"][:REFERENCES] / [value for value, _ in exact] - 1.0).max()
-    loose, loose_error = loosest(regions, left[:few], right[:few], geo_weight)
+    loose, loose_error = loosest(regions, left[:few], right[:few], cost)
     settings = {p.name: tuned(p, some[:REFERENCES], exact) for p in PEERS if installed(p)}
-    # What is used as it comes is timed as it is; of the others, those that can be accurate.
-    timed = [
-        peer
-        for peer in PEERS
-        if peer.name in settings and (len(peer.settings) == 1 or settings[peer.name][1] <= ACCURACY)
-    ]
+    timed = [p for p in PEERS if p.name in settings and settings[p.name][1] <= ACCURACY]
     times: dict[str, list[float]] = {}
     counts: dict[str, int] = {}
     selves: dict[str, list[float]] = {}
     solvers = {"default": DEFAULT, "tuned": loose}
     for _ in range(ROUNDS):
         for name, solver in solvers.items():
-            seconds, of_selves, _ = ours(regions, left, right, geo_weight, solver)
+            seconds, of_selves, _ = ours(regions, left, right, cost, solver)
             times.setdefault(name, []).append(seconds + share * of_selves)
             selves.setdefault(name, []).append(of_selves)
         for peer in timed:
@@ -138,7 +144,7 @@ def compare(regions: gs.Regions, geo_weight: float, pairs: int, few: int) -> dic
             # On the very same pairs as the peer, since sizes differ.
             count = counts[peer.name]
             on_same = {
-                name: _ours_on(regions, left[:count], right[:count], geo_weight, solver)
+                name: _ours_on(regions, left[:count], right[:count], cost, solver)
                 + share * float(np.median(selves[name])) / pairs
                 for name, solver in solvers.items()
             }
@@ -174,9 +180,60 @@ def compare(regions: gs.Regions, geo_weight: float, pairs: int, few: int) -> dic
     }
 
 
+def compare_published(regions: gs.Regions, geo_weight: float, pairs: int) -> dict[str, object]:
+    """The paper's problem, each pair's costs over their largest: POT as published, and ours.
+
+    Times per pair are medians of interleaved rounds; self terms count by their share. Errors are
+    of transport costs, against POT in float64.
+    """
+    cost = gs.GroundCost(geo_weight=geo_weight, scaling="pair_max")
+    left, right = sampled_pairs(len(regions), pairs)
+    share = pairs / (len(regions) * (len(regions) - 1) / 2)
+    problems = [
+        problem(regions, i, j, geo_weight)._replace(pair_max=True)
+        for i, j in zip(left, right, strict=True)
+    ]
+    exact = np.array([p.exact()[1] for p in problems[:REFERENCES]])
+
+    def worst(values: Any) -> float:
+        return float(f"{np.abs(np.array(values[:REFERENCES]) / exact - 1.0).max():.1e}")
+
+    for solver, _ in OURS.values():
+        ours(regions, left[:2], right[:2], cost, solver)  # compiles the loops
+    times: dict[str, list[float]] = {}
+    errors: dict[str, float] = {}
+    twice = 0
+    for _ in range(ROUNDS):
+        with Stopwatch() as watch:
+            values, twice = pot_as_published(problems)
+        times.setdefault("POT", []).append(watch.seconds)
+        errors["POT"] = worst(values)
+        for name, (solver, _) in OURS.items():
+            seconds, of_selves, solved = ours(regions, left, right, cost, solver)
+            times.setdefault(name, []).append(seconds + share * of_selves)
+            errors[name] = worst(solved["transport_cost"])
+    each = {name: float(np.median(seconds)) / pairs for name, seconds in times.items()}
+    rows: list[dict[str, Any]] = [
+        {
+            "method": "POT as published (torch, float32)" if name == "POT" else f"ours, {name}",
+            "computes": "transport costs" if name == "POT" else OURS[name][1],
+            "ms per pair": round(1e3 * seconds, 3),
+            "POT takes": "" if name == "POT" else f"{each['POT'] / seconds:.1f} times as long",
+            "worst error": errors[name],
+        }
+        for name, seconds in each.items()
+    ]
+    return {
+        "pairs": pairs,
+        "of these, solved again in the log domain by POT": twice,
+        "threads": torch.get_num_threads(),
+        "methods": rows,
+    }
+
+
 def _ours_on(
-    regions: gs.Regions, left: Indices, right: Indices, geo_weight: float, solver: gs.Sinkhorn
+    regions: gs.Regions, left: Indices, right: Indices, cost: gs.GroundCost, solver: gs.Sinkhorn
 ) -> float:
     """Our seconds per pair, without self terms."""
-    seconds = [ours(regions, left, right, geo_weight, solver)[0] for _ in range(ROUNDS)]
+    seconds = [ours(regions, left, right, cost, solver)[0] for _ in range(ROUNDS)]
     return float(np.median(seconds)) / len(left)

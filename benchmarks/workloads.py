@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import geospot_gpu as gs
+from geospot_gpu.kernels.contract import Cloud
 from geospot_gpu.points.gallery import read_gallery
-from geospot_gpu.sphere import EARTH_RADIUS_KM, HALF_CIRCUMFERENCE_KM
+from geospot_gpu.sphere import EARTH_RADIUS_KM, HALF_CIRCUMFERENCE_KM, unit_vectors
 
 Indices = NDArray[np.int64]
 EPSILON = 0.01
@@ -31,12 +33,16 @@ class Problem(NamedTuple):
     """Weights [n] and [m]."""
     b: Tensor
     geo_weight: float
+    pair_max: bool = False
+    """Whether each part of the cost, and then their mixture, is divided by its largest value: the
+    paper's problem. Otherwise one scale holds for all pairs."""
 
     def cost(self) -> Tensor:
         """The ground cost, whole, as a user of torch computes it."""
-        cost = (1.0 - self.geo_weight) * (1.0 - self.x @ self.y.T)
+        feature = 1.0 - self.x @ self.y.T
+        feature = feature / feature.max() if self.pair_max else feature
         if self.geo_weight == 0.0:
-            return cost
+            return feature
         (lon_x, lat_x), (lon_y, lat_y) = (
             torch.deg2rad(degrees).unbind(1) for degrees in (self.degrees_x, self.degrees_y)
         )
@@ -47,18 +53,23 @@ class Problem(NamedTuple):
             * torch.sin((lon_x[:, None] - lon_y) / 2) ** 2
         )
         km = 2 * EARTH_RADIUS_KM * torch.arcsin(torch.sqrt(haversine.clamp(max=1.0)))
-        return cost + self.geo_weight / HALF_CIRCUMFERENCE_KM * km
+        km = km / (km.max() if self.pair_max else HALF_CIRCUMFERENCE_KM)
+        cost = (1.0 - self.geo_weight) * feature + self.geo_weight * km
+        return cost / cost.max() if self.pair_max else cost
 
     def to(self, device: str) -> Problem:
         """The same problem on a device."""
-        x, y, degrees_x, degrees_y, a, b = (values.to(device) for values in self[:6])
-        return Problem(x, y, degrees_x, degrees_y, a, b, self.geo_weight)
+        return self._changed(lambda values: values.to(device))
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> Problem:
+        x, y, degrees_x, degrees_y, a, b = (change(values) for values in self[:6])
+        return self._replace(x=x, y=y, degrees_x=degrees_x, degrees_y=degrees_y, a=a, b=b)
 
     def exact(self) -> tuple[float, float]:
         """OT value and transport cost, by POT in float64 to 1e-9."""
-        x, y, degrees_x, degrees_y, of_x, of_y = (values.double() for values in self[:6])
-        cost = Problem(x, y, degrees_x, degrees_y, of_x, of_y, self.geo_weight).cost()
-        a, b, costs = ((of_x / of_x.sum()).numpy(), (of_y / of_y.sum()).numpy(), cost.numpy())
+        double = self._changed(lambda values: values.double())
+        costs = double.cost().numpy()
+        a, b = ((weight / weight.sum()).numpy() for weight in (double.a, double.b))
         plan = ot.sinkhorn(
             a, b, costs, reg=EPSILON, method="sinkhorn_log", numItermax=20_000, stopThr=1e-9
         )
@@ -108,3 +119,18 @@ def sampled_pairs(count: int, pairs: int) -> tuple[Indices, Indices]:
     chosen = generator.choice(count * (count - 1) // 2, pairs, replace=False)
     right = ((1 + np.sqrt(1 + 8 * chosen)) // 2).astype(np.int64)
     return chosen - right * (right - 1) // 2, right
+
+
+def random_cloud(
+    points: int, dimension: int | None, seed: int, kind: torch.dtype = torch.float32
+) -> Cloud:
+    """A batch of one cloud of points anywhere on Earth, with random features unless None."""
+    generator = np.random.default_rng(seed)
+    lon = generator.uniform(-180, 180, points)
+    lat = np.degrees(np.arcsin(generator.uniform(-1, 1, points)))
+    features = None
+    if dimension is not None:
+        vectors = torch.randn(points, dimension, generator=torch.Generator().manual_seed(seed))
+        features = torch.nn.functional.normalize(vectors)[None]
+    xyz = torch.from_numpy(unit_vectors(lon=lon, lat=lat)).to(kind)
+    return Cloud.padded(features, xyz[None], torch.full((1, points), 1.0 / points, dtype=kind))

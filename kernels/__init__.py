@@ -53,8 +53,8 @@ def choose_kernel(
 
     ``auto`` takes Triton on a GPU where it works. Elsewhere it keeps the costs where they fit the
     budget, and streams tiles where they do not; on a GPU it then takes KeOps for points of few
-    features, if KeOps works there. Triton computes in float32, and feature costs from inner products
-    (``products``) alone: not euclidean ones.
+    features, if KeOps works there. Triton computes in float32, and feature costs from inner
+    products (``products``) alone: not euclidean ones.
     """
     if wanted == "triton" or (wanted == "auto" and device_type == "cuda"):
         problem = _triton_problem(device_type)

@@ -8,11 +8,22 @@ import pytest
 import torch
 from scipy.stats import binomtest
 
+import geospot_gpu as gs
 from benchmarks import verdicts
-from benchmarks.peers import ACCURACY, PEERS, Peer, installed, tuned
+from benchmarks.peers import (
+    ACCURACY,
+    PEERS,
+    Peer,
+    installed,
+    pot_as_published,
+    published,
+    tuned,
+)
 from benchmarks.selection.paper import greedy_union
 from benchmarks.selection.statistics import SHOWN, compare, holm
+from benchmarks.side_by_side import PAPER
 from benchmarks.workloads import kd_leaves, problem, sampled_pairs
+from geospot_gpu.engine import PairEngine
 from geospot_gpu.transfer import correlation
 from tests.clouds import random_regions
 
@@ -39,6 +50,29 @@ def test_peers_solve_the_same_problem(peer: Peer) -> None:
     problems = [problem(regions, i, j, 0.9) for i, j in ((0, 1), (0, 2))]
     _, worst = tuned(peer, problems, [one.exact() for one in problems])
     assert worst <= ACCURACY
+
+
+def test_the_papers_problem_is_solved_as_the_paper_does() -> None:
+    """Costs over their largest, as ``scaling="pair_max"``; by logarithms where plain ones fail."""
+    regions = random_regions([40, 30], spread=0.3)
+    for geo_weight in (0.0, 0.5, 1.0):
+        one = problem(regions, 0, 1, geo_weight)._replace(pair_max=True)
+        assert float(one.cost().max()) == pytest.approx(1.0)
+        (value,), twice = pot_as_published([one])
+        assert twice == 0
+        assert value == pytest.approx(one.exact()[1], rel=1e-4)
+        cost = gs.GroundCost(geo_weight=geo_weight, scaling="pair_max")
+        engine = gs.Engine(device="cpu")
+        ours = PairEngine(regions, cost, PAPER, engine).pairs(np.array([0]), np.array([1]))
+        assert ours["transport_cost"][0] == pytest.approx(value, rel=1e-4)
+
+
+def test_what_underflows_is_solved_again_by_logarithms() -> None:
+    cost = torch.tensor([[0.99, 1.0], [1.0, 0.99]])
+    value, again = published(torch.tensor([0.5, 0.5]), torch.tensor([0.5, 0.5]), cost)
+    assert again
+    share = 1.0 / (1.0 + np.exp(-1.0))  # of the mass that stays where it is cheaper
+    assert value == pytest.approx(1.0 - 0.01 * share, rel=1e-6)
 
 
 def test_the_published_choice_extends_the_best_union() -> None:

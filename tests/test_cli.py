@@ -133,7 +133,12 @@ def test_solvers_without_a_divergence_show_the_transport_cost(
         assert config["solver"]["debias"] is False
         assert "not converged: 0 of 6" in done.stdout
         assert "blurs like" not in done.stdout, "there is no one scale"
+        assert "every pair has a scale of its own (cost.scaling=pair_max)" in done.stdout
+        line = next(line for line in done.stdout.splitlines() if line.startswith("  nearest"))
+        value, low, high = map(float, re.findall(r"\d\.\d+", line))
+        assert low - 5e-5 <= value <= high + 5e-5  # the value is printed with fewer digits
     else:
+        assert "  in [" not in done.stdout
         assert "not converged: unknown, solver=geomloss does not check" in done.stdout
 
 

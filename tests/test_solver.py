@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 import geospot_gpu as gs
+from benchmarks.peers import published
+from benchmarks.side_by_side import PAPER
 from geospot_gpu.engine import PairEngine
-from geospot_gpu.kernels import relaxation
+from geospot_gpu.kernels import KernelName, relaxation
 from geospot_gpu.kernels.contract import Schedule
 from geospot_gpu.sinkhorn.solver import iterate
 from tests.clouds import (
@@ -51,6 +53,31 @@ def one_pair(
 ) -> dict[str, float]:
     dataset = gs.pairwise(regions, cost=cost, solver=solver, engine=engine)
     return {str(name): float(values[0, 1]) for name, values in dataset.data_vars.items()}
+
+
+PAIR_MAX = gs.GroundCost(geo_weight=0.5, scaling="pair_max")
+
+
+def pair_max(regions: gs.Regions, i: int, j: int) -> tuple[Array, Array, Array]:
+    """Weights of two regions and their costs as the paper scales them, in float64."""
+    feature = cost_matrix(regions, i, j, gs.GroundCost(geo_weight=0.0))
+    km = cost_matrix(regions, i, j, gs.GroundCost(geo_weight=1.0, geo_scale=1.0))
+    mixed = 0.5 * feature / feature.max() + 0.5 * km / km.max()
+    return weights(regions, i), weights(regions, j), mixed / mixed.max()
+
+
+def far_clusters() -> gs.Regions:
+    """Two regions of points that are close to each other and far from those opposite."""
+    generator = np.random.default_rng(0)
+    centres = np.repeat([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], 40, axis=0)
+    lon = np.repeat([0.0, 120.0], 40) + generator.normal(0, 1, 80)
+    return gs.Regions.from_points(
+        lon=lon,
+        lat=generator.normal(0, 1, 80),
+        region=["a"] * 40 + ["b"] * 40,
+        weight=generator.uniform(0.5, 1.5, 80),
+        features=centres + 0.03 * generator.normal(size=(80, 3)),
+    )
 
 
 SQUARES = gs.GroundCost(feature="sqeuclidean", geo_weight=0.0)
@@ -165,27 +192,48 @@ class TestOracles:
             assert high - low <= 0.02 * transport
 
     def test_preset_paper_is_what_pot_gives_as_published(self, gallery: gs.Regions) -> None:
+        """Also where plain Sinkhorn underflows in float32, and the reference takes logarithms."""
         left, right = _random_pairs(len(gallery), 50)
-        cost = gs.GroundCost(geo_weight=0.5, scaling="pair_max")
-        solver = gs.Sinkhorn(tolerance=1e-7, relaxation=False, debias=False, precision="high")
-        ours = PairEngine(gallery, cost, solver, CPU).pairs(left, right)
-        compared = 0
+        ours = PairEngine(gallery, PAIR_MAX, PAPER, CPU).pairs(left, right)
+        assert ours["converged"].all()
+        twice = 0
         for k, (i, j) in enumerate(zip(left, right, strict=True)):
-            feature = cost_matrix(gallery, i, j, gs.GroundCost(geo_weight=0.0))
-            km = cost_matrix(gallery, i, j, gs.GroundCost(geo_weight=1.0, geo_scale=1.0))
-            mixed = 0.5 * feature / feature.max() + 0.5 * km / km.max()
-            a, b, costs = (
-                torch.tensor(values, dtype=torch.float32)
-                for values in (weights(gallery, i), weights(gallery, j), mixed / mixed.max())
-            )
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                published = ot.sinkhorn2(a, b, costs, reg=0.01, numItermax=1000, stopThr=1e-8)
-            if any("numerical errors" in str(warning.message) for warning in caught):
-                continue  # exp(-cost / 0.01) is zero in float32 over a whole row
-            compared += 1
-            assert ours["transport_cost"][k] == pytest.approx(float(published), rel=1e-4)
-        assert compared >= 45
+            a, b, costs = (torch.from_numpy(values).float() for values in pair_max(gallery, i, j))
+            reference, again = published(a, b, costs)
+            twice += again
+            assert ours["transport_cost"][k] == pytest.approx(reference, rel=1e-6)
+        assert twice >= 2
+
+    @pytest.mark.parametrize("epsilon", [0.005, 0.001])
+    @pytest.mark.parametrize("kernel_name", KERNELS)
+    def test_preset_paper_where_plain_sinkhorn_fails(
+        self, epsilon: float, kernel_name: KernelName
+    ) -> None:
+        """Two far clusters: costs over epsilon exceed what exp can hold, at 0.001 in float64."""
+        regions = far_clusters()
+        kind = torch.float32 if epsilon > 0.002 else torch.float64
+        values = [torch.from_numpy(x).to(kind) for x in pair_max(regions, 0, 1)]
+        settings = {"reg": epsilon, "numItermax": 1000, "stopThr": 1e-8}
+        with pytest.warns(UserWarning, match="numerical errors"):
+            ot.sinkhorn(*values, **settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # in float32 the threshold cannot be reached
+            reference = float(ot.sinkhorn2(*values, method="sinkhorn_log", **settings))
+        solver = dataclasses.replace(PAPER, epsilon=epsilon)
+        engine = gs.Engine(device="cpu", kernel=kernel_name)
+        result = one_pair(regions, PAIR_MAX, solver, engine)
+        assert result["converged"] == 1.0
+        assert result["transport_cost"] == pytest.approx(reference, rel=1e-6)
+
+    def test_preset_paper_says_where_a_thousand_iterations_do_not_do(self) -> None:
+        """The reference then gives the cost of a plan that misses its marginals; ours a bound."""
+        regions = random_regions([60, 50])
+        solver = dataclasses.replace(PAPER, epsilon=0.001)
+        result = one_pair(regions, PAIR_MAX, solver)
+        assert result["converged"] == 0.0
+        assert result["iterations"] == 1000
+        _, exact = exact_transport(*pair_max(regions, 0, 1), epsilon=0.001)
+        assert result["transport_cost_lower"] <= exact <= result["transport_cost_upper"]
 
     def test_geomloss_solve(self) -> None:
         regions = random_regions([80, 60])

@@ -230,6 +230,7 @@ COVERAGE = {
             gs.GeomLoss(),
             {
                 *("lower", "upper", "ot_lower", "ot_upper", "iterations", "converged"),
+                *("transport_cost_lower", "transport_cost_upper"),
                 *("std_error", "bias", *COVERAGE),
             },
         ),

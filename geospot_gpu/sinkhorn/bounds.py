@@ -97,11 +97,12 @@ def _transport_cost_interval(
     bounds K. As P and P* have the same marginals, their transport costs differ by eps times the
     difference in the means of ``log q``, where q is the density of P* over a x b. That is bounded
     by the variational formula of K (Boucheron, Lugosi & Massart 2013, Concentration inequalities,
-    sections 2.8 and 4.9): ``log q`` is at most ``L = -log max(min a, min b)`` as marginals are exact,
-    and where it is negative P* has little mass: ``sup q^(1/2) log^2 q = 16 / e^2`` over q < 1. With
-    ``W = L^2 + 16 / e^2`` the difference is at most ``sqrt(2 W K) + 4 K`` from above and
-    ``sqrt(2 W K) + L K / 3`` from below. Also the entropy of P* lies in [0, L]. Rounding changes
-    the transport cost of P by no more than ``margin``.
+    sections 2.8 and 4.9). As marginals are exact, ``log q`` is at most
+    ``L = -log max(min a, min b)``; where it is negative P* has little mass, as
+    ``q^(1/2) log^2 q <= 16 / e^2`` for q < 1. With ``W = L^2 + 16 / e^2`` the transport cost of P
+    is above that of P* by at most ``eps (sqrt(2 W K) + 4 K)`` and below it by at most
+    ``eps (sqrt(2 W K) + L K / 3)``. Also the entropy of P* lies in [0, L]. Rounding changes the
+    transport cost of P by no more than ``margin``.
     """
     epsilon = kernel.epsilon
     lightest_a, lightest_b = (

@@ -116,6 +116,10 @@ def summary(
             names = f"{row['source']:>{width}} - {row['target']:<{wide}}"
             lines.append(f"  {label:10s}{names}  {_value(row, value)}")
     lines += accounts
+    if cost.scaling == "pair_max":
+        lines.append(
+            "every pair has a scale of its own (cost.scaling=pair_max): do not compare pairs"
+        )
     km = cost.epsilon_km(solver.epsilon)
     if km is not None:
         lines.append(
