@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import time
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ from geospot_gpu.sinkhorn.coverage import certify_coverage, damping
 from geospot_gpu.sinkhorn.geomloss import GEOMLOSS_TILES, GeomLoss, geomloss_transport
 from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
 from geospot_gpu.warm import WarmBatch, WarmStarts
+
+log = logging.getLogger("geospot_gpu")
 
 Solver = Sinkhorn | GeomLoss
 Indices = NDArray[np.int64]
@@ -217,6 +220,8 @@ class PairEngine:
     ) -> tuple[Kernel, Potentials]:
         """One pair's kernel and potentials, as a batch of one.
 
+        That they did not converge is a warning.
+
         Args:
             left, right: positions of the two regions; the symmetric problem where they are one.
             rho: price of the source marginal, for the potentials of coverage.
@@ -234,7 +239,15 @@ class PairEngine:
         )
         with full_precision():
             kernel = make_kernel(name, self.cost, source, target, solver.epsilon, self.budget)
-            return kernel, iterate(kernel, schedule)
+            solved = iterate(kernel, schedule)
+        error = float(solved.marginal_error.max())
+        if error > schedule.tolerance:
+            names = self.regions.names
+            log.warning(
+                f"{names[left]} - {names[right]} did not converge (marginal error {error:.1e}): "
+                "raise solver.max_iterations, solver.tolerance or solver.epsilon"
+            )
+        return kernel, solved
 
     def _solve(self, left: Indices, right: Indices, *, symmetric: bool) -> pd.DataFrame:
         parts: list[dict[str, NDArray[np.generic]]] = []

@@ -30,6 +30,17 @@ def test_either_side_sums_to_half_of_the_divergence() -> None:
     assert points[points["side"] == "target"]["importance"].isna().all()
 
 
+def test_what_did_not_converge_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    hasty = gs.Sinkhorn(epsilon=0.05, precision="high", tolerance=1e-8, max_iterations=2)
+    regions = random_regions([30, 45, 20])
+    pair = {"source": "r00", "target": "r02", "cost": COST, "engine": CPU}
+    contributions(regions, solver=SOLVER, **pair)  # type: ignore[arg-type]
+    assert not caplog.records
+    contributions(regions, solver=hasty, **pair)  # type: ignore[arg-type]
+    assert "r00 - r02 did not converge (marginal error" in caplog.text
+    assert "r02 - r02 did not converge" in caplog.text
+
+
 def test_they_are_the_first_variation() -> None:
     """A little mass moved between two source points changes the divergence as they say."""
     generator = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -275,6 +276,16 @@ def test_a_target_of_one_point_is_refused() -> None:
 def test_scales_of_pairs_do_not_compare(regions: gs.Regions) -> None:
     with pytest.raises(gs.GeospotError, match=r"set cost\.scaling=global"):
         gs.select_regions(regions, "r00", 5, cost=gs.GroundCost(scaling="pair_max"))
+
+
+def test_distances_that_did_not_converge_are_counted(
+    regions: gs.Regions, caplog: pytest.LogCaptureFixture
+) -> None:
+    choose(regions, method="nearest", by="divergence")
+    assert "converge" not in caplog.text
+    hasty = gs.Sinkhorn(tolerance=1e-7, max_iterations=1)
+    choose(regions, method="nearest", by="divergence", solver=hasty)
+    assert re.search(r"by=divergence: (\d+) of \1 distances did not converge: raise", caplog.text)
 
 
 def test_distances_that_a_solver_lacks_are_computed(regions: gs.Regions) -> None:

@@ -196,6 +196,20 @@ def test_nearest_lists_neighbours(run: Geospot, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1].startswith("nearest=4 candidates=9 solved=")
     more = run(*NEAREST, "k=40", "out=all")
     assert "k=40: there are only 9 other regions: all are listed" in more.stdout
+    assert "did not converge" not in more.stdout
+    assert "overlap" not in more.stdout
+
+
+def test_nearest_says_what_is_not_certain(run: Geospot, tmp_path: Path) -> None:
+    done = run(*NEAREST, "k=4", "solver.max_iterations=1", "solver.tolerance=1e-7", "out=near")
+    assert done.returncode == 0, done.stderr
+    assert "4 of them did not converge: raise solver.max_iterations" in done.stdout
+    table = points()
+    twin = table[table["region"] == "r01"].assign(region="twin")
+    pd.concat([table, twin]).to_csv(tmp_path / "points.csv", index=False)
+    done = run(*NEAREST, "k=4", "out=twins")
+    assert "intervals of neighbours overlap: they may stand in another order" in done.stdout
+    assert not json.loads((tmp_path / "twins" / "summary.json").read_text())["order_is_certain"]
 
 
 def test_nearest_of_a_target_in_another_table(run: Geospot, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def nearest(config: DictConfig) -> None:
         table.to_csv(temporary, index=False, float_format="%.9g")
     neighbour_map(table, regions, against or regions, typed.target, out / "nearest.png")
     share = found.solved / found.candidates
-    unconverged = int((~table["converged"]).sum())
+    unconverged, certain = int((~table["converged"]).sum()), _certain(table)
     text = (
         f"the {len(table)} regions nearest to {typed.target} of {found.candidates}, "
         f"{found.solved} of which were solved ({share:.1%})"
@@ -116,7 +116,7 @@ def nearest(config: DictConfig) -> None:
             "half_steps": found.half_steps,
             "solved": found.solved,
             "unconverged": unconverged,
-            "order_is_certain": _certain(table),
+            "order_is_certain": certain,
             "seconds": round(seconds, 3),
         },
     )
@@ -124,6 +124,13 @@ def nearest(config: DictConfig) -> None:
         print(f"k={typed.k}: there are only {found.candidates} other regions: all are listed")
     print(f"{text}:")
     print(_report(table))
+    if unconverged:
+        print(
+            f"{unconverged} of them did not converge: raise solver.max_iterations, "
+            "solver.tolerance or solver.epsilon"
+        )
+    if not certain:
+        print("intervals of neighbours overlap: they may stand in another order")
     for side in (regions, against):
         if side is not None:
             print(side.account(typed.regions.by))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,8 @@ from geospot_gpu.pairs import self_terms, solve_pairs
 from geospot_gpu.selection.problem import Problem
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 from geospot_gpu.transfer import baselines as simple
+
+log = logging.getLogger("geospot_gpu")
 
 Array = NDArray[np.float64]
 _SOLVED = ("divergence", "ot_value", "transport_cost", "coverage", "nearest")
@@ -73,6 +76,11 @@ def computed(cost: GroundCost, solver: Solver, engine: Engine, problem: Problem,
         at = np.zeros(len(problem.regions), np.int64)
         at[needed] = np.arange(len(needed))
         pairs = solve_pairs(pair_engine, left, right, selves.iloc[at])
+        if isinstance(solver, Sinkhorn) and not pairs["converged"].all():
+            log.warning(
+                f"by={by}: {int((~pairs['converged']).sum())} of {len(pairs)} distances did not "
+                "converge: raise solver.max_iterations, solver.tolerance or solver.epsilon"
+            )
     else:
         pairs = simple.baselines(problem.regions, left, right)
     pairs = pairs.assign(source=names[left], target=names[right])
