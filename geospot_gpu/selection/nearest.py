@@ -96,22 +96,23 @@ def nearest(config: DictConfig) -> None:
         regions, typed.target, typed.k, against=against, cost=cost, solver=solver, engine=engine
     )
     seconds = time.perf_counter() - started
-    table = found.table
+    where = regions if against is None else against
+    table, target = found.table, where.names[where.position(typed.target, "target")]
     out = make_folder(typed.out)
     with written(out / "nearest.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.9g")
-    neighbour_map(table, regions, against or regions, typed.target, out / "nearest.png")
+    neighbour_map(table, regions, where, target, out / "nearest.png")
     share = found.solved / found.candidates
     unconverged, certain = int((~table["converged"]).sum()), _certain(table)
     text = (
-        f"the {len(table)} regions nearest to {typed.target} of {found.candidates}, "
+        f"the {len(table)} regions nearest to {target} of {found.candidates}, "
         f"{found.solved} of which were solved ({share:.1%})"
     )
     write_summary(
         out,
         {
             "verdict": text,
-            "target": typed.target,
+            "target": target,
             "candidates": found.candidates,
             "half_steps": found.half_steps,
             "solved": found.solved,

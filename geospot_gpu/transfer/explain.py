@@ -34,14 +34,15 @@ def explain(config: DictConfig) -> None:
         solver=run.solver,
         engine=run.engine,
     )
+    source, target = points["region"].iloc[[0, -1]]
     divergence = float(points["contribution"].sum())
     out = make_folder(typed.out)
     _write_points(points, out)
-    title = f"{typed.source} - {typed.target}: divergence {divergence:.4f}, by place"
+    title = f"{source} - {target}: divergence {divergence:.4f}, by place"
     contribution_map(points, title, out / "contributions.png")
     negative = float(points["contribution"].clip(upper=0.0).sum())
     text = (
-        f"{typed.source} - {typed.target}: divergence {divergence:.4f}, half of it from either "
+        f"{source} - {target}: divergence {divergence:.4f}, half of it from either "
         f"side; {int((points['contribution'] < 0).sum())} of {len(points)} places contribute less "
         f"than nothing ({negative:.4f}): the other region has more than its share there"
     )

@@ -18,7 +18,8 @@ COVARIATES = ("n_source", "n_target")
 """Properties of samples, which no verdict names."""
 EVIDENCE = (
     *("lower", "upper", "std_error", "bias", "ot_lower", "ot_upper"),
-    *("coverage_lower", "coverage_upper", "iterations", "marginal_error", "converged"),
+    *("transport_cost_lower", "transport_cost_upper", "coverage_lower", "coverage_upper"),
+    *("iterations", "marginal_error", "converged"),
 )
 """What a dataset of distances holds beside them: how exact they are."""
 
