@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
@@ -26,6 +25,7 @@ from geospot_gpu.points.gallery import read_gallery
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.points.table import Invalid, Points
 from geospot_gpu.regions import grouping
+from geospot_gpu.regions.cloud import digest, merge_duplicates
 from geospot_gpu.regions.counts import check_counts, describe_counts, union_of
 from geospot_gpu.regions.rows import rows_of
 from geospot_gpu.regions.selection import Sampling, select_groups
@@ -33,24 +33,6 @@ from geospot_gpu.sphere import centre, unit_vectors
 
 if TYPE_CHECKING:
     import geopandas
-
-
-class Cloud(NamedTuple):
-    """The distinct points of one region."""
-
-    lon: NDArray[np.float64]
-    lat: NDArray[np.float64]
-    weight: NDArray[np.float64]
-    square_weight: NDArray[np.float64]
-    features: NDArray[np.float32] | None
-    first: NDArray[np.int64]
-    """Where each of them stands among the points, the first of those at one place."""
-
-    def take(self, order: NDArray[np.int64]) -> Cloud:
-        """The points in another order."""
-        features = None if self.features is None else self.features[order]
-        lon, lat, weight, square_weight = (values[order] for values in self[:4])
-        return Cloud(lon, lat, weight, square_weight, features, self.first[order])
 
 
 class Source(NamedTuple):
@@ -334,7 +316,7 @@ class Regions:
         features = encoder.encode(points, rows, device)
         clouds, distinct = [], []
         for name, source, (region_rows, weight) in zip(names, sources, sampled, strict=True):
-            cloud = _merge_duplicates(
+            cloud = merge_duplicates(
                 points.lon[region_rows],
                 points.lat[region_rows],
                 weight,
@@ -364,7 +346,7 @@ class Regions:
             n_points=np.array([len(rows) for rows, _ in sampled]),
             n_available=np.array([len(source.rows) for source in sources]),
             mass=np.array([source.mass.sum() for source in sources]),
-            digests=tuple(_digest(cloud, encoder.reads_coordinates) for cloud in clouds),
+            digests=tuple(digest(cloud, encoder.reads_coordinates) for cloud in clouds),
             encoder=encoder.version,
             sampling=sampling,
             sources=tuple(sources),
@@ -510,38 +492,3 @@ def _mass(
 ) -> NDArray[np.float64]:
     taken = points.take(rows)
     return (taken if cell_degrees is None else taken.balanced(cell_degrees)).weight
-
-
-def _merge_duplicates(
-    lon: NDArray[np.float64],
-    lat: NDArray[np.float64],
-    weight: NDArray[np.float64],
-    features: NDArray[np.float32] | None,
-    reads_coordinates: bool,
-) -> Cloud:
-    """The distinct points in a canonical order, with their masses added up and normalised."""
-    bits = np.stack([lon, lat], axis=1).view(np.int64)
-    if features is not None and not reads_coordinates:
-        digests = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in features]
-        codes = np.frombuffer(b"".join(digests), np.int64)
-        bits = np.column_stack([bits, codes])
-    _, first, inverse = np.unique(bits, axis=0, return_index=True, return_inverse=True)
-    mass = np.bincount(inverse.ravel(), weight)
-    total = mass.sum()
-    return Cloud(
-        lon[first],
-        lat[first],
-        mass / total,
-        np.bincount(inverse.ravel(), (weight / total) ** 2).astype(np.float64),
-        None if features is None else features[first],
-        first,
-    )
-
-
-def _digest(cloud: Cloud, reads_coordinates: bool) -> str:
-    content = hashlib.blake2b(digest_size=12)
-    for values in (cloud.lon, cloud.lat, cloud.weight):
-        content.update(np.ascontiguousarray(values).tobytes())
-    if cloud.features is not None and not reads_coordinates:
-        content.update(np.ascontiguousarray(cloud.features).tobytes())
-    return content.hexdigest()

@@ -11,9 +11,11 @@ from omegaconf import DictConfig
 
 from geospot_gpu import config as settings
 from geospot_gpu.encoders import Precomputed
+from geospot_gpu.encoders.files import is_table
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.names import Names
 from geospot_gpu.points.readers import read_points, read_table
+from geospot_gpu.points.table import check_invalid
 from geospot_gpu.results import make_folder, write_summary
 from geospot_gpu.selection.pictures import point_map, selection_picture
 from geospot_gpu.selection.points import select_points
@@ -216,9 +218,12 @@ def _read_pool(config: settings.PoolConfig, run: Reopened) -> Pool:
             raise GeospotError(
                 "pool.features has no effect: the sweep's features are not from encoder.path"
             )
+        path = Path(config.features).expanduser()
+        # Of a table, those that the sweep took: others would compare without a word.
+        taken = run.regions.sources[0].encoder.taken if is_table(path) else None
         encoder = Precomputed(
-            columns=encoder.columns,
-            path=Path(config.features).expanduser(),
+            columns=encoder.columns or taken,
+            path=path,
             id=encoder.id,
             normalize=encoder.unit_length,
         )
@@ -227,5 +232,6 @@ def _read_pool(config: settings.PoolConfig, run: Reopened) -> Pool:
         lon=config.lon or run.config.points.lon,
         lat=config.lat or run.config.points.lat,
         text=(config.id, encoder.id),
+        invalid=check_invalid(run.config.points.invalid),
     )
     return Pool.of_table(points, encoder, str(run.engine.torch_device()))
