@@ -13,7 +13,7 @@ from geospot_gpu.checks import whole
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.transfer.groups import group_of
 from geospot_gpu.transfer.labelled import align
-from geospot_gpu.transfer.resampling import Pairs, Tested, relabelled, relabellings, resampled
+from geospot_gpu.transfer.resampling import Pairs, Association, relabelled, relabellings, resampled
 from geospot_gpu.transfer.statistics import STATISTICS, correlations, varies
 from geospot_gpu.transfer.verdict import Figures, Verdict, decide
 
@@ -187,7 +187,7 @@ def _rows(
     distance: Array,
     loss: Array,
     weight: Array,
-    tested: Mapping[str, Tested],
+    tested: Mapping[str, Association],
     spread: Mapping[str, Array],
 ) -> list[dict[str, object]]:
     """What the table says of one distance."""

@@ -52,7 +52,7 @@ class Pairs(NamedTuple):
         return complete and bool(np.ptp(self.weight) <= FLAT * self.weight.max())
 
 
-class Tested(NamedTuple):
+class Association(NamedTuple):
     """Correlations of one distance with L losses, [L] each."""
 
     value: Array
@@ -74,7 +74,7 @@ def relabelled(
     orders: Indices,
     *,
     taus: int,
-) -> dict[str, dict[str, Tested]]:
+) -> dict[str, dict[str, Association]]:
     """Correlations and their p-values, by distance and statistic.
 
     The family of distances that are tried together are all but covariates.
@@ -101,12 +101,12 @@ def relabelled(
             value[name]["kendall"] = _permuted_taus(distance, pairs, own, losses)[0]
             chance[name]["kendall"] = _permuted_taus(distance, pairs, orders[:taus], losses)
     family = [name for name in distances if group_of(name) != "covariate"]
-    found: dict[str, dict[str, Tested]] = {name: {} for name in distances}
+    found: dict[str, dict[str, Association]] = {name: {} for name in distances}
     for statistic in STATISTICS if taus else STATISTICS[:2]:
         largest = np.max([np.abs(chance[name][statistic]) for name in family], 0, initial=0.0)
         for name in distances:
             observed, others = value[name][statistic], np.abs(chance[name][statistic])
-            found[name][statistic] = Tested(
+            found[name][statistic] = Association(
                 observed,
                 _share(others, observed),
                 _share(largest, observed) if name in family else None,

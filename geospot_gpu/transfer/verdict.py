@@ -78,7 +78,7 @@ def decide(figures: Sequence[Figures], regions: int, gain: Gain) -> Verdict:
         if simple is not None and more is not None:
             text += _compared(simple, more)
         return Verdict("predicts", found.distance, text, baseline, more)
-    text = f"no evidence that distances between distributions predict transfer ({said})"
+    text = f"no evidence that the distances under test predict transfer ({said})"
     alone = predicting(figures, "baseline")
     if alone is not None:
         text += f"; a simple baseline alone does ({_said(alone)})"
