@@ -41,7 +41,7 @@ def read(task: Task, folder: Path) -> pd.DataFrame:
 
 
 def scores(task: Task, folder: Path, seed: int) -> pd.DataFrame:
-    """Scores of each country's model in each country, columns source, target, score and n."""
+    """Scores of each region's model in each region; ``n`` is the number of samples scored."""
     table = read(task, folder)
     generator = np.random.default_rng(seed)
     x, y = inputs(task, table)
@@ -56,7 +56,7 @@ def scores(task: Task, folder: Path, seed: int) -> pd.DataFrame:
         trained_model = model(task, seed).fit(x[rows], y[rows])
         for target, others in tested.items():
             reached = score(task, y[others], trained_model.predict(x[others]))
-            found.append((source, target, reached, len(rows)))
+            found.append((source, target, reached, len(others)))
     return pd.DataFrame(found, columns=["source", "target", "score", "n"])
 
 

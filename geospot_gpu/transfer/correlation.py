@@ -13,7 +13,7 @@ from geospot_gpu.checks import whole
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.transfer.groups import group_of
 from geospot_gpu.transfer.labelled import align
-from geospot_gpu.transfer.resampling import Pairs, Association, relabelled, relabellings, resampled
+from geospot_gpu.transfer.resampling import Association, Pairs, relabelled, relabellings, resampled
 from geospot_gpu.transfer.statistics import STATISTICS, correlations, varies
 from geospot_gpu.transfer.verdict import Figures, Verdict, decide
 
@@ -48,7 +48,7 @@ class Correlations(_Fields):
 
     Raises:
         AssertionError: a family-wise p-value is missing, or below that of its distance alone; or
-            the verdict names what is no distance between distributions. Never by an input.
+            the verdict names what is not under test. No input brings this about.
     """
 
     __slots__ = ()
