@@ -16,8 +16,8 @@ from geospot_gpu.sphere import EARTH_RADIUS_KM
 LOWEST_EXPONENT = {torch.float32: -87.0, torch.float64: -700.0}
 """Where exponents are cut: smaller results would be denormal, which processors handle slowly."""
 
-# Squared chord beyond which asin(chord / 2) loses digits: 162 degrees apart.
-_NEARLY_ANTIPODAL = 3.9
+# Squared chord of a right angle: beyond it asin(chord / 2) loses digits; the antipode is nearer.
+_RIGHT_ANGLE = 2.0
 
 
 class CostTiles:
@@ -96,12 +96,12 @@ def great_circle_km(x: Tensor, y: Tensor) -> Tensor:
     """Great-circle distances [B, n, m] in km between unit vectors [B, n, 3] and [B, m, 3].
 
     Taken from the difference of the vectors, which in float32 is good to a few metres at any
-    distance; a dot product would be off by 160 m at 10 km. Nearly antipodal points are measured
-    from the antipode, where asin would lose half of the digits.
+    distance; a dot product would be off by 160 m at 10 km. Points more than 90 degrees apart are
+    measured from the antipode: toward it asin would lose half of the digits.
     """
     square = _square_distance(x, y)
-    if square.numel() and float(square.amax()) > _NEARLY_ANTIPODAL:
-        far = square > _NEARLY_ANTIPODAL
+    if square.numel() and float(square.amax()) > _RIGHT_ANGLE:
+        far = square > _RIGHT_ANGLE
         to_antipode = _square_distance(x, -y)[far].sqrt().mul_(0.5).clamp_(max=1.0).asin_()
         km = square.sqrt_().mul_(0.5).clamp_(max=1.0).asin_()
         km[far] = math.pi / 2 - to_antipode

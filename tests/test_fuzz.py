@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from geospot_gpu import cli
@@ -140,7 +140,8 @@ def test_every_point_is_accounted_for(
         assert manifest["points"][0]["used"] == mine["n_distinct"].sum()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(key="points", value="{A:1}", other="regions.seed", also="-1")
 @given(key=st.sampled_from(SWEPT), value=NASTY, other=st.sampled_from(SWEPT), also=NASTY)
 def test_any_setting_of_a_sweep(key: str, value: str, other: str, also: str, folder: Path) -> None:
     write_points(folder)
@@ -154,7 +155,13 @@ def write_points(folder: Path) -> None:
     table.to_csv(folder / "points.csv", index=False)
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(over="regions", changes={"target": "{A:x}"})
+@example(over="regions", changes={"have": "{B:nan}"})
+@example(over="points", changes={"have": "{B:x}"})
+@example(over="regions", changes={"method": "random", "seed": "-1"})
+@example(over="points", changes={"budget": "inf"})
+@example(over="points", changes={"budget": "2.5"})
 @given(
     over=st.sampled_from(["regions", "points"]),
     changes=st.dictionaries(st.sampled_from(SELECTED), NASTY, max_size=2),

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig
 
+from geospot_gpu import checks
 from geospot_gpu import config as settings
 from geospot_gpu.encoders import Precomputed
 from geospot_gpu.encoders.files import is_table
@@ -169,7 +170,7 @@ def _select_points(config: settings.SelectConfig, run: Reopened) -> None:
     found = select_points(
         run.regions,
         _named(config.target, "target"),
-        None if config.budget is None else int(config.budget),
+        None if config.budget is None else checks.whole(config.budget, "budget"),
         method=config.method,  # type: ignore[arg-type]
         pool=pool,
         against=run.against,

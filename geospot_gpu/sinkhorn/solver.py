@@ -65,7 +65,10 @@ class Sinkhorn:
             raise GeospotError(f"solver.tolerance={self.tolerance} must lie between 0 and 1")
         if self.max_iterations < 1:
             raise GeospotError(f"solver.max_iterations={self.max_iterations} must be at least 1")
-        checks.one_of(self.precision, get_args(Precision), "solver.precision")
+        if self.precision not in get_args(Precision):
+            raise GeospotError(
+                f"solver.precision={self.precision!r} is unknown: use single or high"
+            )
         if self.rho is not None and not 0.0 < self.rho < float("inf"):
             raise GeospotError(
                 f"solver.rho={self.rho} must be positive: try 0.01, or null for no coverage"

@@ -92,16 +92,16 @@ def scores_of(config: settings.TransferConfig) -> Scores:
 
 
 def check_complete(distances: dict[str, NDArray[np.float64]], scores: Scores, sweep: str) -> None:
-    """Raise where a pair with a score has no distance yet."""
+    """Raise where a pair with a score is not in the sweep yet."""
     known = np.isfinite(scores.change)
-    for name, values in distances.items():
-        missing = np.argwhere(known & ~np.isfinite(values))
-        if len(missing):
-            i, j = missing[0]
-            raise GeospotError(
-                f"{sweep}: {name} from {scores.regions[i]} to {scores.regions[j]} is missing: "
-                "finish the sweep by running it again"
-            )
+    solved = np.isfinite(distances.get("n_source", np.full(known.shape, np.nan)))
+    missing = np.argwhere(known & ~solved)
+    if len(missing):
+        i, j = missing[0]
+        raise GeospotError(
+            f"{sweep}: the pair of {scores.regions[i]} and {scores.regions[j]} is missing: finish "
+            "the sweep by running it again"
+        )
 
 
 def training_pairs(loaded: Loaded, scores: Scores) -> tuple[pd.DataFrame, list[str]]:
