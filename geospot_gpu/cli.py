@@ -95,7 +95,6 @@ def _run(command: str, arguments: list[str]) -> bool:
 
     import hydra
     from hydra.core.hydra_config import HydraConfig
-    from hydra.errors import HydraException
     from hydra.types import RunMode
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -137,7 +136,7 @@ def _run(command: str, arguments: list[str]) -> bool:
     )(task)
     try:
         launch()
-    except (HydraException, OmegaConfBaseException, OSError, ValueError) as error:
+    except Exception as error:  # of Hydra: those of the task are in the list
         raise GeospotError(_explain(error, command, settings)) from error
     for failure in errors:
         if not isinstance(failure, expected) or isinstance(failure, BrokenPipeError):
@@ -185,7 +184,10 @@ def _explain(error: Exception, command: str, settings: Sequence[str]) -> str:
     for group, _, option in (setting.partition("=") for setting in settings):
         options = _options(group)
         wrong = [one for one in option.split(",") if one not in (*options, "null")]
-        if options and wrong and re.search(rf"Could not (find|load|override) '{group}\b", text):
+        composing = isinstance(error, TypeError) or re.search(
+            rf"Could not (find|load|override) '{group}\b", text
+        )
+        if options and wrong and composing:
             hint = _did_you_mean(wrong[0], options)
             return f"{group}={wrong[0]} is unknown{hint or ': use one of ' + ', '.join(options)}"
     unknown = re.search(r"Could not override '([^']+)'", text)

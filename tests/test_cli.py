@@ -175,6 +175,7 @@ BAD = {
     "out=run regions.include=lima": "regions.include is a list: write regions.include=[...]",
     "out=run solver.epsilon=1,2": "solver.epsilon=1,2 gives several values: add -m",
     "out=[a": "cannot read 'out=[a' as key=value: quote a value",
+    "out=run cost=[[a]]": "cost=[[a]] is unknown: use one of cosine, euclidean, sqeuclidean",
     "out=run points=[a]": "points=[a] is unknown: use one of gallery, table",
     "out=run points={table:1}": "points={table:1} is unknown; did you mean 'table'?",
     "out=run regions=griid": "regions=griid is unknown; did you mean 'grid'?",
