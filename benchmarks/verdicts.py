@@ -58,6 +58,8 @@ class Said(NamedTuple):
     """The distance that is said to predict it."""
     significant: bool
     """Whether anything in the family is, in either direction: by 5 of 100 chances."""
+    alone: bool
+    """Whether something would be said if nothing but distances of transport were tried."""
 
 
 class Problem(NamedTuple):
@@ -121,18 +123,30 @@ def judged(given: Problem, seed: int) -> list[Said]:
     orders = relabellings(pairs.regions, PERMUTATIONS, np.random.default_rng(seed))
     one_distance = dict(list(given.distances.items())[:1])
     losses = np.stack([pairs.take(align(one_distance, loss).loss) for loss in given.losses])
-    tested = relabelled(used, losses, pairs, orders, taus=0)
+    transport = {name: values for name, values in used.items() if group_of(name) == "transport"}
+    families, alone = (_families(some, losses, pairs, orders) for some in (used, transport))
     found = []
-    for k in range(len(losses)):
-        family = [
+    for family, few in zip(families, alone, strict=True):
+        best = predicting(family, "transport", "own")
+        significant = any(one.p_family <= LEVEL for one in family)
+        said = predicting(few, "transport") is not None
+        found.append(Said(best and best.distance, significant, said))
+    return found
+
+
+def _families(
+    distances: Matrices, losses: NDArray[np.float64], pairs: Pairs, orders: NDArray[np.int64]
+) -> list[list[Figures]]:
+    """What is tested of each loss [L, K]."""
+    tested = relabelled(distances, losses, pairs, orders, taus=0)
+    return [
+        [
             Figures(name, group_of(name), float(value[k]), float(p_family[k]))
             for name, (value, _, p_family) in ((n, t["spearman"]) for n, t in tested.items())
             if p_family is not None
         ]
-        best = predicting(family, "transport", "own")
-        significant = any(one.p_family <= LEVEL for one in family)
-        found.append(Said(best and best.distance, significant))
-    return found
+        for k in range(len(losses))
+    ]
 
 
 def earlier(path: Path) -> Any:
@@ -187,6 +201,7 @@ def row(setting: str, now: list[Said], before: list[str | None]) -> dict[str, ob
         "said to be predicted": f"{hits / len(now):.1%}",
         "of": len(now),
         "lower 99 % bound (limit 5 %)": f"{lower_bound(hits, len(now)):.1%}",
+        "with transport alone": f"{np.mean([one.alone for one in now]):.1%}",
         "any of the family significant": f"{np.mean([one.significant for one in now]):.1%}",
     }
     if before:
@@ -213,8 +228,8 @@ def main(before_path: Path | None) -> None:
             )
             now = list(itertools.chain.from_iterable(part[0] for part in parts))
             before = list(itertools.chain.from_iterable(part[1] for part in parts))
-            hits = sum(one.predicts is not None for one in now)
-            worst = max(worst, lower_bound(hits, len(now)))
+            for hits in (sum(one.predicts is not None for one in now), sum(x.alone for x in now)):
+                worst = max(worst, lower_bound(hits, len(now)))
             rows.append(row(setting, now, before))
         found[f"{regions} regions"] = {"methods": rows}
         over_all = {

@@ -44,7 +44,9 @@ def correlation_picture(
     left.set_yticks(at, labels=ordered["distance"], fontsize=8)
     left.set_xlabel("Spearman's rho with the loss (95 % interval)")
     if len(ordered):
-        left.legend(title="family-wise", fontsize=8, title_fontsize=8)
+        figure.legend(
+            title="family-wise", fontsize=8, title_fontsize=8, loc="outside lower left", ncols=3
+        )
     if verdict.distance is not None:
         loss = scores.loss.to_numpy()
         known = np.isfinite(loss)
