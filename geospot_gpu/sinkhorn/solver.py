@@ -65,7 +65,7 @@ class Sinkhorn:
             raise GeospotError(f"solver.tolerance={self.tolerance} must lie between 0 and 1")
         if self.max_iterations < 1:
             raise GeospotError(f"solver.max_iterations={self.max_iterations} must be at least 1")
-        if self.precision not in get_args(Precision):
+        if not isinstance(self.precision, str) or self.precision not in get_args(Precision):
             raise GeospotError(
                 f"solver.precision={self.precision!r} is unknown: use single or high"
             )
