@@ -230,6 +230,14 @@ def test_points_that_changed_since_are_noticed(run: Geospot, tmp_path: Path) -> 
     assert "points.csv" in gone.stderr
 
 
+@pytest.mark.parametrize("command", ["transfer", "predict"])
+def test_help_says_how_scores_are_written(geospot: Geospot, command: str) -> None:
+    said = geospot(command, "--help").stdout
+    assert "or a matrix: rows are sources, columns are" in said
+    for setting in ("kind", "change", "source: null", "target: null", "score: null"):
+        assert f"\n  {setting}" in said
+
+
 def test_scores_are_checked_before_points_are_read(run: Geospot, tmp_path: Path) -> None:
     manifest = tmp_path / "run" / "manifest.json"
     content = json.loads(manifest.read_text())
