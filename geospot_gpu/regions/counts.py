@@ -12,7 +12,7 @@ _REASONS = {
     "unusable_features": "without usable features",
     "without_region": "without a region",
     "excluded": "in regions excluded or not included",
-    "too_small": "in regions with fewer than regions.min_points",
+    "too_small": "in regions smaller than regions.min_points",
     "beyond_max_points": "beyond regions.max_points",
     "merged": "merged as duplicates",
 }
