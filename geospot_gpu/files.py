@@ -1,22 +1,160 @@
-"""Writing files so that a reader never sees half of one."""
+"""Reading and writing files so that nobody ever sees half of one, nor loses what another wrote.
+
+Two operations carry everything: a file is replaced as a whole (:func:`atomic_path`), or it is
+created once and then stands (:func:`create`). Local file systems, NFS, Lustre and GPFS rename and
+link atomically; object storage has a put and a conditional put for the two.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
+import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from geospot_gpu.errors import GeospotError
+
+_STALE_SECONDS = 3600.0
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that replaces it when the block ends without an error."""
-    # A process id alone would clash between threads, and between machines that share a folder.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    """A temporary path beside ``path`` that replaces it when the block ends without an error.
+
+    It is on disk before it has its name.
+    """
+    temporary = temporary_path(path)
     try:
         yield temporary
-        os.replace(temporary, path)
+        replace(temporary, path)
     finally:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def replace(temporary: Path, path: Path) -> None:
+    """Give a temporary file of the same folder, or of one below, its name, once it is on disk."""
+    _sync(temporary)
+    os.replace(temporary, path)
+    _sync(path.parent)
+
+
+def create(path: Path, content: bytes) -> bool:
+    """Write a file unless it is there, as a whole or not at all.
+
+    Returns:
+        Whether this process wrote it; of several that try, one does.
+    """
+    temporary = temporary_path(path)
+    try:
+        temporary.write_bytes(content)
+        _sync(temporary)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError:  # no links here, as on exFAT: whoever opens it first writes it
+            try:
+                with open(path, "xb") as file:
+                    file.write(content)
+            except FileExistsError:
+                return False
+        _sync(path.parent)
+        return True
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+@contextlib.contextmanager
+def written(path: Path, kept: str = "") -> Iterator[Path]:
+    """As :func:`atomic_path`; where ``path`` cannot be written, say why.
+
+    Args:
+        path: the file.
+        kept: what is not lost, for the message.
+
+    Raises:
+        GeospotError: the disk is full, or the folder is not to be written.
+    """
+    try:
+        with atomic_path(path) as temporary:
+            yield temporary
+    except OSError as error:
+        raise unwritable(path, error, kept) from error
+
+
+def unwritable(path: Path, error: OSError, kept: str = "") -> GeospotError:
+    """What to say of a file that cannot be written."""
+    return GeospotError(f"{path}: cannot be written ({reason(error)}){kept and '; '}{kept}")
+
+
+def unreadable(path: Path, error: OSError) -> GeospotError:
+    """What to say of a file that cannot be read."""
+    return GeospotError(f"{path}: cannot be read ({reason(error)})")
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused."""
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+def regular(path: Path) -> Path:
+    """The path of an input, where it is that of a file: a pipe would be waited for for ever.
+
+    Raises:
+        GeospotError: there is no such file, or it is a folder, a pipe or a device.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise GeospotError(f"{path}: there is no such file") from None
+    except (OSError, ValueError) as error:  # a null character is a ValueError
+        raise GeospotError(f"{path}: cannot be read ({error})") from error
+    if stat.S_ISDIR(mode):
+        raise GeospotError(f"{path}: is a folder: give a file")
+    if not stat.S_ISREG(mode):
+        raise GeospotError(
+            f"{path}: is a pipe or a device, which cannot be read twice: save it as a file first"
+        )
+    return path
+
+
+def content_hash(content: bytes) -> str:
+    """What names and proves a content, 32 hexadecimal digits."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def temporary_path(path: Path) -> Path:
+    """A name beside ``path`` that nobody else uses."""
+    # A process id alone would clash between threads, and between machines that share a folder.
+    return path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+
+
+def clear_leftovers(folder: Path, pattern: str = ".*.tmp") -> None:
+    """Remove what was left half written in a folder when a process was killed, an hour ago."""
+    for leftover in folder.glob(pattern):
+        # Another process may be writing a recent one, or clearing up as well.
+        with contextlib.suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
+                if leftover.is_dir():
+                    for part in leftover.iterdir():
+                        part.unlink()
+                    leftover.rmdir()
+                else:
+                    leftover.unlink()
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        # Some network file systems do not sync folders; what they rename is safe with the server.
+        with contextlib.suppress(OSError) if path.is_dir() else contextlib.nullcontext():
+            os.fsync(handle)
+    finally:
+        os.close(handle)

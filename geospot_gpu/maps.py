@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.sweep.store import written
+from geospot_gpu.files import written
 
 _LAND_STEP = 0.25
 

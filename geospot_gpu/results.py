@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.sweep.store import written
+from geospot_gpu.files import written
 
 
 def make_folder(out: str) -> Path:

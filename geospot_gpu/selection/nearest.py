@@ -14,13 +14,13 @@ from geospot_gpu import config as settings
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.engine import Engine, PairEngine, Solver, settled
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import written
 from geospot_gpu.names import Name
 from geospot_gpu.regions import Regions
 from geospot_gpu.results import make_folder, write_summary
 from geospot_gpu.selection.pictures import neighbour_map
 from geospot_gpu.selection.search import Neighbours, NeighbourSearch
 from geospot_gpu.sinkhorn.solver import Sinkhorn
-from geospot_gpu.sweep.store import written
 
 
 def nearest_regions(

@@ -14,6 +14,7 @@ from geospot_gpu import config as settings
 from geospot_gpu.encoders import Precomputed
 from geospot_gpu.encoders.files import is_table
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import written
 from geospot_gpu.names import Names
 from geospot_gpu.points.readers import read_points, read_table
 from geospot_gpu.points.table import check_invalid
@@ -24,7 +25,6 @@ from geospot_gpu.selection.pool import Pool
 from geospot_gpu.selection.regions import Selection, check_method, select_regions
 from geospot_gpu.selection.stored import stored_row
 from geospot_gpu.sweep.reopen import Reopened, reopen
-from geospot_gpu.sweep.store import written
 
 
 def select(config: DictConfig) -> None:

@@ -12,10 +12,10 @@ import pandas as pd
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.engine import Solver
+from geospot_gpu.files import written
 from geospot_gpu.sinkhorn.geomloss import GeomLoss
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 from geospot_gpu.sweep.run import SweepResult
-from geospot_gpu.sweep.store import written
 
 if TYPE_CHECKING:
     import xarray

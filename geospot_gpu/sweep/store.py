@@ -6,9 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import atomic_path
+from geospot_gpu.files import reason, unreadable, written
 from geospot_gpu.sweep.identity import Identity, describe_difference
 
 log = logging.getLogger("geospot_gpu")
@@ -61,23 +59,7 @@ SCHEMA = pa.schema(
 """Columns of a shard. What the solver cannot certify is null, and what older versions did not."""
 
 _STALE_SECONDS = 3600.0
-
-
-@contextlib.contextmanager
-def written(path: Path) -> Iterator[Path]:
-    """As :func:`~geospot_gpu.files.atomic_path`; where ``path`` cannot be written, say why.
-
-    Raises:
-        GeospotError: the disk is full, or the folder is not to be written.
-    """
-    try:
-        with atomic_path(path) as temporary:
-            yield temporary
-    except OSError as error:
-        raise GeospotError(
-            f"{path}: cannot be written ({_reason(error)}); finished batches are kept, and the "
-            "same command goes on from there"
-        ) from error
+_KEPT = "finished batches are kept, and the same command goes on from there"
 
 
 class Store:
@@ -104,7 +86,7 @@ class Store:
         try:
             self.distances.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise GeospotError(f"{self.folder}: cannot be created ({_reason(error)})") from error
+            raise GeospotError(f"{self.folder}: cannot be created ({reason(error)})") from error
         for leftover in [*self.folder.glob(".*.tmp"), *self.distances.glob(".*.tmp")]:
             # Another process may be writing a recent one, or clearing up as well.
             with contextlib.suppress(OSError):
@@ -124,7 +106,7 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _unreadable(self.manifest_path, error) from error
+            raise unreadable(self.manifest_path, error) from error
         except (ValueError, KeyError, TypeError) as error:
             raise GeospotError(
                 f"{self.manifest_path}: is damaged; delete it and run again: stored distances are "
@@ -143,7 +125,7 @@ class Store:
             )
 
     def write_manifest(self, manifest: dict[str, object]) -> None:
-        with written(self.manifest_path) as temporary:
+        with written(self.manifest_path, _KEPT) as temporary:
             temporary.write_text(json.dumps(manifest, indent=2) + "\n")
 
     def read_regions(self) -> pd.DataFrame | None:
@@ -157,13 +139,13 @@ class Store:
             return None
         except (OSError, ValueError, pa.ArrowException) as error:
             if isinstance(error, OSError) and error.errno:  # damage has no number
-                raise _unreadable(path, error) from error
+                raise unreadable(path, error) from error
             log.warning("%s: is damaged, self terms have to be computed again", path)
             return None
         return regions
 
     def write_regions(self, regions: pd.DataFrame) -> None:
-        with written(self.regions_path) as temporary:
+        with written(self.regions_path, _KEPT) as temporary:
             regions.to_parquet(temporary, index=False, write_page_checksum=True)
 
     def write_shard(self, pairs: pd.DataFrame) -> None:
@@ -174,7 +156,7 @@ class Store:
         content = pa.BufferOutputStream()
         pq.write_table(table.replace_schema_metadata(None), content, compression="zstd")
         shard = content.getvalue().to_pybytes()
-        with written(self.distances / _shard_name(shard)) as temporary:
+        with written(self.distances / _shard_name(shard), _KEPT) as temporary:
             temporary.write_bytes(shard)
 
     def read_pairs(self, keys: pa.Array) -> pd.DataFrame:
@@ -184,7 +166,7 @@ class Store:
             try:
                 content = path.read_bytes()
             except OSError as error:
-                raise _unreadable(path, error) from error
+                raise unreadable(path, error) from error
             if path.name == _shard_name(content):
                 shards.append(pq.read_table(pa.BufferReader(content), schema=SCHEMA))
                 continue
@@ -199,11 +181,3 @@ class Store:
 
 def _shard_name(content: bytes) -> str:
     return f"part-{hashlib.blake2b(content, digest_size=16).hexdigest()}.parquet"
-
-
-def _unreadable(path: Path, error: OSError) -> GeospotError:
-    return GeospotError(f"{path}: cannot be read ({_reason(error)})")
-
-
-def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error)

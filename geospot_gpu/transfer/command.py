@@ -12,9 +12,10 @@ from omegaconf import DictConfig
 
 from geospot_gpu import config as settings
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import written
 from geospot_gpu.results import make_folder, write_summary
 from geospot_gpu.sweep.run import required_manifest
-from geospot_gpu.sweep.store import Store, written
+from geospot_gpu.sweep.store import Store
 from geospot_gpu.transfer.correlation import correlate
 from geospot_gpu.transfer.distances import Loaded, features, load, tidy
 from geospot_gpu.transfer.pictures import correlation_picture

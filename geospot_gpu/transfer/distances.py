@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from geospot_gpu.engine import Indices
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import written
 from geospot_gpu.pairs import all_pairs
 from geospot_gpu.regions import Regions
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 from geospot_gpu.sweep.identity import pair_keys
 from geospot_gpu.sweep.reopen import Reopened, reopen
 from geospot_gpu.sweep.run import required_manifest, stored_pairs
-from geospot_gpu.sweep.store import Store, written
+from geospot_gpu.sweep.store import Store
 from geospot_gpu.transfer import baselines as simple
 
 Array = NDArray[np.float64]

@@ -9,11 +9,11 @@ from omegaconf import DictConfig
 
 from geospot_gpu import config as settings
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import written
 from geospot_gpu.points.readers import require_geopandas
 from geospot_gpu.results import make_folder, write_summary
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 from geospot_gpu.sweep.reopen import reopen
-from geospot_gpu.sweep.store import written
 from geospot_gpu.transfer.contributions import contributions
 from geospot_gpu.transfer.pictures import contribution_map
 

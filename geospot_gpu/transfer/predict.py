@@ -14,6 +14,7 @@ from geospot_gpu import config as settings
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.engine import PairEngine
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import written
 from geospot_gpu.maps import land
 from geospot_gpu.names import Names
 from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
@@ -22,7 +23,6 @@ from geospot_gpu.points.table import Points
 from geospot_gpu.regions import Regions, grouping
 from geospot_gpu.results import make_folder, write_summary
 from geospot_gpu.sweep.reopen import Reopened
-from geospot_gpu.sweep.store import written
 from geospot_gpu.transfer.baselines import baselines
 from geospot_gpu.transfer.command import (
     described,
