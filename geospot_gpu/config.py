@@ -153,6 +153,7 @@ class SweepConfig:
     encoder: Any
     solver: Any
     out: str = MISSING
+    overwrite: bool = False
     device: str = MISSING
     points: PointsConfig = field(default_factory=PointsConfig)
     against: AgainstConfig = field(default_factory=AgainstConfig)
@@ -345,6 +346,12 @@ def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
         if path := config[group].get("path"):
             config[group]["path"] = str(Path(path).expanduser().absolute())
     return config
+
+
+def input_files(config: SweepConfig) -> list[str]:
+    """Files that a sweep reads."""
+    groups = (config.points, config.against, config.regions, config.encoder)
+    return [path for group in groups if (path := getattr(group, "path", None))]
 
 
 def make_cost(config: SweepConfig) -> GroundCost:

@@ -124,6 +124,25 @@ def regular(path: Path) -> Path:
     return path
 
 
+def stored(path: Path) -> bytes:
+    """The content of a file that geospot wrote.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        GeospotError: it cannot be read.
+    """
+    try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for for ever
+            raise GeospotError(f"{path}: is no file: move it away")
+        return path.read_bytes()
+    except NotADirectoryError as error:
+        raise FileNotFoundError(error.errno, error.strerror, str(path)) from error
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
 def content_hash(content: bytes) -> str:
     """What names and proves a content, 32 hexadecimal digits."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -91,18 +91,11 @@ class OutputFolder:
             for name in self._names
         )
 
-    def adopt(self) -> None:
-        """Take the files that are there for geospot's own, which had no record in version 0.1."""
-        for name in self._names:
-            path = self.folder / name
-            if path.is_file() and not self._record.exists():
-                self._remember(name, files.content_hash(path.read_bytes()), "")
-
     def _publish(self, staged: Path, about: str) -> None:
         self._record.mkdir(exist_ok=True)
         made = {name: staged / name for name in self._names if (staged / name).exists()}
         # Two commands that end at once would mix their files. Nothing stored depends on this lock.
-        with _locked(self._record / "lock"):
+        with locked(self.folder):
             for name in self._names:
                 self._check(name)
             old = {name: marker for name in self._names if (marker := self._marker(name))}
@@ -154,22 +147,32 @@ class OutputFolder:
         return None if marker is None else marker.read_text(errors="replace")
 
     def _remember(self, name: str, digest: str, about: str) -> Path:
-        self._record.mkdir(exist_ok=True)
         marker = self._record / f"{name}-{digest}"
         with files.atomic_path(marker) as temporary:
             temporary.write_text(about)
         return marker
 
 
+def adopt(folder: Path, names: Collection[str]) -> None:
+    """Take files for geospot's own that it wrote before there was a record."""
+    there = [name for name in names if (folder / name).is_file()]
+    if there and not (folder / RECORD).exists():
+        (folder / RECORD).mkdir()
+        for name in there:
+            digest = files.content_hash((folder / name).read_bytes())
+            (folder / RECORD / f"{name}-{digest}").touch()
+
+
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock, where the file system has locks; others go on without."""
-    lock = FileLock(path)
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock, where the file system has locks; others go on without."""
+    (folder / RECORD).mkdir(exist_ok=True)
+    lock = FileLock(folder / RECORD / "lock")
     try:
         lock.acquire(timeout=60)
     except (OSError, NotImplementedError) as error:  # a timeout is an OSError
-        log.warning("%s: cannot be locked (%s): results of commands that end at the same time "
-                    "may mix", path, error)  # fmt: skip
+        log.warning("%s: cannot be locked (%s): what commands write that end at the same time "
+                    "may mix", folder, error)  # fmt: skip
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 
 # Before torch is imported: threads that spin while they wait slow a shared machine down by ten.
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +23,7 @@ if not torch.cuda.is_available():  # before Triton is imported, by torch.compile
 
 import geospot_gpu as gs
 from geospot_gpu import cli
+from geospot_gpu.sweep.manifest import seal
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("geospot", deadline=None)
@@ -66,6 +69,14 @@ def geospot_here(
         return subprocess.CompletedProcess(arguments, code, captured.out, captured.err)
 
     return run
+
+
+def rewrite_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the manifest of a run as if geospot had written it so."""
+    content = json.loads((folder / "manifest.json").read_text())
+    change(content)
+    del content["checksum"]
+    (folder / "manifest.json").write_bytes(seal(content))
 
 
 @pytest.fixture

@@ -134,8 +134,8 @@ def test_every_point_is_accounted_for(
         reasons = {name: count for name, count in counts.items() if name != "given"}
         assert counts["given"] == len(rows) == sum(reasons.values())
         assert min(reasons.values()) >= 0
-    regions = pd.read_parquet(folder / out / "regions.parquet")
-    mine = regions[regions["name"].isin([entry["name"] for entry in manifest["sources"]])]
+    regions = pd.concat(map(pd.read_parquet, (folder / out / "regions").iterdir()))
+    mine = regions[regions["key"].isin([entry["key"] for entry in manifest["sources"]])]
     if not {"regions.unions", "against.path"} & set(chosen):  # no point is in two regions
         assert manifest["points"][0]["used"] == mine["n_distinct"].sum()
 

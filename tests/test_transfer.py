@@ -14,7 +14,7 @@ import pytest
 import geospot_gpu as gs
 from geospot_gpu.maps import land
 from geospot_gpu.transfer.groups import group_of
-from tests.conftest import Geospot
+from tests.conftest import Geospot, rewrite_manifest
 
 NAMES = [f"r{k:02d}" for k in range(10)]
 SWEEP = ("sweep", "points=table", "points.path=points.csv", "points.region=region")
@@ -88,11 +88,11 @@ def test_transfer_says_that_distances_predict(run: Geospot, tmp_path: Path) -> N
         table["distance"]
     )
     assert (tmp_path / "report" / "transfer.png").stat().st_size > 10_000
-    stored = (tmp_path / "run" / "baselines.parquet").read_bytes()
-    assert len(pd.read_parquet(tmp_path / "run" / "baselines.parquet")) == 45
+    (stored,) = (tmp_path / "run" / "baselines").iterdir()
+    assert len(pd.read_parquet(stored)) == 45
     again = run("transfer", *REPORT, "out=report")
     assert again.stdout == done.stdout
-    assert (tmp_path / "run" / "baselines.parquet").read_bytes() == stored
+    assert list((tmp_path / "run" / "baselines").iterdir()) == [stored]
 
 
 def test_sample_sizes_are_reported_apart(run: Geospot, tmp_path: Path) -> None:
@@ -216,10 +216,10 @@ def test_mistakes_are_one_line(
 
 def test_points_that_changed_since_are_noticed(run: Geospot, tmp_path: Path) -> None:
     # The sweep keeps where its points were when it was made.
-    manifest = tmp_path / "run" / "manifest.json"
-    content = json.loads(manifest.read_text())
-    content["config"]["points"]["path"] = str(tmp_path / "points.csv")
-    manifest.write_text(json.dumps(content))
+    rewrite_manifest(
+        tmp_path / "run",
+        lambda manifest: manifest["config"]["points"].update(path=str(tmp_path / "points.csv")),
+    )
     points().iloc[5:].to_csv(tmp_path / "points.csv", index=False)
     done = run("transfer", *REPORT, "out=report")
     assert done.returncode == 1
@@ -239,10 +239,10 @@ def test_help_says_how_scores_are_written(geospot: Geospot, command: str) -> Non
 
 
 def test_scores_are_checked_before_points_are_read(run: Geospot, tmp_path: Path) -> None:
-    manifest = tmp_path / "run" / "manifest.json"
-    content = json.loads(manifest.read_text())
-    content["config"]["points"]["path"] = str(tmp_path / "gone.csv")
-    manifest.write_text(json.dumps(content))
+    rewrite_manifest(
+        tmp_path / "run",
+        lambda manifest: manifest["config"]["points"].update(path=str(tmp_path / "gone.csv")),
+    )
     (tmp_path / "scores.csv").write_text("source,target,score\nr00,nowhere,0.5\n")
     for command in ("transfer", "predict"):
         done = run(command, *REPORT, "out=report")
@@ -267,11 +267,31 @@ def test_predict_takes_skill_and_names_of_columns(run: Geospot, tmp_path: Path) 
     assert found["predicted"][away == 3].item() == found["predicted"].max()
 
 
-def test_a_damaged_file_of_baselines_is_named(run: Geospot, tmp_path: Path) -> None:
-    (tmp_path / "run" / "baselines.parquet").write_bytes(b"nothing")
+def test_damaged_baselines_are_computed_again(run: Geospot, tmp_path: Path) -> None:
+    before = run("transfer", *REPORT, "out=report")
+    (part,) = (tmp_path / "run" / "baselines").iterdir()
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    part.write_bytes(content)
     done = run("transfer", *REPORT, "out=report")
-    assert done.returncode == 1
-    assert "baselines.parquet: is damaged: delete it" in done.stderr
+    assert done.stdout == before.stdout
+    assert f"{part.name}: is damaged, its baselines have to be computed again" in done.stderr
+
+
+def test_baselines_of_other_regions_are_computed_again(run: Geospot, tmp_path: Path) -> None:
+    """The width of the Gaussian kernel depends on all of them."""
+    assert run("transfer", *REPORT, "out=report").returncode == 0
+    fewer_regions = ("encoder=none", "regions.min_points=1", "regions.exclude=[r00]", "out=run")
+    assert run(*SWEEP, *fewer_regions).returncode == 0
+    fewer = scores().query("source != 'r00' and target != 'r00'")
+    fewer.to_csv(tmp_path / "scores.csv", index=False)
+    assert run("transfer", *REPORT, "out=report").returncode == 0
+    tables = [pd.read_parquet(path) for path in (tmp_path / "run" / "baselines").iterdir()]
+    assert sorted(map(len, tables)) == [36, 45]
+    both = tables[0].merge(tables[1], on=["source", "target"])
+    assert len(both) == 36
+    assert (both["energy_distance_x"] == both["energy_distance_y"]).all()
+    assert (both["gaussian_mmd_x"] != both["gaussian_mmd_y"]).any()
 
 
 def test_an_unfinished_sweep_is_not_judged(run: Geospot, tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ def digest(cloud: Cloud, reads_coordinates: bool) -> str:
     content = hashlib.blake2b(digest_size=12)
     for values in (cloud.lon, cloud.lat, cloud.weight):
         content.update(np.ascontiguousarray(values).tobytes())
+    if (cloud.square_weight != cloud.weight**2).any():  # several points at one place
+        content.update(np.ascontiguousarray(cloud.square_weight).tobytes())
     if cloud.features is not None and not reads_coordinates:
         content.update(np.ascontiguousarray(cloud.features).tobytes())
     return content.hexdigest()

@@ -40,8 +40,7 @@ def stored_row(folder: Path, run: Reopened, problem: Problem, by: str) -> Array:
         if square:
             left, right = np.minimum(left, right), np.maximum(left, right)
         keys = pair_keys(run.keys, left, right)
-        path = folder / "baselines.parquet"
-        pairs = stored_baselines(path, keys, problem.regions, left, right)
+        pairs = stored_baselines(folder, keys, problem.regions, left, right)
         return directed(pairs, by, problem, square=square)
     pairs = stored_pairs(store, required_manifest(store))
     found = directed(pairs, by, problem, square=square)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from geospot_gpu import config as settings
+from geospot_gpu.sweep.identity import run_identity
 from geospot_gpu.sweep.report import LARGEST_MATRIX, summary, write_heatmap, write_matrix
-from geospot_gpu.sweep.run import open_run, run_sweep
+from geospot_gpu.sweep.run import run_sweep
+from geospot_gpu.sweep.store import Store
 from geospot_gpu.warm import WarmStarts
+
+if TYPE_CHECKING:
+    import xarray
 
 _WARM = WarmStarts()
 """What the jobs of a multirun, which share this process, hand on to each other."""
@@ -25,10 +30,20 @@ def sweep(config: DictConfig) -> None:
     started = time.perf_counter()
     cost, solver = settings.make_cost(typed), settings.make_solver(typed)
     engine, encoder = settings.make_engine(typed), settings.make_encoder(typed)
+    out = Path(typed.out)
+    store = Store(out)
+    outputs = store.output_folder(settings.input_files(typed), overwrite=typed.overwrite)
+    store.check_identity(run_identity(encoder.version, typed.regions.seed, cost, solver))
     device = str(engine.torch_device())
     regions, against = settings.make_regions(typed, encoder, device)
     preparing_seconds = time.perf_counter() - started
-    out = Path(typed.out)
+    square = against is None
+
+    def draw(dataset: xarray.Dataset, folder: Path) -> None:
+        write_matrix(dataset, folder / "matrix.csv")
+        write_heatmap(dataset, folder / "heatmap.png", square=square)
+
+    largest = max(len(regions), len(against or ()))
     result = run_sweep(
         out,
         regions,
@@ -40,15 +55,18 @@ def sweep(config: DictConfig) -> None:
             cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
         ),
         warm=_WARM if HydraConfig.get().mode == RunMode.MULTIRUN else None,
+        outputs=outputs,
+        draw=draw if largest <= LARGEST_MATRIX else None,
     )
-    if max(len(regions), len(against or ())) <= LARGEST_MATRIX:
-        dataset = open_run(out)
-        write_matrix(dataset, out / "matrix.csv")
-        write_heatmap(dataset, out / "heatmap.png", square=against is None)
     count = f"{len(regions)}" if against is None else f"{len(regions)} x {len(against)}"
     print(f"{count} regions, {result.total} pairs, by {result.value.replace('_', ' ')}:")
     accounts = [side.account(typed.regions.by) for side in (regions, against) if side is not None]
     print(summary(result, cost, solver, accounts))
+    if largest > LARGEST_MATRIX:
+        print(
+            f"no matrix.csv and heatmap.png of more than {LARGEST_MATRIX:,} regions: "
+            "distances/ has all pairs"
+        )
     print(
         f"time: {preparing_seconds:.1f} s reading and encoding, {result.seconds:.1f} s solving\n"
         f"results in {out}\n"

@@ -17,17 +17,17 @@ from geospot_gpu.regions import Regions
 Identity = dict[str, object]
 
 
-def run_identity(regions: Regions, cost: GroundCost, solver: Solver) -> Identity:
+def run_identity(encoder: str, seed: int, cost: GroundCost, solver: Solver) -> Identity:
     """Encoder, cost, solver and sampling seed: all that the pairs of one folder share.
 
     A target error only says which samples are solved, so a folder may take another one.
     """
     settings = {key: value for key, value in asdict(solver).items() if key != "target_error"}
     return {
-        "encoder": regions.encoder,
+        "encoder": encoder,
         "cost": asdict(cost),
         "solver": {"name": type(solver).__name__.lower(), **settings},
-        "seed": regions.sampling.seed,
+        "seed": seed,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig
 
 from geospot_gpu import config as settings
 from geospot_gpu.cost import GroundCost
@@ -13,7 +13,8 @@ from geospot_gpu.engine import Engine, Solver
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.pairs import joined
 from geospot_gpu.regions import Regions
-from geospot_gpu.sweep.identity import region_keys
+from geospot_gpu.sweep.identity import describe_difference, region_keys, run_identity
+from geospot_gpu.sweep.manifest import entries
 from geospot_gpu.sweep.run import required_manifest
 from geospot_gpu.sweep.store import Store
 
@@ -44,13 +45,19 @@ def reopen(out: str | Path) -> Reopened:
             f"{out}: was made from Python, which does not say where its points are: make it with "
             "geospot sweep"
         )
-    typed = settings.typed(OmegaConf.create(manifest["config"]), settings.SweepConfig)
+    typed = settings.typed(DictConfig(manifest["config"]), settings.SweepConfig)
     cost, solver = settings.make_cost(typed), settings.make_solver(typed)
     engine, encoder = settings.make_engine(typed), settings.make_encoder(typed)
+    identity = run_identity(encoder.version, typed.regions.seed, cost, solver)
+    if identity != manifest["identity"]:
+        difference = describe_difference(manifest["identity"], identity)
+        raise GeospotError(
+            f"{out}: the configuration in its manifest is not that of its distances "
+            f"({difference}): run geospot sweep again with its settings"
+        )
     regions, against = settings.make_regions(typed, encoder, str(engine.torch_device()))
-    found = region_keys(joined(regions, against), manifest["identity"])
-    entries = [*manifest["sources"], *(manifest["targets"] or [])]
-    if found != [entry["key"] for entry in entries]:
+    found = region_keys(joined(regions, against), identity)
+    if found != [entry["key"] for entry in entries(manifest)]:
         raise GeospotError(
             f"{out}: its points have changed since: run geospot sweep again with its settings"
         )

@@ -12,7 +12,7 @@ import pandas as pd
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.engine import Solver
-from geospot_gpu.files import written
+from geospot_gpu.outputs import write_csv
 from geospot_gpu.sinkhorn.geomloss import GeomLoss
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 from geospot_gpu.sweep.run import SweepResult
@@ -28,8 +28,7 @@ _TITLES = {"divergence": "Sinkhorn divergence", "transport_cost": "Transport cos
 
 def write_matrix(dataset: xarray.Dataset, path: Path) -> None:
     """The value of every pair as CSV: sources in rows, targets in columns."""
-    with written(path) as temporary:
-        dataset[dataset.attrs["value"]].to_pandas().to_csv(temporary, float_format="%.7g")
+    write_csv(dataset[dataset.attrs["value"]].to_pandas(), path, float_format="%.7g")
 
 
 def write_heatmap(dataset: xarray.Dataset, path: Path, *, square: bool) -> None:
@@ -71,9 +70,9 @@ def write_heatmap(dataset: xarray.Dataset, path: Path, *, square: bool) -> None:
     axes.set_ylabel("source")
     axes.set_title(f"{_TITLES[name]} between {len(rows)} x {len(columns)} regions", fontsize=10)
     figure.colorbar(image, ax=axes, label=f"{_TITLES[name]} (scaled ground cost)", shrink=0.8)
-    with written(path) as temporary, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box is drawn instead
-        figure.savefig(temporary, dpi=150, format="png")
+        figure.savefig(path, dpi=150, format="png")
     plt.close(figure)
 
 

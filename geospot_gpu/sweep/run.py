@@ -6,10 +6,11 @@ import json
 import logging
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,13 +24,16 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.dataset import to_dataset
 from geospot_gpu.engine import Engine, Indices, PairEngine, Solver
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import content_hash
 from geospot_gpu.growth import Larger, above_target, grow
+from geospot_gpu.outputs import OutputFolder
 from geospot_gpu.pairs import all_pairs, joined, self_terms, solve_pairs
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 from geospot_gpu.sweep.identity import Identity, pair_keys, region_keys, run_identity
+from geospot_gpu.sweep.manifest import Manifest, entries, seal
 from geospot_gpu.sweep.plan import plan_batches
-from geospot_gpu.sweep.store import Store
+from geospot_gpu.sweep.store import MANIFEST, OUTPUTS, Store
 from geospot_gpu.warm import WarmStarts
 
 if TYPE_CHECKING:
@@ -37,10 +41,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("geospot_gpu")
 
-MANIFEST_FORMAT = 1
 UNLIKE = 3
 """Ratio between the points of two regions beyond which a sweep warns."""
 _SELF_COLUMNS = ["self_ot", "self_lower", "self_upper", "self_converged"]
+_FROM_MANIFEST = ["n_points", "n_available", "weight"]
+_ABOUT = ("identity", "value", "max_points", "sources", "targets", "target_error", "larger_samples")
+"""What outputs depend on."""
+
+Draw = Callable[["xarray.Dataset", Path], None]
+"""Draws a dataset into a folder."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,8 @@ def run_sweep(
     engine: Engine,
     config: dict[str, object] | None = None,
     warm: WarmStarts | None = None,
+    outputs: OutputFolder | None = None,
+    draw: Draw | None = None,
 ) -> SweepResult:
     """Compute and store the distance of every pair of regions that ``out`` does not hold yet.
 
@@ -86,14 +97,17 @@ def run_sweep(
         engine: device, kernel and memory budget.
         config: the whole configuration, for the manifest.
         warm: potentials to start from and to keep, for sweeps of the same regions.
+        outputs: of the folder, as :meth:`Store.output_folder` gives them.
+        draw: writes what there is to look at of the pairs.
 
     Raises:
         GeospotError: the folder holds another sweep or cannot be written, there is only one
             region, or the regions do not fit the cost.
     """
     together = joined(regions, against)
-    identity = run_identity(together, cost, solver)
+    identity = run_identity(together.encoder, together.sampling.seed, cost, solver)
     store = Store(out)
+    outputs = outputs or store.output_folder()
     store.check_identity(identity)
     left, right = all_pairs(len(regions), None if against is None else len(against))
     engine_of_pairs = PairEngine(together, cost, solver, engine, warm)
@@ -103,7 +117,9 @@ def run_sweep(
     _warn_of_sizes(together, left, right)
     started = time.perf_counter()
     store.prepare()
-    pairs, missing = _solve(store, engine_of_pairs, keys, left, right, manifest)
+    store.settle(identity)
+    drafts: set[Path] = set()
+    pairs, missing = _solve(store, engine_of_pairs, keys, left, right, manifest, drafts)
     computed = np.isin(np.arange(len(left)), missing)
     if isinstance(solver, Sinkhorn) and solver.target_error is not None:
 
@@ -112,13 +128,13 @@ def run_sweep(
             keys = region_keys(sample.regions, identity)
             manifest["larger_samples"].append(_larger_sample(sample, keys))
             sides = sample.left, sample.right
-            pairs, missing = _solve(store, engine_of_pairs, keys, *sides, manifest)
+            pairs, missing = _solve(store, engine_of_pairs, keys, *sides, manifest, drafts)
             computed[sample.pairs[missing]] = True
             return _in_order(pairs, pair_keys(keys, *sides))
 
         pairs = _in_order(pairs, pair_keys(keys, left, right))
         pairs = grow(together, left, right, pairs, solver.target_error, solve_larger)
-    return SweepResult(
+    result = SweepResult(
         pairs=pairs,
         value=str(manifest["value"]),
         total=len(pairs),
@@ -127,6 +143,37 @@ def run_sweep(
         unconverged=int((~pairs["converged"].eq(True)).sum()),
         seconds=time.perf_counter() - started,
     )
+    _finish(store, outputs, manifest, drafts, result, draw)
+    return result
+
+
+def _finish(
+    store: Store,
+    outputs: OutputFolder,
+    manifest: Manifest,
+    drafts: set[Path],
+    result: SweepResult,
+    draw: Draw | None,
+) -> None:
+    """Write the manifest and what there is to look at, where that is not what is there already."""
+    about = content_hash(json.dumps([manifest[key] for key in _ABOUT]).encode())
+    there = result.computed == 0 and outputs.current(OUTPUTS if draw else OUTPUTS[2:], about)
+    if there and store.holds(manifest):
+        return
+    try:
+        final = store.write_manifest(manifest)
+        with outputs.replacing(about) as staged:
+            regions = _regions(store, manifest)
+            regions.to_parquet(staged / "regions.parquet", index=False)
+            if draw is not None:
+                draw(_dataset(manifest, regions, result.pairs), staged)
+            (staged / MANIFEST).write_bytes(seal(manifest))
+        for draft in drafts - {final}:
+            draft.unlink(missing_ok=True)
+    except GeospotError as error:
+        if not there:
+            raise
+        log.warning("nothing was to be computed, and what is there is kept: %s", error)
 
 
 def _solve(
@@ -135,7 +182,8 @@ def _solve(
     keys: list[str],
     left: Indices,
     right: Indices,
-    manifest: dict[str, Any],
+    manifest: Manifest,
+    drafts: set[Path],
 ) -> tuple[pd.DataFrame, Indices]:
     """Solve and store the pairs that the store lacks.
 
@@ -143,13 +191,16 @@ def _solve(
         All pairs in any order, and the positions of those that were missing.
     """
     wanted = pair_keys(keys, left, right)
-    selves = _stored_self_terms(store, engine, keys)
-    store.write_manifest(manifest)  # after its regions: it never names one that is not stored
-    stored = store.read_pairs(wanted)
+    stored = store.pairs.read(wanted)
     found = pc.is_in(wanted, value_set=pa.array(stored["key"], pa.large_string()))
     missing = np.flatnonzero(pc.invert(found))
-    _compute(store, engine, left, right, wanted, missing, selves)
-    return store.read_pairs(wanted) if len(missing) else stored, missing
+    selves = _stored_self_terms(store, engine, keys)
+    if len(missing):
+        drafts.add(store.write_manifest(manifest))  # an unfinished run can be opened, too
+        _compute(store, engine, left, right, wanted, missing, selves)
+        stored = store.pairs.read(wanted)
+    store.pairs.tidy()
+    return stored, missing
 
 
 def _in_order(pairs: pd.DataFrame, keys: pa.Array) -> pd.DataFrame:
@@ -184,21 +235,24 @@ def _warn_of_sizes(regions: Regions, left: Indices, right: Indices) -> None:
 
 def _stored_self_terms(store: Store, engine: PairEngine, keys: list[str]) -> pd.DataFrame:
     """Self terms of all regions; those that the store does not have are computed and stored."""
-    table = engine.regions.table()
-    table.insert(0, "key", keys)
-    stored = store.read_regions()
-    if stored is None:
-        stored = table.iloc[:0].assign(**dict.fromkeys(_SELF_COLUMNS))
-    known = stored.set_index("key")[_SELF_COLUMNS].reindex(keys)
-    known.index = table.index
-    missing = np.flatnonzero(known["self_converged"].isna())
-    selves = known.astype(object)
-    selves.iloc[missing] = self_terms(engine, missing).to_numpy(object)
-    selves = selves.astype(dict.fromkeys(_SELF_COLUMNS, float) | {"self_converged": bool})
-    # Regions that left the sweep stay: they may come back, and the manifest says who counts.
-    absent = stored[~stored["key"].isin(keys)]
-    rows = [table.join(selves), absent] if len(absent) else [table.join(selves)]
-    store.write_regions(pd.concat(rows).drop_duplicates("key"))
+    wanted = pa.array(keys, pa.large_string())
+    stored = store.regions.read(wanted)
+    missing = np.flatnonzero(~pd.Series(keys).isin(stored["key"]))
+    sizes = engine.regions.sizes[missing]
+    table = engine.regions.table().assign(key=keys)
+    batches = plan_batches(sizes, sizes, engine.device.type)
+    with tqdm(
+        desc="self terms", unit=" regions", total=len(missing), disable=len(batches) < 2
+    ) as progress:
+        for batch in batches:
+            chosen = missing[batch]
+            selves = self_terms(engine, chosen).add_prefix("self_").set_index(chosen)
+            store.regions.write(table.iloc[chosen].join(selves))
+            progress.update(len(chosen))
+    if len(missing):
+        stored = store.regions.read(wanted)
+    store.regions.tidy()
+    selves = stored.set_index("key").loc[keys, _SELF_COLUMNS].reset_index(drop=True)
     return selves.rename(columns=lambda name: name.removeprefix("self_"))
 
 
@@ -227,7 +281,7 @@ def _compute(
             chosen = missing[batch]
             i, j = left[chosen], right[chosen]
             pairs = solve_pairs(engine, i, j, selves)
-            store.write_shard(
+            store.pairs.write(
                 pairs.assign(
                     key=keys.take(chosen),
                     source=names[i],
@@ -248,19 +302,19 @@ def _manifest(
     keys: list[str],
     engine: PairEngine,
     config: dict[str, object] | None,
-) -> dict[str, Any]:
-    entries = [{"name": name, "key": key} for name, key in zip(together.names, keys, strict=True)]
+) -> Manifest:
+    table = together.table().assign(key=keys)
+    regions = table[["name", "key", *_FROM_MANIFEST]].to_dict("records")
     debiased = isinstance(engine.solver, Sinkhorn) and engine.solver.debias
     packages = ("geospot_gpu", "torch", "numpy", "geomloss", "pykeops", "geoclip")
     device = engine.device
     return {
-        "format": MANIFEST_FORMAT,
         "identity": identity,
         "value": "divergence" if debiased else "transport_cost",
         "seed": together.sampling.seed,
         "max_points": together.sampling.max_points,
-        "sources": entries[:n_sources],
-        "targets": entries[n_sources:] or None,
+        "sources": regions[:n_sources],
+        "targets": regions[n_sources:] or None,
         "target_error": getattr(engine.solver, "target_error", None),
         "larger_samples": [],
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
@@ -298,25 +352,35 @@ def open_run(out: str | Path) -> xarray.Dataset:
     """
     store = Store(checks.path(out, "out"))
     manifest = required_manifest(store)
-    sources, targets = manifest["sources"], manifest["targets"]
-    keys = [region["key"] for region in [*sources, *(targets or [])]]
-    regions = store.read_regions()
-    if regions is None or not set(keys) <= set(regions["key"]):
-        raise GeospotError(
-            f"{store.regions_path}: is missing or damaged; run the sweep again: stored distances "
-            "are kept"
-        )
-    table = regions.set_index("key").loc[keys].reset_index(drop=True)
-    pairs = stored_pairs(store, manifest)
-    if targets is None:
-        dataset = to_dataset(pairs, table)
-    else:
-        dataset = to_dataset(pairs, table[: len(sources)], table[len(sources) :])
+    dataset = _dataset(manifest, _regions(store, manifest), stored_pairs(store, manifest))
     dataset.attrs = {"value": manifest["value"], "manifest": json.dumps(manifest)}
     return dataset
 
 
-def required_manifest(store: Store) -> dict[str, Any]:
+def _dataset(manifest: Manifest, regions: pd.DataFrame, pairs: pd.DataFrame) -> xarray.Dataset:
+    """Pairs of a run over its regions."""
+    n_sources = len(manifest["sources"])
+    if manifest["targets"] is None:
+        dataset = to_dataset(pairs, regions)
+    else:
+        dataset = to_dataset(pairs, regions[:n_sources], regions[n_sources:])
+    dataset.attrs["value"] = manifest["value"]
+    return dataset
+
+
+def _regions(store: Store, manifest: Manifest) -> pd.DataFrame:
+    """What is known of the regions of a run, one row each, those of the second table last."""
+    own = pd.DataFrame(entries(manifest))
+    known = store.regions.read(pa.array(own["key"], pa.large_string())).set_index("key")
+    if "n_points" not in own or not own["key"].isin(known.index).all():
+        raise GeospotError(
+            f"{store.folder}: what is stored of its regions is missing, damaged or of version 0.1: "
+            "run the same geospot sweep again: stored distances are kept"
+        )
+    return own.join(known.drop(columns="name"), on="key")
+
+
+def required_manifest(store: Store) -> Manifest:
     """The manifest of a sweep.
 
     Raises:
@@ -330,17 +394,17 @@ def required_manifest(store: Store) -> dict[str, Any]:
     return manifest
 
 
-def stored_pairs(store: Store, manifest: dict[str, Any]) -> pd.DataFrame:
+def stored_pairs(store: Store, manifest: Manifest) -> pd.DataFrame:
     """The pairs of a sweep that are computed, each from the last samples that it needed."""
     sources, targets = manifest["sources"], manifest["targets"]
-    keys = [region["key"] for region in [*sources, *(targets or [])]]
+    keys = [region["key"] for region in entries(manifest)]
     left, right = all_pairs(len(sources), None if targets is None else len(targets))
-    pairs = store.read_pairs(pair_keys(keys, left, right))
+    pairs = store.pairs.read(pair_keys(keys, left, right))
     for sample in manifest.get("larger_samples", []):
         larger = np.full(len(keys), "", object)
         larger[sample["positions"]] = sample["keys"]
         has = np.flatnonzero((larger[left] != "") & (larger[right] != ""))
-        solved = store.read_pairs(pair_keys(larger.tolist(), left[has], right[has]))
+        solved = store.pairs.read(pair_keys(larger.tolist(), left[has], right[has]))
         above = pairs[above_target(pairs, manifest["target_error"])]
         solved = solved.merge(above[["source", "target"]])
         pairs = pd.concat([pairs, solved]).drop_duplicates(["source", "target"], keep="last")

@@ -1,23 +1,25 @@
-"""The store: Parquet shards of pairs and a table of regions, in one folder."""
+"""The folder of a run: pairs, self terms of regions, and what the runs in it were made from."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import logging
-import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from geospot_gpu import files, outputs
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import reason, unreadable, written
 from geospot_gpu.sweep.identity import Identity, describe_difference
+from geospot_gpu.sweep.manifest import (
+    Damaged,
+    Manifest,
+    seal,
+    unseal,
+    unseal_manifest,
+)
+from geospot_gpu.sweep.parts import Parts
 
 log = logging.getLogger("geospot_gpu")
 
@@ -56,128 +58,168 @@ SCHEMA = pa.schema(
         ("seconds", pa.float64()),
     ]
 )
-"""Columns of a shard. What the solver cannot certify is null, and what older versions did not."""
+"""Columns of pairs. What the solver cannot certify is null, and what older versions did not."""
 
-_STALE_SECONDS = 3600.0
-_KEPT = "finished batches are kept, and the same command goes on from there"
+REGIONS = pa.schema(
+    [
+        ("key", pa.string()),
+        ("name", pa.string()),
+        ("n_distinct", pa.int64()),
+        ("lon", pa.float64()),
+        ("lat", pa.float64()),
+        ("self_ot", pa.float64()),
+        ("self_lower", pa.float64()),
+        ("self_upper", pa.float64()),
+        ("self_converged", pa.bool_()),
+    ]
+)
+"""Columns of regions: what follows from the content that their key is a hash of."""
+
+MANIFEST = "manifest.json"
+OUTPUTS = ("matrix.csv", "heatmap.png", "regions.parquet", MANIFEST)
+"""What the last run that ended leaves to look at; replaced together."""
 
 
 class Store:
-    """A folder with ``manifest.json``, ``regions.parquet`` and shards under ``distances/``.
+    """A folder that several runs may share, one after the other or at once, of one identity.
 
-    A shard is written once, under a temporary name that is then changed, and never touched again.
-    Its name is the hash of its content, so that damage anywhere in it is noticed: Parquet's own
-    checksums leave page headers out. Which of the stored pairs and regions count is for the
-    manifest to say.
+    - ``identity.json`` is written once, by the first.
+    - ``distances/`` and ``regions/`` hold :class:`Parts`: whatever any of the runs computed.
+    - ``manifests/`` has a manifest of every run, named by its content: which of the stored rows
+      are its own is for the manifest to say.
+    - ``manifest.json`` is that of the last run that ended, and changes with its outputs.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.manifest_path = self.folder / "manifest.json"
-        self.regions_path = self.folder / "regions.parquet"
-        self.distances = self.folder / "distances"
+        self.pairs = Parts(self.folder / "distances", SCHEMA, "pairs")
+        self.regions = Parts(self.folder / "regions", REGIONS, "regions")
+        self.manifests = self.folder / "manifests"
+        self._identity = self.folder / "identity.json"
 
     def prepare(self) -> None:
         """Create the folder, and clear away what an interrupted run half wrote.
 
         Raises:
-            GeospotError: the folder cannot be created.
+            GeospotError: the folder cannot be created, or holds somebody else's manifest.
         """
         try:
-            self.distances.mkdir(parents=True, exist_ok=True)
+            for folder in (self.pairs.folder, self.regions.folder, self.manifests):
+                folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise GeospotError(f"{self.folder}: cannot be created ({reason(error)})") from error
-        for leftover in [*self.folder.glob(".*.tmp"), *self.distances.glob(".*.tmp")]:
-            # Another process may be writing a recent one, or clearing up as well.
-            with contextlib.suppress(OSError):
-                if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
-                    leftover.unlink()
+            raise GeospotError(
+                f"{self.folder}: cannot be created ({files.reason(error)})"
+            ) from error
+        for folder in (self.folder, self.pairs.folder, self.regions.folder, self.manifests):
+            files.clear_leftovers(folder)
 
-    def read_manifest(self) -> dict[str, Any] | None:
-        """The manifest, or None where there is none yet.
+    def output_folder(
+        self, inputs: Iterable[str | Path] = (), *, overwrite: bool = False
+    ) -> outputs.OutputFolder:
+        """The folder's files to look at.
 
         Raises:
-            GeospotError: the manifest is damaged.
+            GeospotError: they are somebody else's; see :class:`~geospot_gpu.outputs.OutputFolder`.
         """
+        path = self.folder / MANIFEST
         try:
-            manifest: dict[str, Any] = json.loads(self.manifest_path.read_text())
-            regions = [*manifest["sources"], *(manifest["targets"] or [])]
-            _ = dict(manifest["identity"]), manifest["value"], [region["key"] for region in regions]
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise unreadable(self.manifest_path, error) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise GeospotError(
-                f"{self.manifest_path}: is damaged; delete it and run again: stored distances are "
-                "kept and found by their keys"
-            ) from error
-        return manifest
+            unseal_manifest(path)
+            outputs.adopt(self.folder, OUTPUTS)  # version 0.1 had no record, and a copy may lack it
+        except FileNotFoundError:
+            pass
+        except Damaged as error:
+            if not self._identity.exists():
+                raise GeospotError(f"{error}: choose another folder with out=...") from None
+            self._set_aside(path)
+        return outputs.OutputFolder(self.folder, OUTPUTS, inputs=inputs, overwrite=overwrite)
 
     def check_identity(self, identity: Identity) -> None:
         """Raise where the folder holds distances of another encoder, cost, solver or seed."""
-        manifest = self.read_manifest()
-        if manifest is not None and manifest["identity"] != identity:
+        stored = self._settled()
+        if stored is not None and stored != identity:
             raise GeospotError(
-                f"{self.folder} holds another sweep "
-                f"({describe_difference(manifest['identity'], identity)}): "
+                f"{self.folder} holds another sweep ({describe_difference(stored, identity)}): "
                 "continue it with its settings, or choose another folder with out=..."
             )
 
-    def write_manifest(self, manifest: dict[str, object]) -> None:
-        with written(self.manifest_path, _KEPT) as temporary:
-            temporary.write_text(json.dumps(manifest, indent=2) + "\n")
+    def settle(self, identity: Identity) -> None:
+        """Make the folder one of this identity, which the first to come decides.
 
-    def read_regions(self) -> pd.DataFrame | None:
-        """All regions ever stored, one row per key, or None where there are none to be read."""
-        path = self.regions_path
-        try:
-            content = path.read_bytes()
-            table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
-            regions: pd.DataFrame = table.to_pandas()
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, pa.ArrowException) as error:
-            if isinstance(error, OSError) and error.errno:  # damage has no number
-                raise unreadable(path, error) from error
-            log.warning("%s: is damaged, self terms have to be computed again", path)
-            return None
-        return regions
-
-    def write_regions(self, regions: pd.DataFrame) -> None:
-        with written(self.regions_path, _KEPT) as temporary:
-            regions.to_parquet(temporary, index=False, write_page_checksum=True)
-
-    def write_shard(self, pairs: pd.DataFrame) -> None:
-        """Store pairs for good; columns of :data:`SCHEMA` that are absent become null."""
-        table = pa.Table.from_pandas(
-            pairs.reindex(columns=SCHEMA.names), schema=SCHEMA, preserve_index=False
-        )
-        content = pa.BufferOutputStream()
-        pq.write_table(table.replace_schema_metadata(None), content, compression="zstd")
-        shard = content.getvalue().to_pybytes()
-        with written(self.distances / _shard_name(shard), _KEPT) as temporary:
-            temporary.write_bytes(shard)
-
-    def read_pairs(self, keys: pa.Array) -> pd.DataFrame:
-        """The stored pairs among ``keys``, each once; damaged shards are set aside, aloud."""
-        shards = [SCHEMA.empty_table()]
-        for path in sorted(self.distances.glob("part-*.parquet")):
+        Raises:
+            GeospotError: it has another one, or cannot be written.
+        """
+        if not self._identity.exists():
             try:
-                content = path.read_bytes()
+                files.create(self._identity, seal({"identity": identity}))
             except OSError as error:
-                raise unreadable(path, error) from error
-            if path.name == _shard_name(content):
-                shards.append(pq.read_table(pa.BufferReader(content), schema=SCHEMA))
-                continue
-            log.warning("%s: is damaged, its pairs have to be computed again", path)
-            with contextlib.suppress(OSError):  # a reader may not be allowed to write
+                if self._settled() is None:
+                    raise files.unwritable(self._identity, error) from error
+        self.check_identity(identity)
+
+    def _settled(self) -> Identity | None:
+        """The identity of the folder, if it has one."""
+        try:
+            stored: Identity = unseal(self._identity)["identity"]
+            return stored
+        except FileNotFoundError:
+            pass
+        except Damaged:
+            self._set_aside(self._identity)
+        manifest = self.read_manifest()
+        return None if manifest is None else manifest["identity"]
+
+    def write_manifest(self, manifest: Manifest) -> Path:
+        """Keep the manifest of a run, whatever other runs there are."""
+        content = seal(manifest)
+        path = self.manifests / f"{files.content_hash(content)}.json"
+        if not path.exists():
+            with files.written(path) as temporary:
+                temporary.write_bytes(content)
+        return path
+
+    def holds(self, manifest: Manifest) -> bool:
+        """Whether this is the manifest that is there."""
+        try:
+            return files.stored(self.folder / MANIFEST) == seal(manifest)
+        except FileNotFoundError:
+            return False
+
+    def read_manifest(self) -> Manifest | None:
+        """The manifest of the last run that ended, or of the latest; None where there is none.
+
+        Raises:
+            GeospotError: it is damaged, and there is no other; or it is not of this version.
+        """
+        damaged = None
+        try:
+            return unseal_manifest(self.folder / MANIFEST)
+        except FileNotFoundError:
+            pass
+        except Damaged as error:
+            damaged = error
+        for path in self._latest():
+            with contextlib.suppress(FileNotFoundError, Damaged):
+                manifest = unseal_manifest(path)
+                if damaged is not None:
+                    log.warning("%s; %s is read instead", damaged, path)
+                return manifest
+        if damaged is not None:
+            raise GeospotError(f"{damaged}: run geospot sweep again: stored distances are kept")
+        return None
+
+    def _latest(self) -> list[Path]:
+        """Manifests of runs, the last first."""
+        dated = []
+        for path in self.manifests.glob("*.json"):
+            with contextlib.suppress(OSError):
+                dated.append((path.stat().st_mtime_ns, path))
+        return [path for _, path in sorted(dated, reverse=True)]
+
+    def _set_aside(self, path: Path) -> None:
+        """Move a damaged file away, which is made anew."""
+        with outputs.locked(self.folder), contextlib.suppress(FileNotFoundError):
+            try:
+                unseal(path)  # another run may have mended it
+            except Damaged as error:
+                log.warning("%s: set aside as %s", error, path.with_suffix(".damaged").name)
                 path.rename(path.with_suffix(".damaged"))
-        table = pa.concat_tables(shards)
-        wanted = pc.is_in(table["key"].cast(keys.type), value_set=keys)
-        pairs: pd.DataFrame = table.filter(wanted).to_pandas()
-        return pairs.drop_duplicates("key", ignore_index=True)
-
-
-def _shard_name(content: bytes) -> str:
-    return f"part-{hashlib.blake2b(content, digest_size=16).hexdigest()}.parquet"

@@ -34,7 +34,13 @@ _MEDIAN_OF = 1000
 """Points among which the bandwidth of the Gaussian kernel is found."""
 
 
-def baselines(regions: Regions, left: Indices, right: Indices) -> pd.DataFrame:
+def baselines(
+    regions: Regions,
+    left: Indices,
+    right: Indices,
+    width: float | None = None,
+    progress: tqdm[Any] | None = None,
+) -> pd.DataFrame:
     """Baseline distances of pairs of regions, one row per pair.
 
     Distances between points are Euclidean between their features, or between their unit vectors on
@@ -43,8 +49,7 @@ def baselines(regions: Regions, left: Indices, right: Indices) -> pd.DataFrame:
     - ``centroid_cosine``: one minus the cosine between the mean vectors of the two regions.
     - ``mean_feature_distance``, ``mean_great_circle_km``: means over all pairs of points.
     - ``energy_distance``, ``gaussian_mmd``: kernel norms with GeomLoss's convention, half of the
-      squared norm (Feydy et al. 2019, section 1). The Gaussian's width is the median distance
-      between points of the collection, the same for all pairs.
+      squared norm (Feydy et al. 2019, section 1). The Gaussian's width is the same for all pairs.
     - ``dissimilarity_source_to_target``: mean over the target of the dissimilarity index of the
       area of applicability (Meyer & Pebesma 2021, Predicting into unknown space?, section 2.2):
       distance to the nearest source point, over the mean distance between source points, every
@@ -54,6 +59,8 @@ def baselines(regions: Regions, left: Indices, right: Indices) -> pd.DataFrame:
     Args:
         regions: the regions.
         left, right: positions of the two regions of each pair, [K].
+        width: of the Gaussian; :func:`kernel_width` of the regions if not given.
+        progress: counts pairs.
 
     Returns:
         The columns of :data:`COLUMNS`, in float64.
@@ -75,15 +82,14 @@ def baselines(regions: Regions, left: Indices, right: Indices) -> pd.DataFrame:
     unit = torch.nn.functional.normalize(means, dim=1)
     index_left, index_right = torch.from_numpy(left), torch.from_numpy(right)
     cosine = (unit[index_left] * unit[index_right]).sum(1)
-    width = _median_distance(vectors)
+    width = kernel_width(regions) if width is None else width
     own = {
         k: _kernel_means(clouds[k][0], clouds[k][0], clouds[k][2], clouds[k][2], width)
         for k in np.unique(np.concatenate([left, right])).tolist()
     }
+    there, back = _dissimilarity(regions, vectors, left, right)
     rows = []
-    for i, j in tqdm(
-        list(zip(left.tolist(), right.tolist(), strict=True)), "baselines", unit=" pairs"
-    ):
+    for i, j in zip(left.tolist(), right.tolist(), strict=True):
         (x, position_x, a), (y, position_y, b) = clouds[i], clouds[j]
         between, near = _kernel_means(x, y, a, b, width)
         rows.append(
@@ -94,13 +100,16 @@ def baselines(regions: Regions, left: Indices, right: Indices) -> pd.DataFrame:
                 (own[i][1] + own[j][1]) / 2 - near,
             )
         )
+        if progress is not None:
+            progress.update()
     table = pd.DataFrame(rows, columns=list(COLUMNS[1:5]), dtype=float)
     table.insert(0, COLUMNS[0], (1.0 - cosine).cpu().numpy())
-    there, back = _dissimilarity(regions, vectors, left, right)
     return table.assign(**{COLUMNS[5]: there, COLUMNS[6]: back})
 
 
-def _median_distance(vectors: Tensor) -> float:
+def kernel_width(regions: Regions) -> float:
+    """Width of the Gaussian kernel: the median distance between points of all regions."""
+    vectors = regions.xyz if regions.features is None else regions.features
     some = vectors[:: max(1, len(vectors) // _MEDIAN_OF)]
     return max(float(torch.pdist(some.float()).median()), 1e-12)
 
@@ -142,9 +151,7 @@ def _dissimilarity(
     points = np.ascontiguousarray(vectors.cpu().numpy(), np.float32)
     weight = regions.weight.cpu().numpy()
     there, back = np.empty(len(left)), np.empty(len(left))
-    for k in tqdm(
-        np.unique(np.concatenate([left, right])).tolist(), "dissimilarity", unit=" regions"
-    ):
+    for k in np.unique(np.concatenate([left, right])).tolist():
         own = slice(*regions.offsets[k : k + 2].tolist())
         mean = weight[own] @ points[own]
         deviation = np.sqrt(weight[own] @ (points[own] - mean) ** 2)

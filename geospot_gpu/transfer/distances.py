@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,18 +11,21 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from geospot_gpu.engine import Indices
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import written
 from geospot_gpu.pairs import all_pairs
 from geospot_gpu.regions import Regions
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 from geospot_gpu.sweep.identity import pair_keys
+from geospot_gpu.sweep.parts import Parts
 from geospot_gpu.sweep.reopen import Reopened, reopen
 from geospot_gpu.sweep.run import required_manifest, stored_pairs
 from geospot_gpu.sweep.store import Store
 from geospot_gpu.transfer import baselines as simple
+
+log = logging.getLogger("geospot_gpu")
 
 Array = NDArray[np.float64]
 _SYMMETRIC = ("divergence", "ot_value", "transport_cost", *simple.COLUMNS[:5])
@@ -31,6 +35,12 @@ PREDICTORS = (
     *("centroid_cosine", "mean_great_circle_km"),
 )
 """Distances that predictions are made from."""
+_BASELINES = pa.schema(
+    [(name, pa.string()) for name in ("key", "source", "target")]
+    + [(name, pa.float64()) for name in simple.COLUMNS]
+)
+_CHUNK = 5000
+"""Pairs whose baselines are stored at once."""
 
 
 def matrices(
@@ -76,12 +86,12 @@ def matrices(
 
 
 def stored_baselines(
-    path: Path, keys: pa.Array, regions: Regions, left: Indices, right: Indices
+    folder: Path, keys: pa.Array, regions: Regions, left: Indices, right: Indices
 ) -> pd.DataFrame:
-    """Baselines of pairs, from ``path`` where they are stored, else computed and stored.
+    """Baselines of pairs, from a sweep's folder where they are stored, else computed and stored.
 
     Args:
-        path: a Parquet file beside the sweep.
+        folder: of the sweep.
         keys: of the pairs, as in the sweep, [K].
         regions: the regions.
         left, right: positions of the regions of each pair, [K].
@@ -91,20 +101,31 @@ def stored_baselines(
     """
     names = np.array(regions.names, dtype=object)
     wanted = pd.DataFrame({"key": keys.to_pylist(), "source": names[left], "target": names[right]})
-    known = pd.DataFrame(columns=["key", "source", "target", *simple.COLUMNS])
-    if path.exists():
-        try:
-            known = pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            raise GeospotError(f"{path}: is damaged: delete it, it will be made anew") from error
-    missing = np.flatnonzero(~wanted["key"].isin(known["key"]))
-    if len(missing):
-        computed = simple.baselines(regions, left[missing], right[missing])
-        computed = pd.concat([wanted.iloc[missing].reset_index(drop=True), computed], axis=1)
-        known = computed if known.empty else pd.concat([known, computed])
-        with written(path) as temporary:
-            known.to_parquet(temporary, index=False)
-    return wanted.merge(known.drop(columns=["source", "target"]), on="key")
+    parts = Parts(folder / "baselines", _BASELINES, "baselines")
+    # One of them depends on all regions, by the width of its kernel.
+    width = simple.kernel_width(regions)
+    own = [f"{key}@{width!r}" for key in wanted["key"]]
+    known = parts.read(pa.array(own, pa.large_string()))
+    missing = np.flatnonzero(~pd.Index(own).isin(known["key"]))
+    computed, kept = [], True
+    with tqdm(
+        desc="baselines", unit=" pairs", total=len(missing), disable=len(missing) == 0
+    ) as progress:
+        for start in range(0, len(missing), _CHUNK):
+            chunk = missing[start : start + _CHUNK]
+            found = simple.baselines(regions, left[chunk], right[chunk], width, progress)
+            rows = wanted.iloc[chunk].reset_index(drop=True).join(found)
+            computed.append(rows.assign(key=[own[k] for k in chunk]))
+            try:
+                if kept:
+                    parts.write(computed[-1])
+            except GeospotError as error:  # they are of use now, and can be computed again
+                log.warning("baselines are not kept: %s", error)
+                kept = False
+    parts.tidy()
+    found = pd.concat([known, *computed]).drop_duplicates("key").set_index("key")
+    distances = found.loc[own, list(simple.COLUMNS)].reset_index(drop=True)
+    return pd.concat([wanted, distances], axis=1)
 
 
 class Loaded(NamedTuple):
@@ -136,7 +157,7 @@ def load(sweep: str | Path) -> Loaded:
     pairs = stored_pairs(store, manifest)
     left, right = all_pairs(len(run.regions), None)
     keys = pair_keys(run.keys, left, right)
-    simple_ = stored_baselines(store.folder / "baselines.parquet", keys, run.regions, left, right)
+    simple_ = stored_baselines(store.folder, keys, run.regions, left, right)
     merged = simple_.drop(columns="key").merge(pairs, on=["source", "target"], how="left")
     return Loaded(run, matrices(merged, list(run.regions.names)))
 
