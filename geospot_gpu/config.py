@@ -188,6 +188,7 @@ class SelectConfig:
 
     sweep: str = MISSING
     out: str = MISSING
+    overwrite: bool = False
     target: Any = MISSING
     over: str = "regions"
     method: str = "coverage"
@@ -236,6 +237,7 @@ class TransferConfig:
 
     sweep: str = MISSING
     out: str = MISSING
+    overwrite: bool = False
     scores: ScoresConfig = field(default_factory=ScoresConfig)
     seed: int = 0
 
@@ -254,6 +256,7 @@ class ExplainConfig:
 
     sweep: str = MISSING
     out: str = MISSING
+    overwrite: bool = False
     source: str = MISSING
     target: str = MISSING
 
@@ -340,18 +343,23 @@ def _chosen(config: DictConfig, group: str, schemas: Mapping[str, type]) -> Any:
     return schemas[name]
 
 
+def inputs(settings: Any) -> list[str]:
+    """The files that settings of a command, or of the manifest of a sweep, name to be read."""
+    if is_dataclass(settings):
+        settings = vars(settings)
+    if not isinstance(settings, Mapping):
+        return []
+    found = [inputs(value) for value in settings.values()]
+    own = [settings.get(key) for key in ("path", "features", "prices")]
+    return [path for path in own if isinstance(path, str)] + [path for few in found for path in few]
+
+
 def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration with paths of input that hold in any folder."""
     for group in ("points", "against", "regions", "encoder"):
         if path := config[group].get("path"):
             config[group]["path"] = str(Path(path).expanduser().absolute())
     return config
-
-
-def input_files(config: SweepConfig) -> list[str]:
-    """Files that a sweep reads."""
-    groups = (config.points, config.against, config.regions, config.encoder)
-    return [path for group in groups if (path := getattr(group, "path", None))]
 
 
 def make_cost(config: SweepConfig) -> GroundCost:

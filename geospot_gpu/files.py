@@ -38,9 +38,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def replace(temporary: Path, path: Path) -> None:
     """Give a temporary file of the same folder, or of one below, its name, once it is on disk."""
-    _sync(temporary)
+    sync(temporary)
     os.replace(temporary, path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def create(path: Path, content: bytes) -> bool:
@@ -52,7 +52,7 @@ def create(path: Path, content: bytes) -> bool:
     temporary = temporary_path(path)
     try:
         temporary.write_bytes(content)
-        _sync(temporary)
+        sync(temporary)
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -63,7 +63,7 @@ def create(path: Path, content: bytes) -> bool:
                     file.write(content)
             except FileExistsError:
                 return False
-        _sync(path.parent)
+        sync(path.parent)
         return True
     finally:
         with contextlib.suppress(OSError):
@@ -168,7 +168,7 @@ def clear_leftovers(folder: Path, pattern: str = ".*.tmp") -> None:
                     leftover.unlink()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until a file's content, or a folder's names, are on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

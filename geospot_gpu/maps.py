@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import written
 
 _LAND_STEP = 0.25
 
@@ -61,6 +60,7 @@ def pyplot() -> Any:
 
 def save(figure: Any, path: Path) -> None:
     """Write a picture as PNG, and close it."""
-    with written(path) as temporary:
-        figure.savefig(temporary, dpi=150, format="png")
-    pyplot().close(figure)
+    try:
+        figure.savefig(path, dpi=150, format="png")
+    finally:
+        pyplot().close(figure)

@@ -14,13 +14,14 @@ from geospot_gpu import config as settings
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.engine import Engine, PairEngine, Solver, settled
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import written
 from geospot_gpu.names import Name
+from geospot_gpu.outputs import OutputFolder, write_csv, write_summary
 from geospot_gpu.regions import Regions
-from geospot_gpu.results import make_folder, write_summary
 from geospot_gpu.selection.pictures import neighbour_map
 from geospot_gpu.selection.search import Neighbours, NeighbourSearch
 from geospot_gpu.sinkhorn.solver import Sinkhorn
+
+_FILES = ("nearest.csv", "nearest.png", "summary.json")
 
 
 def nearest_regions(
@@ -88,6 +89,10 @@ def nearest_regions(
 def nearest(config: DictConfig) -> None:
     """Find the neighbours that ``config`` asks for, and say which they are."""
     typed = settings.typed(config, settings.NearestConfig)
+    results = OutputFolder(
+        typed.out, _FILES, inputs=settings.inputs(typed), overwrite=typed.overwrite
+    )
+    results.check_writable()
     cost, solver = settings.make_cost(typed), settings.make_solver(typed)
     engine, encoder = settings.make_engine(typed), settings.make_encoder(typed)
     regions, against = settings.make_regions(typed, encoder, str(engine.torch_device()))
@@ -98,29 +103,26 @@ def nearest(config: DictConfig) -> None:
     seconds = time.perf_counter() - started
     where = regions if against is None else against
     table, target = found.table, where.names[where.position(typed.target, "target")]
-    out = make_folder(typed.out)
-    with written(out / "nearest.csv") as temporary:
-        table.to_csv(temporary, index=False, float_format="%.9g")
-    neighbour_map(table, regions, where, target, out / "nearest.png")
     share = found.solved / found.candidates
     unconverged, certain = int((~table["converged"]).sum()), _certain(table)
     text = (
         f"the {len(table)} regions nearest to {target} of {found.candidates}, "
         f"{found.solved} of which were solved ({share:.1%})"
     )
-    write_summary(
-        out,
-        {
-            "verdict": text,
-            "target": target,
-            "candidates": found.candidates,
-            "half_steps": found.half_steps,
-            "solved": found.solved,
-            "unconverged": unconverged,
-            "order_is_certain": certain,
-            "seconds": round(seconds, 3),
-        },
-    )
+    summary = {
+        "verdict": text,
+        "target": target,
+        "candidates": found.candidates,
+        "half_steps": found.half_steps,
+        "solved": found.solved,
+        "unconverged": unconverged,
+        "order_is_certain": certain,
+        "seconds": round(seconds, 3),
+    }
+    with results.replacing() as staged:
+        write_csv(table, staged / "nearest.csv", index=False, float_format="%.9g")
+        neighbour_map(table, regions, where, target, staged / "nearest.png")
+        write_summary(staged, summary)
     if len(table) < typed.k:
         print(f"k={typed.k}: there are only {found.candidates} other regions: all are listed")
     print(f"{text}:")
@@ -136,7 +138,7 @@ def nearest(config: DictConfig) -> None:
         if side is not None:
             print(side.account(typed.regions.by))
     print(
-        f"results in {out}\nnearest={len(table)} candidates={found.candidates} "
+        f"results in {results.folder}\nnearest={len(table)} candidates={found.candidates} "
         f"solved={found.solved} unconverged={unconverged}"
     )
 

@@ -14,17 +14,20 @@ from geospot_gpu import config as settings
 from geospot_gpu.encoders import Precomputed
 from geospot_gpu.encoders.files import is_table
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import written
 from geospot_gpu.names import Names
+from geospot_gpu.outputs import OutputFolder, write_csv, write_summary
 from geospot_gpu.points.readers import read_points, read_table
 from geospot_gpu.points.table import check_invalid
-from geospot_gpu.results import make_folder, write_summary
 from geospot_gpu.selection.pictures import point_map, selection_picture
 from geospot_gpu.selection.points import select_points
 from geospot_gpu.selection.pool import Pool
 from geospot_gpu.selection.regions import Selection, check_method, select_regions
 from geospot_gpu.selection.stored import stored_row
 from geospot_gpu.sweep.reopen import Reopened, reopen
+from geospot_gpu.sweep.results import results_folder
+
+_REGIONS = ("selection.csv", "selection.png", "summary.json")
+_POINTS = ("points.parquet", "points.png", "summary.json")
 
 
 def select(config: DictConfig) -> None:
@@ -34,11 +37,12 @@ def select(config: DictConfig) -> None:
         raise GeospotError(f"over={typed.over} is unknown: use regions or points")
     _check_fit(typed)
     sweep = Path(typed.sweep).expanduser()
-    run = reopen(sweep)
     if typed.over == "regions":
-        _select_regions(typed, sweep, run)
+        results = results_folder(typed, _REGIONS, stale=_POINTS)
+        _select_regions(typed, sweep, reopen(sweep), results)
     else:
-        _select_points(typed, run)
+        results = results_folder(typed, _POINTS, stale=_REGIONS)
+        _select_points(typed, reopen(sweep), results)
 
 
 def _check_fit(config: settings.SelectConfig) -> None:
@@ -84,7 +88,9 @@ def _named(value: Any, key: str) -> Any:
     return dict(pairs)
 
 
-def _select_regions(config: settings.SelectConfig, sweep: Path, run: Reopened) -> None:
+def _select_regions(
+    config: settings.SelectConfig, sweep: Path, run: Reopened, results: OutputFolder
+) -> None:
     check_method(config.method, config.exhaustive)
     prices = None if config.prices is None else _read_prices(Path(config.prices).expanduser())
     found = select_regions(
@@ -106,10 +112,6 @@ def _select_regions(config: settings.SelectConfig, sweep: Path, run: Reopened) -
         solver=run.solver,
         engine=run.engine,
     )
-    out = make_folder(config.out)
-    with written(out / "selection.csv") as temporary:
-        found.table.to_csv(temporary, index=False, float_format="%.9g")
-    selection_picture(found, run.regions, run.against or run.regions, out / "selection.png")
     samples = int(found.table["quota"].sum())
     text = _sentence(found, samples)
     summary = {
@@ -125,7 +127,10 @@ def _select_regions(config: settings.SelectConfig, sweep: Path, run: Reopened) -
         "guarantee": found.guarantee,
         "improves_until": found.improves_until,
     }
-    write_summary(out, summary)
+    with results.replacing() as staged:
+        write_csv(found.table, staged / "selection.csv", index=False, float_format="%.9g")
+        selection_picture(found, run.regions, run.against or run.regions, staged / "selection.png")
+        write_summary(staged, summary)
     print(
         f"for {', '.join(found.targets)}, by {config.method} ({found.distance} after each step, "
         "95 % interval; ~ improves by less than its error):"
@@ -133,7 +138,7 @@ def _select_regions(config: settings.SelectConfig, sweep: Path, run: Reopened) -
     print(_report(found.table))
     print(text)
     print(
-        f"results in {out}\nregions={len(found.table)} samples={samples} "
+        f"results in {results.folder}\nregions={len(found.table)} samples={samples} "
         f"coverage={found.coverage:.6g} improves_until={found.improves_until}"
     )
 
@@ -165,7 +170,7 @@ def _report(table: pd.DataFrame) -> str:
     )
 
 
-def _select_points(config: settings.SelectConfig, run: Reopened) -> None:
+def _select_points(config: settings.SelectConfig, run: Reopened, results: OutputFolder) -> None:
     pool = None if config.pool.path is None else _read_pool(config.pool, run)
     found = select_points(
         run.regions,
@@ -184,31 +189,28 @@ def _select_points(config: settings.SelectConfig, run: Reopened) -> None:
         engine=run.engine,
     )
     table = found.table
-    out = make_folder(config.out)
-    with written(out / "points.parquet") as temporary:
-        table.to_parquet(temporary, index=False)
-    point_map(found, run.against or run.regions, out / "points.png")
     text = f"{len(table)} of {found.available:,} points, mean cost {found.distance:.4f}"
     if found.guarantee is not None:
         text += f"; the gain is at least {100 * found.guarantee:.1f} % of the best possible"
     if config.budget is not None and len(table) < config.budget:
         text += f"; no more than {len(table)} of budget={config.budget:g} are of use"
-    write_summary(
-        out,
-        {
-            "verdict": text,
-            "targets": found.targets,
-            "method": config.method,
-            "points": len(table),
-            "available": found.available,
-            "coverage": found.distance,
-            "guarantee": found.guarantee,
-            "evaluations": found.evaluations,
-            "converged": found.converged,
-        },
-    )
+    summary = {
+        "verdict": text,
+        "targets": found.targets,
+        "method": config.method,
+        "points": len(table),
+        "available": found.available,
+        "coverage": found.distance,
+        "guarantee": found.guarantee,
+        "evaluations": found.evaluations,
+        "converged": found.converged,
+    }
+    with results.replacing() as staged:
+        table.to_parquet(staged / "points.parquet", index=False)
+        point_map(found, run.against or run.regions, staged / "points.png")
+        write_summary(staged, summary)
     print(f"for {', '.join(found.targets)}, by {config.method}: {text}")
-    print(f"results in {out}\npoints={len(table)} coverage={found.distance:.6g}")
+    print(f"results in {results.folder}\npoints={len(table)} coverage={found.distance:.6g}")
 
 
 def _read_pool(config: settings.PoolConfig, run: Reopened) -> Pool:

@@ -32,7 +32,7 @@ def sweep(config: DictConfig) -> None:
     engine, encoder = settings.make_engine(typed), settings.make_encoder(typed)
     out = Path(typed.out)
     store = Store(out)
-    outputs = store.output_folder(settings.input_files(typed), overwrite=typed.overwrite)
+    outputs = store.output_folder(settings.inputs(typed), overwrite=typed.overwrite)
     store.check_identity(run_identity(encoder.version, typed.regions.seed, cost, solver))
     device = str(engine.torch_device())
     regions, against = settings.make_regions(typed, encoder, device)

@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 
 from geospot_gpu import config as settings
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import written
-from geospot_gpu.results import make_folder, write_summary
+from geospot_gpu.outputs import write_summary
+from geospot_gpu.sweep.results import results_folder
 from geospot_gpu.sweep.run import required_manifest
 from geospot_gpu.sweep.store import Store
 from geospot_gpu.transfer.correlation import correlate
@@ -25,11 +25,13 @@ from geospot_gpu.transfer.verdict import LEAST_REGIONS
 
 _SHOWN = 8
 _GAIN = ("rho", "lower", "upper")
+_FILES = ("correlations.parquet", "transfer.png", "summary.json")
 
 
 def transfer(config: DictConfig) -> None:
     """Run the report that ``config`` describes, and say what came out."""
     typed = settings.checked(config, settings.TransferConfig)
+    results = results_folder(typed, _FILES)
     scores = scores_of(typed)
     loaded = load(Path(typed.sweep).expanduser())
     positions = [loaded.names.index(name) for name in scores.regions]
@@ -60,17 +62,16 @@ def transfer(config: DictConfig) -> None:
         pairs, names = training_pairs(loaded, scores)
         evaluation = Predictor(pairs, names, scores.kind, seed=typed.seed).evaluation
         summary["predictor"] = described(evaluation)
-    out = make_folder(typed.out)
-    with written(out / "correlations.parquet") as temporary:
-        table.to_parquet(temporary, index=False)
-    correlation_picture(table, distances, scores, verdict, out / "transfer.png")
-    write_summary(out, summary)
+    with results.replacing() as staged:
+        table.to_parquet(staged / "correlations.parquet", index=False)
+        correlation_picture(table, distances, scores, verdict, staged / "transfer.png")
+        write_summary(staged, summary)
     print(_report(table, scores))
     print(verdict.text)
     if "predictor" in summary:
         print(predictor_line(evaluation))
     print(
-        f"results in {out}\nverdict={verdict.verdict.replace(' ', '_')} "
+        f"results in {results.folder}\nverdict={verdict.verdict.replace(' ', '_')} "
         f"regions={summary['regions']} pairs={summary['pairs']} missing={scores.missing}"
     )
 

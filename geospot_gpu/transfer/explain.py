@@ -9,20 +9,22 @@ from omegaconf import DictConfig
 
 from geospot_gpu import config as settings
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import written
+from geospot_gpu.outputs import write_summary
 from geospot_gpu.points.readers import require_geopandas
-from geospot_gpu.results import make_folder, write_summary
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 from geospot_gpu.sweep.reopen import reopen
+from geospot_gpu.sweep.results import results_folder
 from geospot_gpu.transfer.contributions import contributions
 from geospot_gpu.transfer.pictures import contribution_map
 
 _MOST = 5
+_FILES = (*("contributions.parquet", "contributions.geojson", "contributions.png", "summary.json"),)
 
 
 def explain(config: DictConfig) -> None:
     """Write and print what the points of two regions contribute to their divergence."""
     typed = settings.checked(config, settings.ExplainConfig)
+    results = results_folder(typed, _FILES)
     run = reopen(Path(typed.sweep).expanduser())
     if not isinstance(run.solver, Sinkhorn):
         raise GeospotError(f"{typed.sweep}: was made with solver=geomloss; explain needs sinkhorn")
@@ -36,17 +38,17 @@ def explain(config: DictConfig) -> None:
     )
     source, target = points["region"].iloc[[0, -1]]
     divergence = float(points["contribution"].sum())
-    out = make_folder(typed.out)
-    _write_points(points, out)
-    title = f"{source} - {target}: divergence {divergence:.4f}, by place"
-    contribution_map(points, title, out / "contributions.png")
     negative = float(points["contribution"].clip(upper=0.0).sum())
     text = (
         f"{source} - {target}: divergence {divergence:.4f}, half of it from either "
         f"side; {int((points['contribution'] < 0).sum())} of {len(points)} places contribute less "
         f"than nothing ({negative:.4f}): the other region has more than its share there"
     )
-    write_summary(out, {"verdict": text, "divergence": divergence, "points": len(points)})
+    title = f"{source} - {target}: divergence {divergence:.4f}, by place"
+    with results.replacing() as staged:
+        _write_points(points, staged)
+        contribution_map(points, title, staged / "contributions.png")
+        write_summary(staged, {"verdict": text, "divergence": divergence, "points": len(points)})
     print(text)
     for side, some in points.groupby("side"):
         print(f"most from the {side} ({some['region'].iloc[0]}):")
@@ -54,15 +56,13 @@ def explain(config: DictConfig) -> None:
         density = some["contribution"] / some["weight"]
         for row in some.loc[density.nlargest(_MOST).index].itertuples():
             print(f"  lon {row.lon:8.2f}  lat {row.lat:7.2f}  {row.contribution:.2e}")
-    print(f"results in {out}\ndivergence={divergence:.6g} points={len(points)}")
+    print(f"results in {results.folder}\ndivergence={divergence:.6g} points={len(points)}")
 
 
-def _write_points(points: pd.DataFrame, out: Path) -> None:
+def _write_points(points: pd.DataFrame, staged: Path) -> None:
     """The points as GeoParquet and GeoJSON."""
     geopandas = require_geopandas()
     shapes = geopandas.points_from_xy(points["lon"], points["lat"], crs="EPSG:4326")
     frame = geopandas.GeoDataFrame(points, geometry=shapes)
-    with written(out / "contributions.parquet") as temporary:
-        frame.to_parquet(temporary, index=False)
-    with written(out / "contributions.geojson") as temporary:
-        temporary.write_text(frame.to_json(drop_id=True))
+    frame.to_parquet(staged / "contributions.parquet", index=False)
+    (staged / "contributions.geojson").write_text(frame.to_json(drop_id=True))

@@ -14,15 +14,15 @@ from geospot_gpu import config as settings
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.engine import PairEngine
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import written
 from geospot_gpu.maps import land
 from geospot_gpu.names import Names
+from geospot_gpu.outputs import write_summary
 from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
 from geospot_gpu.points.readers import read_points, require_geopandas
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions import Regions, grouping
-from geospot_gpu.results import make_folder, write_summary
 from geospot_gpu.sweep.reopen import Reopened
+from geospot_gpu.sweep.results import results_folder
 from geospot_gpu.transfer.baselines import baselines
 from geospot_gpu.transfer.command import (
     described,
@@ -36,6 +36,8 @@ from geospot_gpu.transfer.pictures import prediction_map
 from geospot_gpu.transfer.predictor import Predictor
 
 _WORST = 5
+_FILES = ("predictions.parquet", "summary.json")
+_MAP = ("map.parquet", "map.png")
 
 
 def predict(config: DictConfig) -> None:
@@ -48,6 +50,8 @@ def predict(config: DictConfig) -> None:
         else dict.fromkeys(("targets.degrees", "targets.points"), "a grid over the land")
     )
     settings.refuse_unused(typed, settings.PredictConfig(), unused)
+    grid = typed.targets.path is None
+    results = results_folder(typed, (*_FILES, *_MAP) if grid else _FILES, () if grid else _MAP)
     scores = scores_of(typed)
     loaded = load(Path(typed.sweep).expanduser())
     training, names = training_pairs(loaded, scores)
@@ -65,13 +69,6 @@ def predict(config: DictConfig) -> None:
     pairs = tidy(features(distances, sources, targets, at_home), chosen, list(targets.names))
     predictions = predictor.predict(pairs)
     best = _best(predictions, scores.kind)
-    out = make_folder(typed.out)
-    with written(out / "predictions.parquet") as temporary:
-        predictions.to_parquet(temporary, index=False)
-    if corners is not None:
-        cells = best.merge(corners, on="target")
-        _write_cells(cells, typed.targets.degrees, out / "map.parquet")
-        prediction_map(cells, typed.targets.degrees, scores.kind, out / "map.png")
     beyond = int(best["extrapolates"].sum())
     summary: dict[str, Any] = {
         "verdict": f"{len(best)} targets predicted, {beyond} of them unlike all that was seen",
@@ -80,13 +77,19 @@ def predict(config: DictConfig) -> None:
         "extrapolates": beyond,
         "predictor": described(predictor.evaluation),
     }
-    write_summary(out, summary)
+    with results.replacing() as staged:
+        predictions.to_parquet(staged / "predictions.parquet", index=False)
+        if corners is not None:
+            cells = best.merge(corners, on="target")
+            _write_cells(cells, typed.targets.degrees, staged / "map.parquet")
+            prediction_map(cells, typed.targets.degrees, scores.kind, staged / "map.png")
+        write_summary(staged, summary)
     print(_report(best, scores.kind))
     if typed.targets.path is not None:
         print(targets.account())
     print(predictor_line(predictor.evaluation))
     print(
-        f"{summary['verdict']}\nresults in {out}\n"
+        f"{summary['verdict']}\nresults in {results.folder}\n"
         f"sources={len(chosen)} targets={len(best)} extrapolates={beyond}"
     )
 
@@ -198,8 +201,7 @@ def _write_cells(cells: pd.DataFrame, degrees: float, path: Path) -> None:
     frame = geopandas.GeoDataFrame(
         cells.drop(columns=["lon", "lat"]), geometry=shapes, crs="EPSG:4326"
     )
-    with written(path) as temporary:
-        frame.to_parquet(temporary, index=False)
+    frame.to_parquet(path, index=False)
 
 
 def _report(best: pd.DataFrame, kind: str) -> str:
