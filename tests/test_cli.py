@@ -411,11 +411,34 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk(small_disk: Path, sweep: Run, here: Run) -> None:
     done = sweep("out=disk/run")
     assert done.returncode == 1
-    assert messages(done)[-1] == (
-        "error: disk/run/heatmap.png: cannot be written (No space left on device)"
+    expected = (
+        r"error: disk/run/(matrix.csv|heatmap.png): cannot be written \(No space left on .*\)"
     )
+    assert re.fullmatch(expected, messages(done)[-1])
     subprocess.run(["mount", "-o", "remount,size=1m", str(small_disk)], check=True)
     assert counts(here("out=disk/run")) == (6, 0, 6, 0)
+
+
+@pytest.mark.parametrize("state", ["read-only", "full"])
+def test_nothing_to_do_succeeds_on_any_disk(
+    state: str, small_disk: Path, here: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    subprocess.run(["mount", "-o", "remount,size=1m", str(small_disk)], check=True)
+    assert counts(here("out=disk/run")) == (6, 6, 0, 0)
+    if state == "read-only":
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    else:
+        with pytest.raises(OSError, match="No space left"):
+            (small_disk / "filler").write_bytes(bytes(2**20))
+    assert counts(here("out=disk/run")) == (6, 0, 6, 0)
+    assert caplog.text == ""
+    # The manifest would say something else, which is not worth a failure.
+    assert counts(here("out=./disk/run")) == (6, 0, 6, 0)
+    assert "nothing was to be computed, and what is there is kept: " in caplog.text
+    assert "cannot be written" in caplog.text
+    more = here("out=disk/run", "regions=grid", "regions.degrees=10")
+    assert "cannot be written" in the_error(more)
+    assert "finished batches are kept" not in more.stderr
 
 
 def test_a_disk_that_may_not_be_written(small_disk: Path, here: Run) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import geopandas
@@ -40,9 +42,7 @@ def scores() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def _swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import subprocess
-
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.conftest import GEOSPOT
 
     folder = tmp_path_factory.mktemp("transfer")
@@ -54,11 +54,9 @@ def _swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(_swept: Path, tmp_path: Path, geospot: Geospot) -> Geospot:
+def run(swept: Path, tmp_path: Path, geospot: Geospot) -> Geospot:
     """``geospot`` in an empty folder beside a copy of the sweep."""
-    import shutil
-
-    shutil.copytree(_swept, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(swept, tmp_path, dirs_exist_ok=True)
     return geospot
 
 
@@ -276,6 +274,26 @@ def test_damaged_baselines_are_computed_again(run: Geospot, tmp_path: Path) -> N
     done = run("transfer", *REPORT, "out=report")
     assert done.stdout == before.stdout
     assert f"{part.name}: is damaged, its baselines have to be computed again" in done.stderr
+
+
+def test_a_read_only_sweep_can_be_judged(
+    swept: Path, tmp_path: Path, geospot_here: Geospot, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("no permission to mount a disk")
+    try:
+        shutil.copytree(swept, disk, dirs_exist_ok=True)
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        report = ("sweep=disk/run", "scores=disk/scores.csv", *REPORT[2:])
+        assert geospot_here("transfer", *report, "out=report").returncode == 0
+        assert "baselines are not kept: " in caplog.text
+        assert "baselines: cannot be written (Read-only file system)" in caplog.text
+        assert (tmp_path / "report" / "summary.json").exists()
+        assert "cannot be created" in geospot_here("transfer", *report, "out=disk/report").stderr
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def test_baselines_of_other_regions_are_computed_again(run: Geospot, tmp_path: Path) -> None:
