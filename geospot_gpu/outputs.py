@@ -57,7 +57,7 @@ class OutputFolder:
         stale: Collection[str] = (),
     ) -> None:
         self.folder, self._names, self._overwrite = Path(folder), tuple(names), overwrite
-        self._every = (*self._names, *stale)
+        self._every = tuple(dict.fromkeys((*self._names, *stale)))
         self._record = self.folder / RECORD
         self._inputs = [Path(path).expanduser() for path in inputs]
         files.clear_leftovers(self.folder)
@@ -114,7 +114,6 @@ class OutputFolder:
         assert made.keys() <= set(self._names), "an output that was not announced"
         for path in made.values():
             files.sync(path)  # what does not fit on the disk must not cost the earlier files
-        self._record.mkdir(exist_ok=True)
         # Two commands that end at once would mix their files. Nothing stored depends on this lock.
         with locked(self.folder):
             for name in self._every:
@@ -138,6 +137,7 @@ class OutputFolder:
                         temporary.write_text(about)
                 for source, target in moves:
                     os.replace(source, target)
+                files.sync(self.folder)
             except BaseException:
                 for source, target in reversed(moves):
                     if os.path.lexists(target) and not os.path.lexists(source):
@@ -145,11 +145,11 @@ class OutputFolder:
                 for marker in fresh:
                     marker.unlink(missing_ok=True)
                 raise
-            files.sync(self.folder)
             for name in self._every:
                 for marker in self._record.glob(f"{name}-{'?' * 32}"):
                     if marker != markers.get(name):
-                        marker.unlink(missing_ok=True)
+                        with contextlib.suppress(OSError):  # it does no harm
+                            marker.unlink()
 
     def _check(self, name: str) -> None:
         """Raise where an output is not to be written."""
@@ -231,9 +231,11 @@ def _plain(value: Any) -> Any:
     >>> [_plain(name) for name in ("=1+1", "-10,20", "-x", "\t+A1", "FR", 7)]
     ["'=1+1", '-10,20', "'-x", "'\t+A1", 'FR', 7]
     """
-    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBERS.fullmatch(value):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    # A lone carriage return, which is not quoted, begins a row for a spreadsheet.
+    value = value.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{value}" if _FORMULA.match(value) and not _NUMBERS.fullmatch(value) else value
 
 
 def _no_folder(folder: Path, error: OSError) -> GeospotError:
