@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.say import one_line, say
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -29,6 +30,8 @@ COMMANDS = {
 
 _SHORT = re.compile(r"^(scores|targets|pool)=")
 """Keys that are short for their path."""
+
+_PART = "write \\${ where ${ is part of a name"
 
 _FLAGS = ("-h", "--help", "-m", "--multirun")
 
@@ -50,14 +53,16 @@ def main() -> None:
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help"):
         lines = [f"  {name:10s}{about}" for name, (_, about) in COMMANDS.items()]
-        print(_USAGE.format(commands="\n".join(lines)))
+        say(*_USAGE.format(commands="\n".join(lines)).split("\n"))
         return
     if arguments[0] == "--version":
         from geospot_gpu import __version__
 
-        print(__version__)
+        say(__version__)
         return
-    logging.basicConfig(format="warning: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Warning())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as schedulers and docker stop ask
     try:
@@ -70,7 +75,7 @@ def main() -> None:
         _print_error(str(error))
         sys.exit(1)
     except KeyboardInterrupt:
-        print("interrupted: finished batches are kept, the same command goes on", file=sys.stderr)
+        sys.stderr.write("interrupted: finished batches are kept, the same command goes on\n")
         sys.exit(130)
     sys.exit(0 if succeeded else 1)
 
@@ -92,19 +97,23 @@ def _run(command: str, arguments: list[str]) -> bool:
     for flag in flags:
         if flag not in _FLAGS:
             raise GeospotError(f"there is no option {flag!r}; use one of {', '.join(_FLAGS)}")
+    for setting in typed:
+        if not setting.partition("=")[0]:
+            raise GeospotError(f"{setting!r} is no setting: write key=value")
 
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
-    from omegaconf import OmegaConf
+    from omegaconf import OmegaConf, read_write
     from omegaconf.errors import OmegaConfBaseException
 
     from geospot_gpu.config import text_keys
-    from geospot_gpu.overrides import FolderNames, keep_text
+    from geospot_gpu.overrides import FolderNames, environment, keep_text, literal
 
     text = text_keys(command)
     settings = [keep_text(_SHORT.sub(r"\1.path=", setting), text) for setting in typed]
     OmegaConf.register_new_resolver("one_folder", FolderNames(), replace=True)
+    OmegaConf.register_new_resolver("oc.env", environment(typed), replace=True)
     module, _ = COMMANDS[command]
     errors: list[Exception] = []
     expected = (GeospotError, OmegaConfBaseException, OSError)
@@ -112,11 +121,16 @@ def _run(command: str, arguments: list[str]) -> bool:
     def task(config: DictConfig) -> None:
         # Hydra would end a multirun at the first error, and print errors in its own way.
         runtime = HydraConfig.get()
+        paths = OmegaConf.to_container(runtime.runtime)
+        assert isinstance(paths, dict)
+        with read_write(runtime.runtime):  # type: ignore[arg-type]
+            for key in ("cwd", "output_dir"):  # Hydra puts them there as if they had been typed
+                setattr(runtime.runtime, key, literal(str(paths[key])))
         job = runtime.job.override_dirname if runtime.mode == RunMode.MULTIRUN else None
         try:
             if job is not None:
-                print(f"job {runtime.job.num}: {job}", flush=True)
-                config.out = runtime.runtime.output_dir
+                say(f"job {runtime.job.num}: {job}")
+                config.out = literal(runtime.runtime.output_dir)
             work: Callable[[DictConfig], None] = getattr(importlib.import_module(module), command)
             work(config)
         except Exception as error:
@@ -169,7 +183,11 @@ def _folder_names(settings: list[str]) -> list[str]:
 def _explain(error: Exception, command: str, settings: Sequence[str]) -> str:
     """One line for an error of ours, Hydra or OmegaConf, with the nearest valid key or option."""
     from hydra.errors import OverrideParseException
-    from omegaconf.errors import OmegaConfBaseException
+    from omegaconf.errors import (
+        GrammarParseError,
+        InterpolationResolutionError,
+        OmegaConfBaseException,
+    )
 
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
@@ -177,9 +195,10 @@ def _explain(error: Exception, command: str, settings: Sequence[str]) -> str:
     first = text.strip().split("\n")[0]
     key = error.full_key if isinstance(error, OmegaConfBaseException) else None
     if isinstance(error, OverrideParseException):
+        part = f", and {_PART}" if "${" in str(error.override) else ""
         return (
             f"cannot read {error.override!r} as key=value: quote a value that has special "
-            "characters twice, as in 'out=\"a=b\"'"
+            f"characters twice, as in 'out=\"a=b\"'{part}"
         )
     for group, _, option in (setting.partition("=") for setting in settings):
         options = _options(group)
@@ -197,6 +216,10 @@ def _explain(error: Exception, command: str, settings: Sequence[str]) -> str:
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing:
         return f"{missing[1]} is needed: give {missing[1]}=..."
+    if isinstance(error.__cause__, GrammarParseError):
+        return f"a value has ${{ and cannot be read: close it with }}, or {_PART}"
+    if isinstance(error, InterpolationResolutionError):
+        return f"{key}: ${{...}} cannot be filled in ({first}): name another setting, or {_PART}"
     several = re.search(r"Ambiguous value for argument '([^']+)'", text)
     if several:
         return (
@@ -253,5 +276,12 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+class _Warning(logging.Formatter):
+    """One line for each warning, whatever is quoted in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"warning: {one_line(super().format(record))}"
+
+
 def _print_error(message: str) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.stderr.write(f"error: {one_line(message)}\n")

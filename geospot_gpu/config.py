@@ -12,6 +12,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.overrides import text_settings
+from geospot_gpu.schema import built
 
 T = TypeVar("T")
 S = TypeVar("S", bound="SweepConfig")
@@ -314,6 +315,27 @@ def checked(config: DictConfig, schema: type[T]) -> T:
     found = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), config))
     assert isinstance(found, schema)
     _check_numbers(found)
+    return found
+
+
+def of_manifest(config: object, where: str) -> SweepConfig:
+    """The configuration of a sweep from its manifest, which may be another person's.
+
+    Nothing in it is interpolated: text is text.
+
+    Args:
+        config: what the manifest holds of it.
+        where: the manifest, for messages.
+
+    Raises:
+        GeospotError: it is no configuration of a sweep.
+    """
+    choices = {"encoder": _ENCODERS, "solver": _SOLVERS}
+    try:
+        found = built(SweepConfig, config, "config", choices)
+        _check_numbers(found)
+    except GeospotError as error:
+        raise GeospotError(f"{where}: {error}: run geospot sweep again in a new folder") from error
     return found
 
 

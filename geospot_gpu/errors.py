@@ -1,5 +1,7 @@
 """The one exception that users are meant to read."""
 
+from geospot_gpu.say import one_line
+
 
 class GeospotError(ValueError):
     r"""Something the user can fix: one line that says what is wrong, where, and what to do.
@@ -10,4 +12,4 @@ class GeospotError(ValueError):
 
     def __init__(self, message: str) -> None:
         # What is quoted, an argument or another package's error, may have lines of its own.
-        super().__init__(" ".join(line.strip() for line in message.splitlines()))
+        super().__init__(one_line(message))

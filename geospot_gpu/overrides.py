@@ -7,8 +7,11 @@ import hashlib
 import os
 import re
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
+
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.say import printable
 
 _LONGEST_FOLDER = 200
 """Bytes of a folder's name; file systems allow 255."""
@@ -18,16 +21,18 @@ _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.S)
 _FUNCTION = re.compile(
     r"(range|interval|glob|shuffle|sort|tag|extend_list|int|float|str|bool|json_str)\(.*\)$"
 )
-_ESCAPED = re.compile(r"\\([\\()\[\]{}:=, \t])")
+_ESCAPED = re.compile(r"(\\+\$\{)|\\([\\()\[\]{}:=, \t])")
+"""What backslashes stand before; those before ``${`` are left for OmegaConf to read."""
+_INTERPOLATION = re.compile(r"(\\*)\$\{")
 
 
 def keep_text(setting: str, text: Collection[str]) -> str:
-    """``key=value`` in Hydra's grammar, with every name in it as it was typed.
+    r"""``key=value`` in Hydra's grammar, with every name in it as it was typed.
 
     Hydra reads ``1_2`` as 12, ``2.50`` as 2.5 and ``7e4`` as 70000.0, and refuses letters that are
     not English; regions, columns and files may have such names. What looks like a list, a mapping,
-    a quoted text, a function of Hydra's or an interpolation is one. A mapping from names becomes a
-    list of pairs, for Hydra knows no quotes in its keys.
+    a quoted text, a function of Hydra's or an interpolation is one; ``\${`` begins none. A mapping
+    from names becomes a list of pairs, for Hydra knows no quotes in its keys.
 
     Args:
         setting: one argument of a command.
@@ -41,7 +46,7 @@ def keep_text(setting: str, text: Collection[str]) -> str:
     ("have=[['KEN',2],['1_2',1]]", "target='KEN','1_2'")
     """
     key, _, value = setting.partition("=")
-    if key not in text or "${" in value or value.strip() in ("", "null"):
+    if key not in text or value.strip() in ("", "null"):
         return setting
     parts = _split(value)
     if parts is None:
@@ -66,7 +71,33 @@ def _quoted(value: str) -> str:
         return f"{_CHOICE}{','.join(_quoted(part) for part in choices)})"
     if _QUOTED.fullmatch(value) or _FUNCTION.match(value):
         return value
-    return QuotedString(_ESCAPED.sub(r"\1", value), Quote.single).with_quotes()
+    return QuotedString(_ESCAPED.sub(r"\1\2", value), Quote.single).with_quotes()
+
+
+def literal(text: str) -> str:
+    r"""Text as a value for OmegaConf that stands for itself, whatever it holds.
+
+    >>> print(literal("${oc.env:SECRET}.csv"), literal(r"a\${b}"))
+    \${oc.env:SECRET}.csv a\\\${b}
+    """
+    return _INTERPOLATION.sub(r"\1\1\\${", text)
+
+
+def environment(typed: Iterable[str]) -> Callable[..., Any]:
+    """What ``${oc.env:NAME}`` gives: variables of the environment, if it was typed.
+
+    Args:
+        typed: the arguments of the command.
+    """
+    from omegaconf.resolvers import oc
+
+    if any("oc.env" in setting for setting in typed):
+        return oc.env
+
+    def refuse(*_: str) -> str:
+        raise GeospotError("variables of the environment are for the command line alone")
+
+    return refuse
 
 
 def _split(value: str) -> list[str] | None:
@@ -139,8 +170,8 @@ class FolderNames:
     def __call__(self, job: str) -> str:
         """The name of a job's folder; a hash tells it from its likes where it had to be changed."""
         # Quotes that keep_text put there say nothing; a folder of the grid is one folder.
-        name = _PLAIN.sub(r"\1", job).replace("/", "-")
-        encoded, digest = os.fsencode(name), hashlib.blake2b(job.encode(), digest_size=4)
+        name = printable(_PLAIN.sub(r"\1", job)).replace("/", "-")
+        encoded, digest = os.fsencode(name), hashlib.blake2b(os.fsencode(job), digest_size=4)
         if len(encoded) > _LONGEST_FOLDER:
             name = encoded[: _LONGEST_FOLDER - 9].decode(errors="ignore") + f"-{digest.hexdigest()}"
         elif self._jobs.setdefault(name, job) != job:

@@ -58,8 +58,8 @@ def geospot_here(
 ) -> Geospot:
     """The same in this process, which need not import torch again."""
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.chdir(tmp_path)
+    def run(*arguments: str, folder: Path = tmp_path) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(folder)
         monkeypatch.setattr(sys, "argv", ["geospot", *arguments])
         capfd.readouterr()
         with pytest.raises(SystemExit) as stop:

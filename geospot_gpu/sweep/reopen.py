@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from omegaconf import DictConfig
-
 from geospot_gpu import config as settings
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.engine import Engine, Solver
@@ -45,7 +43,7 @@ def reopen(out: str | Path) -> Reopened:
             f"{out}: was made from Python, which does not say where its points are: make it with "
             "geospot sweep"
         )
-    typed = settings.typed(DictConfig(manifest["config"]), settings.SweepConfig)
+    typed = settings.of_manifest(manifest["config"], f"{out}/manifest.json")
     cost, solver = settings.make_cost(typed), settings.make_solver(typed)
     engine, encoder = settings.make_engine(typed), settings.make_encoder(typed)
     identity = run_identity(encoder.version, typed.regions.seed, cost, solver)
