@@ -24,7 +24,7 @@ from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
 from benchmarks.record import Stopwatch, save
-from geospot_gpu.encoders import GeoClip
+from geospot_gpu.encoders.geoclip import GeoClip, load_location_encoder
 from geospot_gpu.maps import land
 from geospot_gpu.points import Points
 from geospot_gpu.points.gallery import read_gallery
@@ -34,7 +34,7 @@ CANDIDATES = 1_000_000
 TARGETS = 10_000
 BUDGET = 1_000
 GEOSPOT = Path(sys.executable).with_name("geospot")
-_CHUNK = 50_000
+_CHUNK = 2_000
 _FLOOR_ROWS = 20_000
 
 
@@ -54,10 +54,11 @@ def write_features(table: pd.DataFrame, path: Path) -> None:
     """GeoCLIP's features of a table as .npy, with the ids beside them."""
     points = Points.build(lon=table["lon"], lat=table["lat"])
     out = open_memmap(path.with_suffix(".part.npy"), "w+", np.float32, (len(table), 512))
+    model = load_location_encoder("cpu")
     for low in tqdm(range(0, len(table), _CHUNK), "encoding", unit=" chunks"):
         rows = np.arange(low, min(low + _CHUNK, len(table)))
         coordinates = np.stack([points.lat[rows], points.lon[rows]], axis=1)
-        out[rows] = GeoClip._run(coordinates, "cpu")
+        out[rows] = GeoClip._run(coordinates, model, "cpu")
     out.flush()
     np.save(path.with_suffix(".ids.npy"), table["id"].to_numpy(str))
     path.with_suffix(".part.npy").rename(path)

@@ -10,12 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from geospot_gpu import Regions
 from geospot_gpu.encoders import GeoClip, NoEncoder, Precomputed, get_encoder
-from geospot_gpu.encoders.cache import EmbeddingCache, default_cache
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files import atomic_path
 from geospot_gpu.points import Points
@@ -36,9 +33,9 @@ def model_runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     runs: list[int] = []
     real = GeoClip._run
 
-    def counted(lat_lon: Any, device: str) -> Any:
+    def counted(lat_lon: Any, model: Any, device: str) -> Any:
         runs.append(len(lat_lon))
-        return real(lat_lon, device)
+        return real(lat_lon, model, device)
 
     monkeypatch.setattr(GeoClip, "_run", staticmethod(counted))
     return runs
@@ -111,6 +108,22 @@ def test_geoclip_runs_once(tmp_path: Path, model_runs: list[int]) -> None:
     np.testing.assert_array_equal(second[::-1], first)
 
 
+def test_geoclip_goes_on_with_the_same_features(
+    tmp_path: Path, model_runs: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit by bit what an encoding in one go would have given."""
+    monkeypatch.setattr("geospot_gpu.encoders.cache.MOST", 2)
+    whole = GeoClip(tmp_path / "whole").encode(PLACES, EVERY, "cpu")
+    runs = model_runs.copy()
+    assert len(runs) > 2
+    for stored in (tmp_path / "whole").rglob("*.f32"):
+        stored.unlink()
+        model_runs.clear()
+        again = GeoClip(tmp_path / "whole").encode(PLACES, EVERY, "cpu")
+        np.testing.assert_array_equal(again, whole)
+        assert len(model_runs) == 1
+
+
 def test_geoclip_gives_rows_of_the_points_asked_for(tmp_path: Path) -> None:
     encoder = GeoClip(tmp_path)
     everything = encoder.encode(PLACES, EVERY, "cpu")
@@ -128,120 +141,6 @@ def test_regions_with_geoclip_carry_its_version(tmp_path: Path) -> None:
     assert regions.features.shape == (2, 512)
     assert regions.features.dtype == torch.float32
     assert regions.unit_features
-
-
-# --- the cache
-
-
-def embed(lat_lon: Any) -> Any:
-    """A stand-in for the model: features that tell every place apart."""
-    return np.column_stack([lat_lon, lat_lon**2]).astype(np.float32)
-
-
-def files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-GRID = np.array(
-    [[lat, lon] for lat in (-89.0, 1.0, 2.0, 6.0, 90.0) for lon in (-180.0, 3.0, 4.0, 179.0)]
-)
-
-
-@settings(deadline=None, max_examples=30)
-@given(
-    st.lists(st.tuples(st.integers(-90, 90), st.integers(-180, 179)), min_size=1, unique=True).map(
-        sorted
-    )
-)
-def test_cache_gives_back_what_was_computed(
-    tmp_path_factory: pytest.TempPathFactory, places: list[tuple[int, int]]
-) -> None:
-    lat_lon = np.array(places, float)
-    cache = EmbeddingCache("v", tmp_path_factory.mktemp("cache"))
-    np.testing.assert_array_equal(cache.lookup(lat_lon, embed), embed(lat_lon))
-    np.testing.assert_array_equal(cache.lookup(lat_lon, no_model), embed(lat_lon))
-
-
-def test_changed_points_renew_only_their_cell(tmp_path: Path) -> None:
-    cache = EmbeddingCache("v", tmp_path)
-    cache.lookup(GRID, embed)
-    asked: list[Any] = []
-
-    def compute(missing: Any) -> Any:
-        asked.extend(missing.tolist())
-        return embed(missing)
-
-    changed = np.concatenate([GRID, [[1.5, 3.5]]])
-    np.testing.assert_array_equal(cache.lookup(changed, compute), embed(changed))
-    # Those of the cell from (0, 0) to (5, 5), and no other.
-    assert sorted(asked) == [[1.0, 3.0], [1.0, 4.0], [1.5, 3.5], [2.0, 3.0], [2.0, 4.0]]
-
-
-def test_versions_do_not_mix(tmp_path: Path) -> None:
-    EmbeddingCache("v1", tmp_path).lookup(GRID, embed)
-    other = EmbeddingCache("v2", tmp_path).lookup(GRID, lambda missing: embed(missing) + 1)
-    np.testing.assert_array_equal(other, embed(GRID) + 1)
-
-
-def cut_short(content: bytes) -> bytes:
-    return content[: len(content) // 2]
-
-
-def emptied(content: bytes) -> bytes:
-    return b""
-
-
-def one_bit_flipped(content: bytes) -> bytes:
-    at = content.index(embed(GRID[[0]])[:1].tobytes()[:4])
-    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
-
-
-@pytest.mark.parametrize("damage", [cut_short, emptied, one_bit_flipped])
-def test_a_damaged_file_is_computed_again_aloud(
-    damage: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    cache = EmbeddingCache("v", tmp_path)
-    cache.lookup(GRID[:1], embed)
-    (path,) = files(tmp_path)
-    path.write_bytes(damage(path.read_bytes()))
-    np.testing.assert_array_equal(cache.lookup(GRID[:1], embed), embed(GRID[:1]))
-    assert f"{path}: damaged embeddings are computed again" in caplog.text
-    np.testing.assert_array_equal(cache.lookup(GRID[:1], no_model), embed(GRID[:1]))
-    assert len(caplog.records) == 1
-
-
-def test_a_cache_that_cannot_be_written_only_warns(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "file").write_text("in the way")
-    cache = EmbeddingCache("v", tmp_path / "file")
-    np.testing.assert_array_equal(cache.lookup(GRID, embed), embed(GRID))
-    (record,) = caplog.records
-    assert record.levelname == "WARNING"
-    assert "embeddings are not cached (Not a directory)" in record.message
-
-
-def test_a_failed_write_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "savez", full)
-    EmbeddingCache("v", tmp_path).lookup(GRID, embed)
-    assert files(tmp_path) == []
-    assert "embeddings are not cached (No space left on device)" in caplog.text
-
-
-def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GEOSPOT_CACHE", "/a")
-    assert default_cache() == Path("/a")
-    monkeypatch.setenv("GEOSPOT_CACHE", "")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
-    assert default_cache() == Path("/b/geospot_gpu")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/c")
-    assert default_cache() == Path("/c/.cache/geospot_gpu")
 
 
 def test_atomic_path_replaces_all_or_nothing(tmp_path: Path) -> None:

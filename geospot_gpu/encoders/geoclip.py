@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import sys
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from geospot_gpu import checks
 from geospot_gpu.devices import find_device
@@ -23,7 +23,6 @@ from geospot_gpu.points.table import Points
 if TYPE_CHECKING:
     import torch
 
-_BATCH = 2048
 _FEATURES = 512
 
 
@@ -51,33 +50,26 @@ class GeoClip(Encoder):
         rows, device = checked_rows(points, rows), str(find_device(device))
         if len(rows) == 0:
             return np.zeros((0, _FEATURES), np.float32)
-        cache = EmbeddingCache(self.version, self._cache_root)
+        cache = EmbeddingCache(self.version, _FEATURES, self._cache_root)
         coordinates = np.stack([points.lat[rows], points.lon[rows]], axis=1)
         unique, inverse = np.unique(coordinates, axis=0, return_inverse=True)
-        return cache.lookup(unique, lambda missing: self._run(missing, device))[inverse.ravel()]
+        model = functools.cache(lambda: load_location_encoder(device))  # only if it is needed
+        found = cache.lookup(unique, lambda missing: self._run(missing, model(), device))
+        return found[inverse.ravel()]
 
     @staticmethod
-    def _run(lat_lon: NDArray[np.float64], device: str) -> NDArray[np.float32]:
+    def _run(
+        lat_lon: NDArray[np.float64], model: torch.nn.Module, device: str
+    ) -> NDArray[np.float32]:
         import torch
 
-        model = _load_location_encoder(device)
-        results = []
-        with (
-            torch.inference_mode(),
-            tqdm(
-                total=len(lat_lon), desc="encoding", unit=" points", unit_scale=True, leave=False
-            ) as progress,
-        ):
-            for start in range(0, len(lat_lon), _BATCH):
-                batch = torch.as_tensor(lat_lon[start : start + _BATCH], dtype=torch.float32)
-                results.append(model(batch.to(device)).cpu().numpy())
-                progress.update(len(batch))
-        return unit_rows(
-            np.concatenate(results), lambda k: f"GeoCLIP at (lat, lon) {tuple(lat_lon[k].tolist())}"
-        )
+        with torch.inference_mode():
+            batch = torch.as_tensor(lat_lon, dtype=torch.float32)
+            features = model(batch.to(device)).cpu().numpy()
+        return unit_rows(features, lambda k: f"GeoCLIP at (lat, lon) {tuple(lat_lon[k].tolist())}")
 
 
-def _load_location_encoder(device: str) -> torch.nn.Module:
+def load_location_encoder(device: str) -> torch.nn.Module:
     """The pretrained model, without the imports of the package's ``__init__``.
 
     That one needs torchvision and transformers for the image encoder, which locations do not use.

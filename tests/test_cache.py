@@ -1,0 +1,338 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pwd
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geospot_gpu.encoders import cache as cache_module
+from geospot_gpu.encoders.cache import EmbeddingCache, default_cache
+
+
+def embed(lat_lon: Any) -> Any:
+    """A stand-in for the model: features that tell every place apart."""
+    return np.column_stack([lat_lon, lat_lon**2]).astype(np.float32)
+
+
+def no_model(_: Any) -> Any:
+    raise AssertionError("the model ran")
+
+
+def cache_in(folder: Path, version: str = "v") -> EmbeddingCache:
+    return EmbeddingCache(version, 4, folder)
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def places(count: int, seed: int = 0) -> Any:
+    generator = np.random.default_rng(seed)
+    return np.unique(generator.uniform([-90, -180], [90, 180], (count, 2)), axis=0)
+
+
+GRID = np.array(
+    [[lat, lon] for lat in (-89.0, 1.0, 2.0, 6.0, 90.0) for lon in (-180.0, 3.0, 4.0, 179.0)]
+)
+
+
+@pytest.fixture(autouse=True)
+def anew() -> None:
+    cache_module._warn_once.cache_clear()
+
+
+@pytest.fixture
+def small_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "MOST", 5)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.tuples(st.integers(-90, 90), st.integers(-180, 180)), min_size=1, unique=True).map(
+        sorted
+    )
+)
+def test_what_was_computed_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, coordinates: list[tuple[int, int]]
+) -> None:
+    lat_lon = np.array(coordinates, float)
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache_module, "MOST", 5)
+        np.testing.assert_array_equal(cache_in(folder).lookup(lat_lon, embed), embed(lat_lon))
+        np.testing.assert_array_equal(cache_in(folder).lookup(lat_lon, no_model), embed(lat_lon))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-12, 0.0])
+def test_cells_are_small_and_hold_every_point_once(scale: float, small_cells: None) -> None:
+    """Even where points are closer together than the smallest cell."""
+    lat_lon = places(300) * scale
+    cells = list(cache_module._cells(lat_lon))
+    assert max(map(len, cells)) <= 5
+    assert sorted(np.concatenate(cells)) == list(range(300))
+    if scale == 1.0:
+        for rows in cells:  # no other point lies between those of a cell
+            low, high = lat_lon[rows].min(axis=0), lat_lon[rows].max(axis=0)
+            assert ((lat_lon >= low) & (lat_lon <= high)).all(axis=1).sum() == len(rows)
+
+
+def test_changed_points_renew_only_their_cell(tmp_path: Path, small_cells: None) -> None:
+    lat_lon = places(200)
+    cache_in(tmp_path).lookup(lat_lon, embed)
+    asked: list[Any] = []
+
+    def compute(missing: Any) -> Any:
+        asked.append(missing)
+        return embed(missing)
+
+    changed = np.unique(np.concatenate([lat_lon, [[1.5, 3.5]]]), axis=0)
+    np.testing.assert_array_equal(cache_in(tmp_path).lookup(changed, compute), embed(changed))
+    assert sum(map(len, asked)) <= 6
+    assert np.abs(np.concatenate(asked) - [1.5, 3.5]).max() < 60
+
+
+def test_versions_do_not_mix(tmp_path: Path) -> None:
+    cache_in(tmp_path, "v1").lookup(GRID, embed)
+    other = cache_in(tmp_path, "v2").lookup(GRID, lambda missing: embed(missing) + 1)
+    np.testing.assert_array_equal(other, embed(GRID) + 1)
+
+
+# --- files that are not what they should be
+
+
+def test_damaged_files_are_computed_again_aloud(
+    tmp_path: Path, small_cells: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A thousand damages of every kind, and never a wrong feature."""
+    lat_lon = places(60)
+    cache_in(tmp_path).lookup(lat_lon, embed)
+    cache_in(tmp_path, "older").lookup(lat_lon, lambda missing: embed(missing) + 1)
+    EmbeddingCache("wider", 5, tmp_path).lookup(lat_lon, lambda rows: np.ones((len(rows), 5), "f4"))
+    whole = {path: path.read_bytes() for path in files(tmp_path / "embeddings" / "v")}
+    assert len(whole) > 10
+    generator = np.random.default_rng(0)
+
+    def flipped(path: Path) -> None:
+        content = bytearray(whole[path])
+        content[generator.integers(len(content))] ^= 1 << generator.integers(8)
+        path.write_bytes(content)
+
+    def cut(path: Path) -> None:
+        path.write_bytes(whole[path][: generator.integers(len(whole[path]))])
+
+    def longer(path: Path) -> None:
+        path.write_bytes(whole[path] + bytes(int(generator.integers(1, 50))))
+
+    def emptied(path: Path) -> None:
+        path.write_bytes(b"")
+
+    def swapped(path: Path) -> None:
+        others = [one for one in whole if one != path and len(whole[one]) == len(whole[path])]
+        path.write_bytes(whole[others[generator.integers(len(others))]])
+
+    def from_folder(version: str) -> Callable[[Path], None]:
+        def taken(path: Path) -> None:
+            path.write_bytes((path.parent.with_name(version) / path.name).read_bytes())
+
+        return taken
+
+    def pipe(path: Path) -> None:
+        path.unlink()
+        os.mkfifo(path)
+
+    def folder(path: Path) -> None:
+        path.unlink()
+        path.mkdir()
+        (path / "inside").write_text("text")
+
+    def loop(path: Path) -> None:
+        path.unlink()
+        path.symlink_to(path)
+
+    quick = [flipped, flipped, flipped, cut, longer, swapped, from_folder("older")]
+    kinds = [*quick, emptied, from_folder("wider"), pipe]
+    for _ in range(100):
+        paths = generator.choice(np.array(list(whole)), 10, replace=False)
+        for path in paths:
+            kinds[generator.integers(len(kinds))](path)
+        caplog.clear()
+        np.testing.assert_array_equal(cache_in(tmp_path).lookup(lat_lon, embed), embed(lat_lon))
+        why = "embeddings are computed again (it is damaged or of other points)"
+        assert sorted(caplog.messages) == sorted(f"{path}: {why}" for path in paths)
+        assert all(path.read_bytes() == whole[path] for path in paths), "they are replaced"
+    path = next(iter(whole))
+    for kind in (loop, folder):  # the one is as good as absent, the other cannot be replaced
+        kind(path)
+        np.testing.assert_array_equal(cache_in(tmp_path).lookup(lat_lon, embed), embed(lat_lon))
+
+
+def test_what_cannot_be_replaced_does_not_keep_others_from_being_stored(
+    tmp_path: Path, small_cells: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache_in(tmp_path).lookup(GRID, embed)
+    first, *others = files(tmp_path)
+    for path in (first, *others):
+        path.unlink()
+    first.mkdir()
+    for _ in range(2):
+        np.testing.assert_array_equal(cache_in(tmp_path).lookup(GRID, embed), embed(GRID))
+    assert files(tmp_path) == others
+    assert caplog.text.count(f"{first}: embeddings are computed again") == 2
+    assert caplog.text.count("embeddings are not cached (Is a directory)") == 1
+
+
+def test_files_of_version_0_1_are_renewed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """They have no proof; nothing is said, for nothing is wrong."""
+    old = tmp_path / "embeddings" / "v" / "ab" / f"ab{'0' * 30}.npz"
+    old.parent.mkdir(parents=True)
+    np.savez(old, features=embed(GRID))
+    np.testing.assert_array_equal(cache_in(tmp_path).lookup(GRID, embed), embed(GRID))
+    assert not old.exists()
+    assert not caplog.records
+
+
+# --- processes that are killed, and several at once
+
+
+def slow(lat_lon: Any) -> Any:
+    time.sleep(0.02)
+    return embed(lat_lon)
+
+
+def fill(folder: Path, seed: int = 0) -> None:
+    """In a process of its own: fill a cache slowly."""
+    cache_module.MOST = 5
+    lat_lon = places(200, seed)
+    np.testing.assert_array_equal(cache_in(folder).lookup(lat_lon, slow), embed(lat_lon))
+
+
+def test_a_kill_loses_the_running_cell_alone(tmp_path: Path, small_cells: None) -> None:
+    lat_lon, cells = places(200), len(list(cache_module._cells(places(200))))
+    context = multiprocessing.get_context("fork")
+    kept = 0
+    for number in range(4):
+        process = context.Process(target=fill, args=(tmp_path,))
+        process.start()
+        while len(list(tmp_path.rglob("*.f32"))) < (number + 1) * cells // 5:
+            assert process.is_alive(), "it ended before it could be killed"
+            time.sleep(0.002)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        assert kept < len(list(tmp_path.rglob("*.f32"))) < cells
+        kept = len(list(tmp_path.rglob("*.f32")))
+    asked: list[Any] = []
+
+    def compute(missing: Any) -> Any:
+        asked.append(missing)
+        return embed(missing)
+
+    np.testing.assert_array_equal(cache_in(tmp_path).lookup(lat_lon, compute), embed(lat_lon))
+    assert len(asked) == cells - kept, "each cell that was stored is used"
+
+
+def test_leftovers_go_when_the_cache_is_written(tmp_path: Path) -> None:
+    """Wherever they are, but neither recent ones, nor what is not ours."""
+    cache_in(tmp_path).lookup(GRID, embed)
+    (stored,) = files(tmp_path)
+    folder, name = stored.parent, stored.stem
+    hour_ago = time.time() - 3700
+    (folder.parent / "older" / "ab").mkdir(parents=True)
+    old = [
+        folder / f".{name}.f32.0123456789ab.tmp",
+        folder.parent / "older" / "ab" / f".{name}.npz.0123456789ab.tmp",
+    ]
+    spared = [folder / f".{name}.f32.ba9876543210.tmp", folder.parent / ".of_others.tmp"]
+    for path in (*old, *spared):
+        path.write_bytes(b"half")
+    for path in (*old, spared[1]):
+        os.utime(path, (hour_ago, hour_ago))
+    cache_in(tmp_path).lookup(GRID, no_model)
+    assert all(path.exists() for path in old), "reading changes nothing"
+    cache_in(tmp_path).lookup(GRID[:3], embed)
+    assert [path.exists() for path in (*old, *spared)] == [False, False, True, True]
+
+
+def test_two_processes_fill_the_same_cache(tmp_path: Path, small_cells: None) -> None:
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=fill, args=(tmp_path, seed)) for seed in (0, 0, 1)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    for seed in (0, 1):
+        lat_lon = places(200, seed)
+        found = cache_in(tmp_path).lookup(lat_lon, no_model)
+        np.testing.assert_array_equal(found, embed(lat_lon))
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+# --- where the cache cannot be
+
+
+def test_a_cache_that_cannot_be_written_only_warns(
+    tmp_path: Path, small_cells: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for _ in range(2):
+        found = cache_in(tmp_path / "file").lookup(GRID, embed)
+        np.testing.assert_array_equal(found, embed(GRID))
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "embeddings are not cached (Not a directory)" in record.message
+
+
+def test_a_full_disk_only_warns_and_leaves_nothing(
+    tmp_path: Path,
+    small_cells: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        with open(path, "wb") as file:
+            file.write(content[:9])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    np.testing.assert_array_equal(cache_in(tmp_path).lookup(GRID, embed), embed(GRID))
+    assert files(tmp_path) == []
+    (record,) = caplog.records
+    assert "embeddings are not cached (No space left on device)" in record.message
+
+
+def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEOSPOT_CACHE", "/a")
+    assert default_cache() == Path("/a")
+    monkeypatch.setenv("GEOSPOT_CACHE", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
+    assert default_cache() == Path("/b/geospot_gpu")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/c")
+    assert default_cache() == Path("/c/.cache/geospot_gpu")
+
+
+def test_without_a_home_nothing_is_cached(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a container that runs under a number that no user has."""
+    for name in ("GEOSPOT_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(number: int) -> Any:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for _ in range(2):
+        np.testing.assert_array_equal(EmbeddingCache("v", 4).lookup(GRID, embed), embed(GRID))
+    (record,) = caplog.records
+    assert record.message == "there is no home folder to keep embeddings in: set GEOSPOT_CACHE"
