@@ -461,3 +461,45 @@ def test_a_reader_that_stops_reading(towns: Path, tmp_path: Path) -> None:
     assert "Traceback" not in process.stderr.read()
     assert process.wait(timeout=120) == 0
     assert (tmp_path / "run" / "matrix.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["matrix.csv", "heatmap.png", "regions.parquet", "manifest.json"])
+def test_a_sweep_keeps_what_the_user_has_in_its_folder(
+    name: str, here: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text("mine")
+    error = the_error(here("out=run"))
+    assert f"run/{name}: " in error
+    assert "choose another folder with out=..." in error
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [name], "nothing was computed"
+    assert (tmp_path / "run" / name).read_text() == "mine"
+    if name != "manifest.json":
+        assert here("out=run", "overwrite=true").returncode == 0
+        assert (tmp_path / "run" / name).read_bytes() != b"mine"
+
+
+def test_a_sweep_does_not_write_over_its_points(here: Run, towns: Path, tmp_path: Path) -> None:
+    content = towns.read_bytes()
+    towns.rename(tmp_path / "matrix.csv")
+    for overwrite in ("false", "true"):
+        done = here("points.path=matrix.csv", "out=.", f"overwrite={overwrite}")
+        assert "matrix.csv: is an input of this command" in the_error(done)
+    assert (tmp_path / "matrix.csv").read_bytes() == content
+
+
+def test_a_matrix_of_fewer_regions_is_not_left_standing(
+    here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three = here("out=run", "regions.include=[lima,oslo,rome]")
+    assert three.returncode == 0
+    assert (tmp_path / "run" / "matrix.csv").exists()
+    monkeypatch.setattr("geospot_gpu.sweep.command.LARGEST_MATRIX", 3)
+    four = here("out=run")
+    assert counts(four)[:2] == (6, 3)
+    assert "no matrix.csv and heatmap.png of more than 3 regions" in four.stdout
+    assert not (tmp_path / "run" / "matrix.csv").exists()
+    assert not (tmp_path / "run" / "heatmap.png").exists()
+    assert here("out=run", "regions.include=[lima,oslo,rome]").returncode == 0
+    matrix = pd.read_csv(tmp_path / "run" / "matrix.csv", index_col=0)
+    assert matrix.index.tolist() == ["lima", "oslo", "rome"]
