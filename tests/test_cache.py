@@ -72,32 +72,28 @@ def test_what_was_computed_comes_back(
         np.testing.assert_array_equal(cache_in(folder).lookup(lat_lon, no_model), embed(lat_lon))
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e-12, 0.0])
-def test_cells_are_small_and_hold_every_point_once(scale: float, small_cells: None) -> None:
-    """Even where points are closer together than the smallest cell."""
-    lat_lon = places(300) * scale
-    cells = list(cache_module._cells(lat_lon))
-    assert max(map(len, cells)) <= 5
-    assert sorted(np.concatenate(cells)) == list(range(300))
-    if scale == 1.0:
-        for rows in cells:  # no other point lies between those of a cell
-            low, high = lat_lon[rows].min(axis=0), lat_lon[rows].max(axis=0)
-            assert ((lat_lon >= low) & (lat_lon <= high)).all(axis=1).sum() == len(rows)
-
-
-def test_changed_points_renew_only_their_cell(tmp_path: Path, small_cells: None) -> None:
-    lat_lon = places(200)
-    cache_in(tmp_path).lookup(lat_lon, embed)
-    asked: list[Any] = []
+def asked_of(folder: Path, lat_lon: Any) -> Any:
+    """Which points are computed; what comes back is right."""
+    asked = [np.empty((0, 2))]
 
     def compute(missing: Any) -> Any:
+        assert len(missing) <= cache_module.MOST
         asked.append(missing)
         return embed(missing)
 
-    changed = np.unique(np.concatenate([lat_lon, [[1.5, 3.5]]]), axis=0)
-    np.testing.assert_array_equal(cache_in(tmp_path).lookup(changed, compute), embed(changed))
-    assert sum(map(len, asked)) <= 6
-    assert np.abs(np.concatenate(asked) - [1.5, 3.5]).max() < 60
+    np.testing.assert_array_equal(cache_in(folder).lookup(lat_lon, compute), embed(lat_lon))
+    return np.unique(np.concatenate(asked), axis=0)
+
+
+def test_points_are_computed_once_whatever_their_company(tmp_path: Path, small_cells: None) -> None:
+    """Some of them, others, all of them, and points nearer to each other than any cell."""
+    lat_lon = np.unique(np.concatenate([places(100), places(100) * 1e-12]), axis=0)
+    generator = np.random.default_rng(0)
+    known = np.zeros(len(lat_lon), bool)
+    for share in (0.1, 0.3, 0.5, 1.0, 0.2):
+        some = generator.random(len(lat_lon)) < share
+        np.testing.assert_array_equal(asked_of(tmp_path, lat_lon[some]), lat_lon[some & ~known])
+        known |= some
 
 
 def test_versions_do_not_mix(tmp_path: Path) -> None:
@@ -136,12 +132,13 @@ def test_damaged_files_are_computed_again_aloud(
         path.write_bytes(b"")
 
     def swapped(path: Path) -> None:
-        others = [one for one in whole if one != path and len(whole[one]) == len(whole[path])]
+        others = [one for one in whole if one != path]
         path.write_bytes(whole[others[generator.integers(len(others))]])
 
     def from_folder(version: str) -> Callable[[Path], None]:
         def taken(path: Path) -> None:
-            path.write_bytes((path.parent.with_name(version) / path.name).read_bytes())
+            other = path.parent.parent.with_name(version) / path.parent.name / path.name
+            path.write_bytes(other.read_bytes())
 
         return taken
 
@@ -161,18 +158,23 @@ def test_damaged_files_are_computed_again_aloud(
     quick = [flipped, flipped, flipped, cut, longer, swapped, from_folder("older")]
     kinds = [*quick, emptied, from_folder("wider"), pipe]
     for _ in range(100):
+        for path in set(files(tmp_path / "embeddings" / "v")) | set(whole):
+            path.unlink(missing_ok=True)
+        for path, content in whole.items():
+            path.write_bytes(content)
         paths = generator.choice(np.array(list(whole)), 10, replace=False)
         for path in paths:
             kinds[generator.integers(len(kinds))](path)
         caplog.clear()
-        np.testing.assert_array_equal(cache_in(tmp_path).lookup(lat_lon, embed), embed(lat_lon))
-        why = "embeddings are computed again (it is damaged or of other points)"
-        assert sorted(caplog.messages) == sorted(f"{path}: {why}" for path in paths)
-        assert all(path.read_bytes() == whole[path] for path in paths), "they are replaced"
-    path = next(iter(whole))
-    for kind in (loop, folder):  # the one is as good as absent, the other cannot be replaced
+        asked = asked_of(tmp_path, lat_lon)
+        assert len(asked) >= 10, "what a file does not prove is computed again"
+        why = "embeddings are computed again (it is damaged)"
+        assert {f"{path}: {why}" for path in paths} >= set(caplog.messages)
+        assert len(asked_of(tmp_path, lat_lon)) == 0
+    path = files(tmp_path / "embeddings" / "v")[0]
+    for kind in (loop, folder):  # neither can be read, and one of them cannot be removed
         kind(path)
-        np.testing.assert_array_equal(cache_in(tmp_path).lookup(lat_lon, embed), embed(lat_lon))
+        asked_of(tmp_path, lat_lon)
 
 
 def test_what_cannot_be_replaced_does_not_keep_others_from_being_stored(
@@ -215,35 +217,32 @@ def fill(folder: Path, seed: int = 0) -> None:
     np.testing.assert_array_equal(cache_in(folder).lookup(lat_lon, slow), embed(lat_lon))
 
 
-def test_a_kill_loses_the_running_cell_alone(tmp_path: Path, small_cells: None) -> None:
-    lat_lon, cells = places(200), len(list(cache_module._cells(places(200))))
+def test_a_kill_loses_the_running_batch_alone(tmp_path: Path, small_cells: None) -> None:
+    lat_lon = places(200)
     context = multiprocessing.get_context("fork")
+
+    def stored() -> int:
+        return sum((path.stat().st_size - 32) // 32 for path in tmp_path.rglob("*.f32"))
+
     kept = 0
     for number in range(4):
         process = context.Process(target=fill, args=(tmp_path,))
         process.start()
-        while len(list(tmp_path.rglob("*.f32"))) < (number + 1) * cells // 5:
+        while stored() < (number + 1) * 40:
             assert process.is_alive(), "it ended before it could be killed"
             time.sleep(0.002)
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
         process.join()
-        assert kept < len(list(tmp_path.rglob("*.f32"))) < cells
-        kept = len(list(tmp_path.rglob("*.f32")))
-    asked: list[Any] = []
-
-    def compute(missing: Any) -> Any:
-        asked.append(missing)
-        return embed(missing)
-
-    np.testing.assert_array_equal(cache_in(tmp_path).lookup(lat_lon, compute), embed(lat_lon))
-    assert len(asked) == cells - kept, "each cell that was stored is used"
+        assert kept < stored() < len(lat_lon)
+        kept = stored()
+    assert len(asked_of(tmp_path, lat_lon)) == len(lat_lon) - kept, "what was stored is used"
 
 
 def test_leftovers_go_when_the_cache_is_written(tmp_path: Path) -> None:
     """Wherever they are, but neither recent ones, nor what is not ours."""
-    cache_in(tmp_path).lookup(GRID, embed)
-    (stored,) = files(tmp_path)
+    cache_in(tmp_path).lookup(GRID[1:], embed)
+    stored = files(tmp_path)[0]
     folder, name = stored.parent, stored.stem
     hour_ago = time.time() - 3700
     (folder.parent / "older" / "ab").mkdir(parents=True)
@@ -256,9 +255,9 @@ def test_leftovers_go_when_the_cache_is_written(tmp_path: Path) -> None:
         path.write_bytes(b"half")
     for path in (*old, spared[1]):
         os.utime(path, (hour_ago, hour_ago))
-    cache_in(tmp_path).lookup(GRID, no_model)
+    cache_in(tmp_path).lookup(GRID[1:], no_model)
     assert all(path.exists() for path in old), "reading changes nothing"
-    cache_in(tmp_path).lookup(GRID[:3], embed)
+    cache_in(tmp_path).lookup(GRID, embed)
     assert [path.exists() for path in (*old, *spared)] == [False, False, True, True]
 
 

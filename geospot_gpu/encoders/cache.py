@@ -19,10 +19,9 @@ from geospot_gpu.files import atomic_path, clear_leftovers, content_hash, reason
 log = logging.getLogger("geospot_gpu")
 
 MOST = 2048
-"""Points of a cell, which are encoded together."""
+"""Points that are encoded together."""
 
-_LEVELS = 40
-"""How often the map is halved at most: cells are then 19 m high and 38 m wide."""
+_CELL_DEGREES = 15.0
 
 _PROOF = 32
 """Bytes of the hash that a file begins with."""
@@ -31,17 +30,15 @@ _LEFTOVERS = f"**/.{'[0-9a-f]' * _PROOF}.*.tmp"
 
 
 class EmbeddingCache:
-    """Embeddings of coordinates on disk, one file per cell of a map.
+    """Embeddings of coordinates on disk, in a folder for each cell of a map.
 
-    The map is halved until no cell has more than :data:`MOST` points. Those of a cell are encoded
-    together, so that features do not depend on what was stored before, and stored at once: a
-    process that is killed loses one cell, and changed points renew the cells they are in. Files are
-    replaced as a whole, so that several processes may share the cache.
+    What is known of one set of points serves any other that shares some of them. A file holds
+    points that were encoded together and is stored at once, so that a process that is killed loses
+    no more than the running ones. Files are never changed: several processes may share the cache.
 
-    A file is named by a hash of the coordinates it is for, and begins with one of the encoder's
-    version, these coordinates and the features that follow: where that does not agree, the cell is
-    computed again. What encoders give is checked before it is stored, so that the values of a file
-    that proves itself need no check.
+    A file begins with a hash of the encoder's version, the coordinates and the features that
+    follow: where that does not agree, it goes, and its points are computed again. What encoders
+    give is checked before it is stored, so that a file that proves itself needs no check of values.
 
     Args:
         version: name and version of the encoder.
@@ -59,76 +56,102 @@ class EmbeddingCache:
         lat_lon: NDArray[np.float64],
         compute: Callable[[NDArray[np.float64]], NDArray[np.float32]],
     ) -> NDArray[np.float32]:
-        """Embeddings [n, d] of distinct coordinates, computing cell by cell what is missing.
+        """Embeddings [n, d] of distinct coordinates [n, 2], computing what is missing.
 
         Args:
-            lat_lon: the coordinates [n, 2], in the order of ``np.unique``.
+            lat_lon: the coordinates.
             compute: embeddings [k, d] of some of them [k, 2].
         """
-        result = np.empty((len(lat_lon), self._dimension), np.float32)
+        at = lat_lon @ np.array([1.0, 1.0j])  # complex numbers can be sorted and compared
+        features = np.empty((len(at), self._dimension), np.float32)
         missing = []
-        for rows in _cells(lat_lon):
-            features = self._load(lat_lon[rows])
-            if features is None:
-                missing.append(rows)
-            else:
-                result[rows] = features
+        for cell, members in _cells(lat_lon):
+            members = members[~self._load(cell, at, features, members)]
+            pieces = range(0, len(members), MOST)
+            missing += [(cell, members[start : start + MOST]) for start in pieces]
         if missing:
             self._clear()
         with tqdm(
             desc="encoding",
-            total=sum(map(len, missing)),
+            total=sum(len(few) for _, few in missing),
             unit=" points",
             unit_scale=True,
             leave=False,
             disable=not missing,
         ) as progress:
-            for rows in missing:
-                result[rows] = compute(lat_lon[rows])
-                self._store(lat_lon[rows], result[rows])
-                progress.update(len(rows))
-        return result
+            for batch in _batches(missing):
+                together = np.concatenate([few for _, few in batch])
+                features[together] = compute(lat_lon[together])
+                for cell, few in batch:
+                    self._store(cell, at[few], features[few])
+                progress.update(len(together))
+        return features
 
-    def _load(self, lat_lon: NDArray[np.float64]) -> NDArray[np.float32] | None:
-        """What is stored for the points of a cell; None where nothing is that proves itself."""
+    def _load(
+        self,
+        cell: str,
+        at: NDArray[np.complex128],
+        features: NDArray[np.float32],
+        members: NDArray[np.int64],
+    ) -> NDArray[np.bool_]:
+        """Fill in the features that are stored of the points of a cell, and say of which."""
+        found, wanted = np.zeros(len(members), bool), at[members]
         if self._root is None:
-            return None
-        path, shape = self._path(self._root, lat_lon), (len(lat_lon), self._dimension)
+            return found
+        for path in sorted((self._root / self._version / cell).glob("*.f32")):
+            stored = self._read(path, wanted)
+            if stored is not None:
+                there, vectors = stored
+                order = np.argsort(there)
+                place = np.searchsorted(there, wanted, sorter=order)
+                place = order[np.minimum(place, len(order) - 1)]
+                here = there[place] == wanted
+                features[members[here]] = vectors[place[here]]
+                found |= here
+        return found
+
+    def _read(
+        self, path: Path, wanted: NDArray[np.complex128]
+    ) -> tuple[NDArray[np.complex128], NDArray[np.float32]] | None:
+        """Coordinates [k] and features [k, d] of a file that has some of those that are wanted."""
+        why = "it is damaged"
         try:
-            status = path.stat()
-        except OSError:  # absent or out of reach; where it matters, storing says so
+            status = path.lstat()
+            count, rest = divmod(status.st_size - _PROOF, 16 + 4 * self._dimension)
+            if stat.S_ISREG(status.st_mode) and count > 0 and rest == 0:  # no pipe is waited for
+                with path.open("rb") as file:
+                    proof, places = file.read(_PROOF), file.read(16 * count)
+                    there = np.frombuffer(places, "<c16")
+                    if not np.isin(there, wanted).any():
+                        return None
+                    vectors = file.read()
+                if proof == self._proof(places, vectors):
+                    return there, np.frombuffer(vectors, "<f4").reshape(count, -1)
+        except FileNotFoundError:  # another process removed it
             return None
-        why = "it is damaged or of other points"
-        try:
-            # No pipe is opened, which would be waited for, nor a file that cannot be right.
-            if stat.S_ISREG(status.st_mode) and status.st_size == _PROOF + 4 * np.prod(shape):
-                content = path.read_bytes()
-                features = content[_PROOF:]
-                if content[:_PROOF] == self._proof(lat_lon, features):
-                    return np.frombuffer(features, "<f4").reshape(shape)
         except OSError as error:
             why = reason(error)
         log.warning("%s: embeddings are computed again (%s)", path, why)
+        with contextlib.suppress(OSError):
+            path.unlink()
         return None
 
-    def _store(self, lat_lon: NDArray[np.float64], features: NDArray[np.float32]) -> None:
+    def _store(self, cell: str, at: NDArray[np.complex128], features: NDArray[np.float32]) -> None:
         if self._root is None:
             _warn_once("there is no home folder to keep embeddings in: set GEOSPOT_CACHE")
             return
-        path, content = self._path(self._root, lat_lon), features.astype("<f4").tobytes()
+        places, vectors = at.astype("<c16").tobytes(), features.astype("<f4").tobytes()
+        folder = self._root / self._version
+        path = folder / cell / f"{content_hash(places)}.f32"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_path(path) as temporary:
-                temporary.write_bytes(self._proof(lat_lon, content) + content)
+                temporary.write_bytes(self._proof(places, vectors) + places + vectors)
         except OSError as error:  # the run does not need the cache to go on
-            _warn_once(f"{path.parent}: embeddings are not cached ({reason(error)})")
+            _warn_once(f"{folder}: embeddings are not cached ({reason(error)})")
 
-    def _path(self, root: Path, lat_lon: NDArray[np.float64]) -> Path:
-        return root / self._version / f"{content_hash(lat_lon.tobytes())}.f32"
-
-    def _proof(self, lat_lon: NDArray[np.float64], features: bytes) -> bytes:
-        version = self._version.encode() + b"\0"
-        return content_hash(version + lat_lon.tobytes() + features).encode()
+    def _proof(self, places: bytes, vectors: bytes) -> bytes:
+        return content_hash(self._version.encode() + b"\0" + places + vectors).encode()
 
     def _clear(self) -> None:
         """Remove what killed processes left, and the files of version 0.1, which prove nothing."""
@@ -151,21 +174,28 @@ def default_cache() -> Path | None:
         return None
 
 
-def _cells(lat_lon: NDArray[np.float64]) -> Iterator[NDArray[np.int64]]:
-    """Positions of the points of each cell."""
-    # As whole numbers, whose bits say on which side of every border a point lies.
-    halves = _LEVELS // 2
-    grid = np.floor((lat_lon / [180.0, 360.0] + 0.5) * 2**halves).astype(np.int64)
+def _cells(lat_lon: NDArray[np.float64]) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """Names of cells, and the positions of their points."""
+    cells = np.floor(lat_lon / _CELL_DEGREES).astype(np.int64)
+    order = np.lexsort(cells.T)
+    edges = np.flatnonzero(np.diff(cells[order], axis=0).any(axis=1)) + 1
+    for members in np.split(order, edges):
+        lat, lon = cells[members[0]]
+        yield f"{lat}_{lon}", np.sort(members)
 
-    def divided(rows: NDArray[np.int64], level: int) -> Iterator[NDArray[np.int64]]:
-        if len(rows) <= MOST or level == _LEVELS:
-            yield from (rows[start : start + MOST] for start in range(0, len(rows), MOST))
-        else:
-            bits = grid[rows, level % 2] >> (halves - 1 - level // 2)
-            for half in (0, 1):
-                yield from divided(rows[bits & 1 == half], level + 1)
 
-    yield from divided(np.arange(len(lat_lon)), 0)
+def _batches(
+    missing: list[tuple[str, NDArray[np.int64]]],
+) -> Iterator[list[tuple[str, NDArray[np.int64]]]]:
+    """Points of as many cells as make a batch worth encoding."""
+    batch: list[tuple[str, NDArray[np.int64]]] = []
+    for cell, few in missing:
+        if batch and sum(len(own) for _, own in batch) + len(few) > MOST:
+            yield batch
+            batch = []
+        batch.append((cell, few))
+    if batch:
+        yield batch
 
 
 @functools.cache

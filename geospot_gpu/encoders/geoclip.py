@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 _FEATURES = 512
+_LEAST = 64
 
 
 class GeoClip(Encoder):
@@ -63,9 +64,11 @@ class GeoClip(Encoder):
     ) -> NDArray[np.float32]:
         import torch
 
+        # Products of few rows are summed in another order: vectors would depend on their company.
+        full = np.resize(lat_lon, (max(len(lat_lon), _LEAST), 2))
         with torch.inference_mode():
-            batch = torch.as_tensor(lat_lon, dtype=torch.float32)
-            features = model(batch.to(device)).cpu().numpy()
+            batch = torch.as_tensor(full, dtype=torch.float32)
+            features = model(batch.to(device)).cpu().numpy()[: len(lat_lon)]
         return unit_rows(features, lambda k: f"GeoCLIP at (lat, lon) {tuple(lat_lon[k].tolist())}")
 
 
