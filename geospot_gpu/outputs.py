@@ -62,8 +62,7 @@ class OutputFolder:
         self._inputs = [Path(path).expanduser() for path in inputs]
         files.clear_leftovers(self.folder)
         files.clear_leftovers(self._record)
-        for name in self._every:
-            self._check(name)
+        self._check()
 
     def check_writable(self) -> None:
         """Raise where the files cannot be written, before anything is computed for them."""
@@ -116,8 +115,7 @@ class OutputFolder:
             files.sync(path)  # what does not fit on the disk must not cost the earlier files
         # Two commands that end at once would mix their files. Nothing stored depends on this lock.
         with locked(self.folder):
-            for name in self._every:
-                self._check(name)
+            self._check()
             markers = {
                 name: self._record / f"{name}-{_digest(path)}" for name, path in made.items()
             }
@@ -151,26 +149,23 @@ class OutputFolder:
                         with contextlib.suppress(OSError):  # it does no harm
                             marker.unlink()
 
-    def _check(self, name: str) -> None:
-        """Raise where an output is not to be written."""
-        path = self.folder / name
-        for given in self._inputs:
-            if given.absolute() == path.absolute() or (
-                path.exists() and given.exists() and path.samefile(given)
-            ):
+    def _check(self) -> None:
+        """Raise where a file is there that is not to be replaced or removed."""
+        for path in (self.folder / name for name in self._every):
+            if any(_same(path, given) for given in self._inputs):
                 raise GeospotError(
                     f"{path}: is an input of this command and would be overwritten: choose another "
                     "folder with out=..."
                 )
-        if name not in self._names:
-            return  # what the record does not know stays
-        if path.is_dir() and not path.is_symlink():
-            raise GeospotError(f"{path}: is a folder: choose another one with out=...")
-        if not self._overwrite and self._foreign(name):
-            raise GeospotError(
-                f"{path}: was not written by geospot, or changed since: choose another folder with "
-                "out=..., or replace it with overwrite=true"
-            )
+        for name in self._names:
+            path = self.folder / name
+            if path.is_dir() and not path.is_symlink():
+                raise GeospotError(f"{path}: is a folder: choose another one with out=...")
+            if not self._overwrite and self._foreign(name):
+                raise GeospotError(
+                    f"{path}: was not written by geospot, or changed since: choose another folder "
+                    "with out=..., or replace it with overwrite=true"
+                )
 
     def _foreign(self, name: str) -> bool:
         """Whether a file is there that the record does not know."""
@@ -240,6 +235,13 @@ def _plain(value: Any) -> Any:
 
 def _no_folder(folder: Path, error: OSError) -> GeospotError:
     return GeospotError(f"{folder}: cannot be created ({files.reason(error)})")
+
+
+def _same(path: Path, other: Path) -> bool:
+    """Whether two paths are of one file, or will be."""
+    if path.absolute() == other.absolute():
+        return True
+    return path.exists() and other.exists() and path.samefile(other)
 
 
 def _digest(path: Path) -> str | None:

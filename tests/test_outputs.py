@@ -131,7 +131,7 @@ def test_an_output_is_never_an_input(
         for folder in (out, Path("out"), Path("alias"), Path("sub/../out")):
             for options in ({"names": NAMES}, {"names": ("summary.json",), "stale": NAMES}):
                 with pytest.raises(GeospotError, match=r"table\.csv: is an input of this command"):
-                    command(folder, "new", inputs=[given], overwrite=overwrite, **options)  # type: ignore[arg-type]
+                    command(folder, "new", inputs=[given], overwrite=overwrite, **options)
     assert content(out) == OLD
     (out / "table.csv").unlink()
     (out / "table.csv").symlink_to(tmp_path / "mine.csv")
@@ -146,14 +146,9 @@ def test_links_pipes_and_folders_are_the_user_s(out: Path, tmp_path: Path) -> No
     """A link may lead to a disk that is not there just now; a pipe would be read for ever."""
     name = out / "table.csv"
     shutil.copy(name, tmp_path / "copy.csv")
-    for make in (
-        lambda: name.symlink_to(tmp_path / "disk" / "table.csv"),
-        lambda: name.symlink_to(tmp_path / "copy.csv"),  # of a content that the record knows
-        lambda: os.mkfifo(name),
-        lambda: name.symlink_to(tmp_path),
-    ):
+    for target in ("disk/table.csv", "copy.csv", "", None):  # the record knows the copy's content
         name.unlink()
-        make()
+        os.mkfifo(name) if target is None else name.symlink_to(tmp_path / target)
         with pytest.raises(GeospotError, match="was not written by geospot"):
             command(out, "new")
         command(out, "new", overwrite=True)
