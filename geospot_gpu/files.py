@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import stat
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 from geospot_gpu.errors import GeospotError
 
 _STALE_SECONDS = 3600.0
+_TEMPORARY = re.compile(r"\..*\.[0-9a-f]{12}\.tmp", re.DOTALL)
 
 
 @contextlib.contextmanager
@@ -155,12 +157,17 @@ def temporary_path(path: Path) -> Path:
 
 
 def clear_leftovers(folder: Path, pattern: str = ".*.tmp") -> None:
-    """Remove what was left half written in a folder when a process was killed, an hour ago."""
+    """Remove what was left half written in a folder when a process was killed, an hour ago.
+
+    Only what has a name as :func:`temporary_path` gives them: the folder may be the user's own.
+    """
     for leftover in folder.glob(pattern):
+        if not _TEMPORARY.fullmatch(leftover.name):
+            continue
         # Another process may be writing a recent one, or clearing up as well.
         with contextlib.suppress(OSError):
             if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
-                if leftover.is_dir():
+                if leftover.is_dir() and not leftover.is_symlink():
                     for part in leftover.iterdir():
                         part.unlink()
                     leftover.rmdir()

@@ -364,6 +364,29 @@ def content_but_leftovers(out: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in out.iterdir() if path.name[0] != "."}
 
 
+def test_only_leftovers_of_geospot_are_cleared(out: Path, tmp_path: Path) -> None:
+    """``out=.`` is a folder of the user's, who may have such names as well."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    ours = [out / ".outputs.0123456789ab.tmp", out / RECORD / ".map.png.0123456789ab.tmp"]
+    for folder in (out / ".backup.tmp", out / ".outputs.tmp", ours[0], mine):
+        folder.mkdir(exist_ok=True)
+        (folder / "file").write_text("kept")
+    for file in (out / ".notes.2026.tmp", out / "a.0123456789ab.tmp", ours[1]):
+        file.write_text("kept")
+    (out / ".link.0123456789ab.tmp").symlink_to(mine)
+    before = set(out.rglob("*"))
+    OutputFolder(out, NAMES)
+    assert set(out.rglob("*")) == before, "another process may be writing them"
+    for path in before:
+        os.utime(path, (0, 0))
+    os.utime(mine, (0, 0))
+    OutputFolder(out, NAMES)
+    gone = {*ours, ours[0] / "file", out / ".link.0123456789ab.tmp"}
+    assert set(out.rglob("*")) == before - gone
+    assert (mine / "file").exists()
+
+
 def repeated(out: Path, text: str, barrier: Any, rounds: int) -> None:
     for _ in range(rounds):
         barrier.wait(60)

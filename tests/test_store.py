@@ -201,8 +201,8 @@ def test_a_flipped_bit_anywhere_in_a_shard_is_noticed(two_shards: Path) -> None:
 
 def test_a_half_written_shard_is_not_read_and_goes_away(two_shards: Path, towns: Path) -> None:
     content = shards(two_shards)[0].read_bytes()
-    old = two_shards / "distances" / ".part-1.parquet.123.tmp"
-    recent = two_shards / "distances" / ".part-2.parquet.123.tmp"
+    old = two_shards / "distances" / ".part-1.parquet.0123456789ab.tmp"
+    recent = two_shards / "distances" / ".part-2.parquet.0123456789ab.tmp"
     for path in (old, recent):
         path.write_bytes(content[: len(content) // 2])
     os.utime(old, (time.time() - 7200,) * 2)
