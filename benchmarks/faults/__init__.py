@@ -1,0 +1,1 @@
+"""Commands that are killed, that race each other, and whose files are damaged."""

@@ -1,0 +1,159 @@
+"""What the experiments know of geospot's files and of its code: change it here."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+SWEEP_OUTPUTS = ("matrix.csv", "heatmap.png")
+"""What a sweep leaves to look at, beside ``manifest.json``."""
+_PATTERNS = {
+    "distances": "distances/part-*.parquet",
+    "regions": "regions.parquet",
+    "baselines": "baselines.parquet",
+    "manifest": "manifest.json",
+    "matrix": "matrix.csv",
+    "heatmap": "heatmap.png",
+}
+_CACHE = "embeddings/**/*.npz"
+
+
+def kinds(folder: Path) -> dict[str, list[Path]]:
+    """The files of a sweep, by what they are."""
+    return {kind: sorted(folder.glob(pattern)) for kind, pattern in _PATTERNS.items()}
+
+
+def cached(folder: Path) -> list[Path]:
+    """The files of the embedding cache."""
+    return sorted(folder.glob(_CACHE))
+
+
+def identity_files(folder: Path) -> list[Path]:
+    """Where the identity of a sweep is said, the first that is there."""
+    return [path for path in (folder / "identity.json",) if path.exists()]
+
+
+def rows(folder: Path, kind: str) -> pd.DataFrame:
+    """All rows of the Parquet files of a kind, as they lie there."""
+    tables = [pq.read_table(path).to_pandas() for path in kinds(folder)[kind]]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"key": []})
+
+
+def temporaries(folder: Path) -> list[Path]:
+    """Files and folders that are half written, below a folder."""
+    return sorted(folder.rglob(".*.tmp"))
+
+
+# What follows is done in the process of a trial, before its command.
+
+CHUNK = {"encoding": 40, "self terms": 4, "solving": 8}
+"""Units that are kept together once they are finished, and lost together before."""
+
+
+def module(name: str) -> Any:
+    """A module of geospot, to change it."""
+    return importlib.import_module(f"geospot_gpu.{name}")
+
+
+def make_small() -> None:
+    """Small chunks, few permutations, small pictures: trials are many."""
+    from matplotlib.figure import Figure
+
+    module("encoders.geoclip")._BATCH = CHUNK["encoding"]
+    module("sweep.plan")._LEAST_ENTRIES = {"cpu": 2800}  # 7 pairs of 20 points each
+    module("engine").batch_entries = lambda *_: 4 * 400
+    module("maps")._LAND_STEP = 10.0
+    correlation = module("transfer.correlation")
+    correlation.PERMUTATIONS, correlation.RESAMPLES, correlation.KENDALL = 49, 5, 5
+    save = Figure.savefig
+
+    def savefig(self: Figure, *path: Any, **options: Any) -> None:
+        self.set_layout_engine("none")
+        save(self, *path, **options | {"dpi": 20})
+
+    Figure.savefig = savefig  # type: ignore[method-assign]
+
+
+class Phase(NamedTuple):
+    """A function with which a phase begins."""
+
+    name: str
+    function: str
+    """``module:attribute``."""
+
+
+PHASES = (
+    Phase("reading", "geospot_gpu.config:make_regions"),
+    Phase("encoding", "geospot_gpu.encoders.geoclip:GeoClip._run"),
+    Phase("self terms", "geospot_gpu.engine:PairEngine.self_terms"),
+    Phase("solving", "geospot_gpu.engine:PairEngine.pairs"),
+    Phase("solving", "geospot_gpu.transfer.contributions:contributions"),
+    Phase("choosing", "geospot_gpu.selection.regions:select_regions"),
+    Phase("bounding", "geospot_gpu.selection.search:NeighbourSearch.nearest"),
+    Phase("baselines", "geospot_gpu.transfer.baselines:baselines"),
+    Phase("correlating", "geospot_gpu.transfer.correlation:correlate"),
+    Phase("predicting", "geospot_gpu.transfer.predictor:Predictor.__init__"),
+    Phase("writing outputs", "geospot_gpu.sweep.report:write_matrix"),
+    Phase("writing outputs", "geospot_gpu.results:make_folder"),
+)
+KEPT = {
+    "sweep": ("encoding", "self terms", "solving"),
+    "transfer": ("encoding", "baselines"),
+    "predict": ("encoding", "baselines"),
+    "explain": ("encoding",),
+    "select": ("encoding", "baselines"),
+    "nearest": ("encoding",),
+}
+"""What a command keeps of what it finished, beside its results."""
+Done = Callable[[str, list[str]], None]
+
+
+def watch_units(done: Done) -> None:
+    """Say of every point, region and pair when it is finished."""
+    geoclip = module("encoders.geoclip")
+    load = geoclip._load_location_encoder
+
+    def loaded(device: str) -> Callable[[Any], Any]:
+        model = load(device)
+
+        def encode(batch: Any) -> Any:
+            features = model(batch)
+            done("encoding", [_short(row.tobytes()) for row in batch.numpy()])
+            return features
+
+        return encode
+
+    geoclip._load_location_encoder = loaded
+    engine = module("engine").PairEngine
+    solve = engine._solve_batch
+
+    def solved(self: Any, kernel: str, index: Any, *others: Any) -> Any:
+        columns = solve(self, kernel, index, *others)
+        digests, (left, right) = self.regions.digests, index
+        kind = "self terms" if others[-1] else "solving"
+        done(kind, [_short(f"{digests[i]} {digests[j]}") for i, j in zip(left, right, strict=True)])
+        return columns
+
+    engine._solve_batch = solved
+    # Only those that a sweep stores: predict has others of its own, by its own name.
+    baselines = module("transfer.baselines")
+    compute = baselines.baselines
+
+    def computed(regions: Any, left: Any, right: Any) -> Any:
+        table = compute(regions, left, right)
+        pairs = zip(left, right, strict=True)
+        done("baselines", [f"{regions.names[i]} {regions.names[j]}" for i, j in pairs])
+        return table
+
+    baselines.baselines = computed
+
+
+def _short(content: str | bytes) -> str:
+    content = content.encode() if isinstance(content, str) else content
+    return hashlib.blake2b(content, digest_size=6).hexdigest()
