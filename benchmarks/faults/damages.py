@@ -34,7 +34,10 @@ READERS = {
 }
 _PLACES = {"transfer": "report", "explain": "explained", "select": "selected", "sweep": "run"}
 """Folders that the commands write their results to."""
-_OF_KIND = {"matrix": ("sweep",), "heatmap": ("sweep",), "report": ("transfer",)}
+_OF_KIND = {
+    **dict.fromkeys(("matrix", "heatmap", "regions to look at", "record"), ("sweep",)),
+    "report": ("transfer",),
+}
 """Who reads a file again, where not all do."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,17 +12,22 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow.parquet as pq
 
-SWEEP_OUTPUTS = ("matrix.csv", "heatmap.png")
+SWEEP_OUTPUTS = ("matrix.csv", "heatmap.png", "regions.parquet")
 """What a sweep leaves to look at, beside ``manifest.json``."""
 _PATTERNS = {
-    "distances": "distances/part-*.parquet",
-    "regions": "regions.parquet",
-    "baselines": "baselines.parquet",
+    "distances": "distances/*.parquet",
+    "regions": "regions/*.parquet",
+    "baselines": "baselines/*.parquet",
+    "identity": "identity.json",
     "manifest": "manifest.json",
+    "manifests": "manifests/*.json",
     "matrix": "matrix.csv",
     "heatmap": "heatmap.png",
+    "regions to look at": "regions.parquet",
+    "record": ".geospot/*-*",
 }
-_CACHE = "embeddings/**/*.npz"
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
+_CACHE = "embeddings/**/*.f32"
 
 
 def kinds(folder: Path) -> dict[str, list[Path]]:
@@ -34,11 +40,6 @@ def cached(folder: Path) -> list[Path]:
     return sorted(folder.glob(_CACHE))
 
 
-def identity_files(folder: Path) -> list[Path]:
-    """Where the identity of a sweep is said, the first that is there."""
-    return [path for path in (folder / "identity.json",) if path.exists()]
-
-
 def rows(folder: Path, kind: str) -> pd.DataFrame:
     """All rows of the Parquet files of a kind, as they lie there."""
     tables = [pq.read_table(path).to_pandas() for path in kinds(folder)[kind]]
@@ -47,12 +48,12 @@ def rows(folder: Path, kind: str) -> pd.DataFrame:
 
 def temporaries(folder: Path) -> list[Path]:
     """Files and folders that are half written, below a folder."""
-    return sorted(folder.rglob(".*.tmp"))
+    return sorted(path for path in folder.rglob(".*.tmp") if _TEMPORARY.fullmatch(path.name))
 
 
 # What follows is done in the process of a trial, before its command.
 
-CHUNK = {"encoding": 40, "self terms": 4, "solving": 8}
+CHUNK = {"encoding": 40, "self terms": 8, "solving": 8, "baselines": 8}
 """Units that are kept together once they are finished, and lost together before."""
 
 
@@ -65,7 +66,8 @@ def make_small() -> None:
     """Small chunks, few permutations, small pictures: trials are many."""
     from matplotlib.figure import Figure
 
-    module("encoders.geoclip")._BATCH = CHUNK["encoding"]
+    module("encoders.cache").MOST = CHUNK["encoding"]
+    module("transfer.distances")._CHUNK = CHUNK["baselines"]
     module("sweep.plan")._LEAST_ENTRIES = {"cpu": 2800}  # 7 pairs of 20 points each
     module("engine").batch_entries = lambda *_: 4 * 400
     module("maps")._LAND_STEP = 10.0
@@ -99,8 +101,7 @@ PHASES = (
     Phase("baselines", "geospot_gpu.transfer.baselines:baselines"),
     Phase("correlating", "geospot_gpu.transfer.correlation:correlate"),
     Phase("predicting", "geospot_gpu.transfer.predictor:Predictor.__init__"),
-    Phase("writing outputs", "geospot_gpu.sweep.report:write_matrix"),
-    Phase("writing outputs", "geospot_gpu.results:make_folder"),
+    Phase("writing outputs", "geospot_gpu.outputs:OutputFolder.replacing"),
 )
 KEPT = {
     "sweep": ("encoding", "self terms", "solving"),
@@ -111,25 +112,19 @@ KEPT = {
     "nearest": ("encoding",),
 }
 """What a command keeps of what it finished, beside its results."""
-Done = Callable[[str, list[str]], None]
 
 
-def watch_units(done: Done) -> None:
+def watch_units(done: Callable[[str, list[str]], None]) -> None:
     """Say of every point, region and pair when it is finished."""
-    geoclip = module("encoders.geoclip")
-    load = geoclip._load_location_encoder
+    geoclip = module("encoders.geoclip").GeoClip
+    run = geoclip._run
 
-    def loaded(device: str) -> Callable[[Any], Any]:
-        model = load(device)
+    def encoded(lat_lon: Any, *others: Any) -> Any:
+        features = run(lat_lon, *others)
+        done("encoding", [_short(row.tobytes()) for row in lat_lon])
+        return features
 
-        def encode(batch: Any) -> Any:
-            features = model(batch)
-            done("encoding", [_short(row.tobytes()) for row in batch.numpy()])
-            return features
-
-        return encode
-
-    geoclip._load_location_encoder = loaded
+    geoclip._run = staticmethod(encoded)
     engine = module("engine").PairEngine
     solve = engine._solve_batch
 
@@ -145,8 +140,8 @@ def watch_units(done: Done) -> None:
     baselines = module("transfer.baselines")
     compute = baselines.baselines
 
-    def computed(regions: Any, left: Any, right: Any) -> Any:
-        table = compute(regions, left, right)
+    def computed(regions: Any, left: Any, right: Any, *others: Any) -> Any:
+        table = compute(regions, left, right, *others)
         pairs = zip(left, right, strict=True)
         done("baselines", [f"{regions.names[i]} {regions.names[j]}" for i, j in pairs])
         return table

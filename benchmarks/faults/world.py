@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,7 +37,10 @@ COMMANDS = {
     ),
     "nearest": ("nearest", *FEATURES[1:-1], "target=r3", "k=3", "out=out"),
 }
-FOREIGN = ("run/notes.txt", "run/distances/notes.txt", "out/notes.txt", "cache/notes.txt")
+FOREIGN = (
+    *("run/notes.txt", "run/distances/notes.txt", "out/notes.txt", "cache/embeddings/notes.txt"),
+    *("run/.draft.tmp", "out/.draft.tmp", "cache/embeddings/.draft.tmp"),
+)
 MISSING = "pairs are missing"
 _TIMES = ("seconds", "key")
 _CLOSE = {"rtol": 1e-4, "atol": 1e-6}
@@ -103,6 +107,7 @@ def plant(folder: Path) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("mine\n")
+        os.utime(path, (0, 0))  # however old they are
 
 
 def touched(folder: Path) -> list[str]:
