@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.say import one_line, say
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ _SHORT = re.compile(r"^(scores|targets|pool)=")
 _PART = "write \\${ where ${ is part of a name"
 
 _FLAGS = ("-h", "--help", "-m", "--multirun")
+
+_MEMORY = "take fewer regions or points (regions.exclude, regions.min_points, regions.max_points)"
+"""What helps where nothing more precise is known."""
 
 _USAGE = """geospot: optimal-transport distances between regions of the Earth
 
@@ -66,7 +70,8 @@ def main() -> None:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as schedulers and docker stop ask
     try:
-        succeeded = _run(arguments[0], arguments[1:])
+        with out_of_memory(f"running geospot {arguments[0]}", _MEMORY):
+            succeeded = _run(arguments[0], arguments[1:])
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -132,7 +137,8 @@ def _run(command: str, arguments: list[str]) -> bool:
                 say(f"job {runtime.job.num}: {job}")
                 config.out = literal(runtime.runtime.output_dir)
             work: Callable[[DictConfig], None] = getattr(importlib.import_module(module), command)
-            work(config)
+            with out_of_memory(f"running geospot {command}", _MEMORY):
+                work(config)
         except Exception as error:
             errors.append(error)
             if job is not None and isinstance(error, expected):

@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,7 @@ from geospot_gpu.kernels import (
     reads_in_place,
 )
 from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays, Potentials, Schedule
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.regions import Regions
 from geospot_gpu.sampling_error import SamplingError
 from geospot_gpu.sinkhorn.bounds import certify, ot_value
@@ -207,13 +209,13 @@ class PairEngine:
     def kernels(self, left: Indices, right: Indices) -> Iterator[tuple[Indices, Kernel]]:
         """Kernels of batches of pairs of regions [K], with the positions of their pairs."""
         for name, positions in self._plan(self.sizes[left], self.sizes[right]):
-            source, target = self.clouds(left[positions]), self.clouds(right[positions])
-            epsilon = self.solver.epsilon
+            index = left[positions], right[positions]
             with full_precision():
-                yield (
-                    positions,
-                    make_kernel(name, self.cost, source, target, epsilon, self.budget),
-                )
+                source, target = self.clouds(index[0]), self.clouds(index[1])
+                epsilon, budget = self.solver.epsilon, self.budget
+                with self._memory(*index):
+                    kernel = make_kernel(name, self.cost, source, target, epsilon, budget)
+                yield positions, kernel
 
     def potentials(
         self, left: int, right: int, *, rho: float | None = None
@@ -237,7 +239,7 @@ class PairEngine:
             symmetric=left == right,
             damping=1.0 if rho is None else damping(rho, solver.epsilon),
         )
-        with full_precision():
+        with full_precision(), self._memory(np.array([left]), np.array([right])):
             kernel = make_kernel(name, self.cost, source, target, solver.epsilon, self.budget)
             solved = iterate(kernel, schedule)
         error = float(solved.marginal_error.max())
@@ -259,7 +261,7 @@ class PairEngine:
             if self.warm is not None and not symmetric:
                 warm = self.warm.of(self._digests(left[positions], right[positions]), target)
             index = left[positions], right[positions]
-            with full_precision():
+            with full_precision(), self._memory(*index):
                 columns = self._solve_batch(kernel, index, (source, target), warm, symmetric)
             work = (self.sizes[left] * self.sizes[right])[positions]
             columns["kernel"] = np.full(len(positions), kernel)
@@ -384,6 +386,14 @@ class PairEngine:
             columns[f"coverage_{direction}_upper"] = covered.upper.cpu().numpy()
             converged = converged & covered.converged.cpu().numpy()
         return columns | {"converged": converged}
+
+    def _memory(self, left: Indices, right: Indices) -> AbstractContextManager[None]:
+        """What to say where memory is not enough for pairs of regions [K]."""
+        n, m, names = self.sizes[left], self.sizes[right], self.regions.names
+        k = int(np.argmax(n * m))
+        what = f"solving {names[left[k]]} ({n[k]} points) - {names[right[k]]} ({m[k]})"
+        batch = f" and {len(n) - 1} pairs with it" if len(n) > 1 else ""
+        return out_of_memory(what + batch, "lower engine.memory_budget or regions.max_points")
 
     def _digests(self, left: Indices, right: Indices) -> list[tuple[str, str]]:
         """What names the content of each pair of regions."""

@@ -9,8 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.memory import out_of_memory
 
 _LAND_STEP = 0.25
+
+drawing = out_of_memory("drawing a picture", "free memory, or take fewer regions or points")
+"""Decorates what draws."""
 
 
 def land(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_]:

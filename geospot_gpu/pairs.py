@@ -13,6 +13,7 @@ from geospot_gpu.dataset import to_dataset
 from geospot_gpu.engine import Engine, Indices, PairEngine, Solver, settled
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.growth import Larger, grow
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.divergence import add_divergence
 from geospot_gpu.sinkhorn.solver import Sinkhorn
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import xarray
 
 
+@out_of_memory("computing all pairs of regions", "take fewer regions")
 def pairwise(
     regions: Regions,
     against: Regions | None = None,

@@ -13,6 +13,7 @@ import pandas as pd
 
 from geospot_gpu import checks
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.names import Names, name_key, name_of
 from geospot_gpu.points.table import Invalid, Points
 
@@ -23,6 +24,7 @@ log = logging.getLogger("geospot_gpu")
 
 LON_NAMES = ("lon", "longitude", "lng", "long", "decimallongitude", "x")
 LAT_NAMES = ("lat", "latitude", "decimallatitude", "y")
+_ADVICE = "give fewer rows, or only the columns that are needed"
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".geoparquet", ".geojson", ".geojson.gz", ".json")
 
 
@@ -49,11 +51,23 @@ def read_points(
     Raises:
         GeospotError: the file is missing or unreadable, a column is missing, a row is invalid.
     """
-    if isinstance(source, pd.DataFrame):
-        frame, origin = source, "table"
-    else:
-        path = checks.path(source, "points.path")
-        frame, origin = read_table(path, checks.listed(text, "text")), str(source)
+    frame = source if isinstance(source, pd.DataFrame) else None
+    origin = "table" if frame is not None else str(checks.path(source, "points.path"))
+    with out_of_memory(f"reading points of {origin}", _ADVICE):
+        if frame is None:
+            frame = read_table(Path(origin), checks.listed(text, "text"))
+        return _points(frame, origin, lon, lat, weight, invalid)
+
+
+def _points(
+    frame: pd.DataFrame,
+    origin: str,
+    lon: str | None,
+    lat: str | None,
+    weight: str | None,
+    invalid: Invalid,
+) -> Points:
+    """Points of a data frame; see :func:`read_points`."""
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise GeospotError(f"{origin}: column {twice[0]!r} occurs more than once: rename one")
@@ -83,6 +97,11 @@ def read_table(path: Path, text: Iterable[str | None] = ()) -> pd.DataFrame:
     """
     if not path.exists():
         raise GeospotError(f"{path}: no such file")
+    with out_of_memory(f"reading {path}", _ADVICE):
+        return _table(path, text)
+
+
+def _table(path: Path, text: Iterable[str | None]) -> pd.DataFrame:
     name = path.name.lower()
     if not name.endswith(SUFFIXES):
         raise GeospotError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)}")

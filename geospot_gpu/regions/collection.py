@@ -20,6 +20,7 @@ from geospot_gpu.devices import device_name, find_device
 from geospot_gpu.encoders import Encoder, NoEncoder, Precomputed, get_encoder
 from geospot_gpu.encoders.base import usable_rows
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.names import Names, name_of
 from geospot_gpu.points.gallery import read_gallery
 from geospot_gpu.points.readers import read_points
@@ -33,6 +34,12 @@ from geospot_gpu.sphere import centre, unit_vectors
 
 if TYPE_CHECKING:
     import geopandas
+
+
+_building = out_of_memory(
+    "building regions",
+    "lower regions.max_points, or leave regions out with regions.exclude or regions.min_points",
+)
 
 
 class Source(NamedTuple):
@@ -232,6 +239,7 @@ class Regions:
         )
 
     @classmethod
+    @_building
     def from_groups(
         cls,
         points: Points,
@@ -305,6 +313,7 @@ class Regions:
         return replace(regions, counts=check_counts(counts | regions.counts))
 
     @classmethod
+    @_building
     def _drawn(cls, names: Sequence[str], sources: Sequence[Source], sampling: Sampling) -> Regions:
         """Samples of regions of one table."""
         points, _, _, encoder, device = sources[0]
@@ -313,7 +322,8 @@ class Regions:
             for name, source in zip(names, sources, strict=True)
         ]
         rows = union_of(rows for rows, _ in sampled)
-        features = encoder.encode(points, rows, device)
+        with out_of_memory(f"encoding {len(rows):,} points", "lower regions.max_points"):
+            features = encoder.encode(points, rows, device)
         clouds, distinct = [], []
         for name, source, (region_rows, weight) in zip(names, sources, sampled, strict=True):
             cloud = merge_duplicates(
@@ -379,6 +389,7 @@ class Regions:
             parts.append(self._drawn(names, sources, sampling))
         return reduce(Regions.concatenated, parts)
 
+    @_building
     def to(self, device: str | torch.device) -> Regions:
         """The same regions with their flat arrays on ``device``.
 
@@ -394,6 +405,7 @@ class Regions:
             features=None if self.features is None else self.features.to(device),
         )
 
+    @_building
     def concatenated(self, other: Regions) -> Regions:
         """These regions followed by the others, on this device; names may occur twice.
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from geospot_gpu import checks
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.names import labels, unified
 from geospot_gpu.points.readers import (
     column,
@@ -29,6 +30,10 @@ Groups = dict[str, NDArray[np.int64]]
 """Rows of the points of each region, by name; a point may belong to several regions."""
 
 
+_grouping = out_of_memory("grouping points into regions", "give fewer points")
+
+
+@_grouping
 def by_column(points: Points, name: str) -> Groups:
     """One region per name in a column; points without one belong to no region.
 
@@ -43,6 +48,7 @@ def by_column(points: Points, name: str) -> Groups:
     return _groups(unified(labels(values), f"{points.origin}: column {name!r}"))
 
 
+@_grouping
 def by_country(points: Points) -> Groups:
     """One region per country (ISO 3166 two-letter code) of the nearest GeoNames city, offline.
 
@@ -58,6 +64,7 @@ def by_country(points: Points) -> Groups:
     return _groups(labels(cities["country_code"].iloc[nearest]))
 
 
+@_grouping
 def by_polygons(points: Points, path: str | Path, name: str | None) -> Groups:
     """One region per name in a polygon file; a point may lie in several, or in none.
 
@@ -146,6 +153,7 @@ def _left_out(kinds: Any, named: pd.Series[Any], polygonal: Any) -> str:
     return "; ".join(said)
 
 
+@_grouping
 def by_grid(points: Points, degrees: float) -> Groups:
     """One region per lon/lat cell of ``degrees``, named by its south-west corner: ``40N 010W``.
 

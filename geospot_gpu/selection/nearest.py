@@ -14,6 +14,7 @@ from geospot_gpu import config as settings
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.engine import Engine, PairEngine, Solver, settled
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.names import Name
 from geospot_gpu.outputs import OutputFolder, write_csv, write_summary
 from geospot_gpu.regions import Regions
@@ -24,6 +25,7 @@ from geospot_gpu.sinkhorn.solver import Sinkhorn
 _FILES = ("nearest.csv", "nearest.png", "summary.json")
 
 
+@out_of_memory("finding neighbours", "lower regions.max_points, or take fewer regions")
 def nearest_regions(
     regions: Regions,
     target: Name,

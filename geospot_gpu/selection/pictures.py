@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.maps import draw_land, pyplot, save, world_axes
+from geospot_gpu.maps import draw_land, drawing, pyplot, save, world_axes
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.points import PointSelection
 from geospot_gpu.selection.regions import Selection
@@ -18,6 +18,7 @@ _TARGET = "C3"
 _MOST_LABELS = 30
 
 
+@drawing
 def neighbour_map(
     table: pd.DataFrame, regions: Regions, against: Regions, target: str, path: Path
 ) -> None:
@@ -45,6 +46,7 @@ def neighbour_map(
     save(figure, path)
 
 
+@drawing
 def selection_picture(selection: Selection, regions: Regions, against: Regions, path: Path) -> None:
     """The chosen regions on a map, and the distance after each step with its interval.
 
@@ -81,6 +83,7 @@ def selection_picture(selection: Selection, regions: Regions, against: Regions, 
     save(figure, path)
 
 
+@drawing
 def point_map(selection: PointSelection, against: Regions, path: Path) -> None:
     """The chosen points, the heavier the larger, and those of the targets.
 

@@ -19,6 +19,7 @@ from geospot_gpu.cost import GroundCost, check_one_scale
 from geospot_gpu.engine import Engine, PairEngine, Solver, settled
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels.contract import PointArrays
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.names import Name
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.importance import importance_weights
@@ -66,6 +67,7 @@ class PointSelection:
     converged: bool
 
 
+@out_of_memory("choosing points", "give fewer points to choose from, or a smaller neighbours")
 def select_points(
     regions: Regions,
     target: Name | Iterable[Name] | Mapping[Any, float],

@@ -18,6 +18,7 @@ from geospot_gpu.engine import Indices, PairEngine, full_precision
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels import costs_between, cover_gains
 from geospot_gpu.kernels.contract import Cloud, PointArrays, required
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.names import labels
 from geospot_gpu.points.readers import column
 from geospot_gpu.points.table import Points
@@ -57,6 +58,7 @@ class Pool:
         return self.encoder.open(self.points, self.rows, self.device)
 
     @classmethod
+    @out_of_memory("preparing the pool", "give fewer points in pool=...")
     def of_table(cls, points: Points, encoder: Encoder, device: str = "cpu") -> Pool:
         """All points of a table; without those that have no features, where such are dropped."""
         rows = usable_rows(encoder, points, np.arange(len(points)))

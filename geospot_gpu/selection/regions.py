@@ -18,6 +18,7 @@ from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost, check_one_scale
 from geospot_gpu.engine import Engine, Indices, PairEngine, Solver, settled
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.names import Name
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.facility import Cover, cover_greedily, covered
@@ -232,6 +233,7 @@ def check_method(method: str, exhaustive: bool) -> None:
         raise GeospotError(f"exhaustive=true has no effect on method={method}: use method=union")
 
 
+@out_of_memory("choosing regions", "exclude regions, or sweep with a smaller regions.max_points")
 def select_regions(
     regions: Regions,
     target: Name | Iterable[Name] | Mapping[Any, float],

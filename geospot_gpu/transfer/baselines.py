@@ -16,6 +16,7 @@ from geospot_gpu import checks
 from geospot_gpu.engine import Indices
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels.tiles import great_circle_km
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.regions import Regions
 
 COLUMNS = (
@@ -34,6 +35,7 @@ _MEDIAN_OF = 1000
 """Points among which the bandwidth of the Gaussian kernel is found."""
 
 
+@out_of_memory("computing baselines", "take fewer regions, or lower regions.max_points")
 def baselines(
     regions: Regions,
     left: Indices,

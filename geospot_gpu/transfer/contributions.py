@@ -11,12 +11,14 @@ from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.engine import Engine, PairEngine, settled
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.names import Name
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.coverage import importance
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 
+@out_of_memory("sharing out a divergence", "sweep with a smaller regions.max_points")
 def contributions(
     regions: Regions,
     *,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from geospot_gpu.checks import whole
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.transfer.groups import group_of
 from geospot_gpu.transfer.labelled import align
 from geospot_gpu.transfer.resampling import Association, Pairs, relabelled, relabellings, resampled
@@ -66,6 +67,7 @@ class Correlations(_Fields):
         return super().__new__(cls, table, verdict)
 
 
+@out_of_memory("correlating distances with scores", "give scores of fewer regions")
 def correlate(
     distances: Mapping[Any, Matrix], loss: Matrix, *, weight: Matrix | None = None, seed: int = 0
 ) -> Correlations:

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.maps import pyplot, save, world_axes
+from geospot_gpu.maps import drawing, pyplot, save, world_axes
 from geospot_gpu.transfer.scores import Scores
 from geospot_gpu.transfer.verdict import LEVEL, Verdict
 
 
+@drawing
 def correlation_picture(
     table: pd.DataFrame,
     distances: Mapping[str, NDArray[np.float64]],
@@ -59,6 +60,7 @@ def correlation_picture(
     save(figure, path)
 
 
+@drawing
 def prediction_map(predictions: pd.DataFrame, degrees: float, kind: str, path: Path) -> None:
     """Cells of a grid, coloured by predicted score, hatched where a prediction extrapolates.
 
@@ -94,6 +96,7 @@ def prediction_map(predictions: pd.DataFrame, degrees: float, kind: str, path: P
     save(figure, path)
 
 
+@drawing
 def contribution_map(points: pd.DataFrame, title: str, path: Path) -> None:
     """Points of two regions, coloured by what a unit of their mass contributes to the divergence.
 

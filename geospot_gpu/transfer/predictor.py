@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from geospot_gpu import checks
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.points.readers import column
 from geospot_gpu.transfer.scores import Kind, bounds
 
@@ -77,6 +78,7 @@ class Predictor:
             not positive.
     """
 
+    @out_of_memory("fitting the predictor", "give scores of fewer pairs")
     def __init__(
         self, pairs: pd.DataFrame, distances: Sequence[str], kind: Kind, *, seed: int = 0
     ) -> None:
@@ -134,6 +136,7 @@ class Predictor:
         self._range = np.where(near, -np.inf, low - margin), high + margin
         self._bounds = bounds(kind, y)
 
+    @out_of_memory("predicting scores", "give fewer targets, or larger cells with targets.degrees")
     def predict(self, pairs: pd.DataFrame) -> pd.DataFrame:
         """Expected scores of pairs, with intervals that contain nine of ten.
 
