@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.kept import with_notes
 from geospot_gpu.memory import out_of_memory
 from geospot_gpu.say import one_line, say
 
@@ -77,10 +78,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except GeospotError as error:
-        _print_error(str(error))
+        _print_error(with_notes(str(error), error))
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted: finished batches are kept, the same command goes on\n")
+    except KeyboardInterrupt as stop:
+        sys.stderr.write(f"{with_notes('interrupted', stop)}\n")
         sys.exit(130)
     sys.exit(0 if succeeded else 1)
 
@@ -142,7 +143,8 @@ def _run(command: str, arguments: list[str]) -> bool:
         except Exception as error:
             errors.append(error)
             if job is not None and isinstance(error, expected):
-                _print_error(f"job {runtime.job.num}: {_explain(error, command, settings)}")
+                text = with_notes(_explain(error, command, settings), error)
+                _print_error(f"job {runtime.job.num}: {text}")
 
     # Hydra takes flags in one place only.
     sys.argv = [f"geospot {command}", *flags, *settings]

@@ -73,12 +73,8 @@ def create(path: Path, content: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def written(path: Path, kept: str = "") -> Iterator[Path]:
+def written(path: Path) -> Iterator[Path]:
     """As :func:`atomic_path`; where ``path`` cannot be written, say why.
-
-    Args:
-        path: the file.
-        kept: what is not lost, for the message.
 
     Raises:
         GeospotError: the disk is full, or the folder is not to be written.
@@ -87,12 +83,12 @@ def written(path: Path, kept: str = "") -> Iterator[Path]:
         with atomic_path(path) as temporary:
             yield temporary
     except OSError as error:
-        raise unwritable(path, error, kept) from error
+        raise unwritable(path, error) from error
 
 
-def unwritable(path: Path, error: OSError, kept: str = "") -> GeospotError:
+def unwritable(path: Path, error: OSError) -> GeospotError:
     """What to say of a file that cannot be written."""
-    return GeospotError(f"{path}: cannot be written ({reason(error)}){kept and '; '}{kept}")
+    return GeospotError(f"{path}: cannot be written ({reason(error)})")
 
 
 def unreadable(path: Path, error: OSError) -> GeospotError:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from geospot_gpu.files import atomic_path, clear_leftovers, content_hash, reason
+from geospot_gpu.kept import kept
 
 log = logging.getLogger("geospot_gpu")
 
@@ -79,12 +80,14 @@ class EmbeddingCache:
             leave=False,
             disable=not missing,
         ) as progress:
-            for batch in _batches(missing):
-                together = np.concatenate([few for _, few in batch])
-                features[together] = compute(lat_lon[together])
-                for cell, few in batch:
-                    self._store(cell, at[few], features[few])
-                progress.update(len(together))
+            stored = False
+            with kept("encoded points", lambda: stored):
+                for batch in _batches(missing):
+                    together = np.concatenate([few for _, few in batch])
+                    features[together] = compute(lat_lon[together])
+                    for cell, few in batch:
+                        stored = self._store(cell, at[few], features[few])
+                    progress.update(len(together))
         return features
 
     def _load(
@@ -136,10 +139,11 @@ class EmbeddingCache:
             path.unlink()
         return None
 
-    def _store(self, cell: str, at: NDArray[np.complex128], features: NDArray[np.float32]) -> None:
+    def _store(self, cell: str, at: NDArray[np.complex128], features: NDArray[np.float32]) -> bool:
+        """Store features of points of a cell, where that is possible; whether it was."""
         if self._root is None:
             _warn_once("there is no home folder to keep embeddings in: set GEOSPOT_CACHE")
-            return
+            return False
         places, vectors = at.astype("<c16").tobytes(), features.astype("<f4").tobytes()
         folder = self._root / self._version
         path = folder / cell / f"{content_hash(places)}.f32"
@@ -149,6 +153,8 @@ class EmbeddingCache:
                 temporary.write_bytes(self._proof(places, vectors) + places + vectors)
         except OSError as error:  # the run does not need the cache to go on
             _warn_once(f"{folder}: embeddings are not cached ({reason(error)})")
+            return False
+        return True
 
     def _proof(self, places: bytes, vectors: bytes) -> bytes:
         return content_hash(self._version.encode() + b"\0" + places + vectors).encode()

@@ -17,7 +17,6 @@ from geospot_gpu.errors import GeospotError
 
 log = logging.getLogger("geospot_gpu")
 
-_KEPT = "finished batches are kept, and the same command goes on from there"
 
 _ATTEMPTS = 10
 
@@ -37,7 +36,6 @@ class Parts:
 
     def __init__(self, folder: Path, schema: pa.Schema, what: str) -> None:
         self.folder, self.schema, self._what = folder, schema, what
-        self._written = False
         self.repeats = False
         """Whether the last reading found rows more than once."""
 
@@ -106,9 +104,8 @@ class Parts:
                 self.folder.mkdir(exist_ok=True)
             except OSError as error:
                 raise files.unwritable(self.folder, error) from error
-            with files.written(path, _KEPT if self._written else "") as temporary:
+            with files.written(path) as temporary:
                 temporary.write_bytes(part)
-        self._written = True
         return path.name
 
     def _tables(self) -> Iterator[tuple[Path, pa.Table]]:

@@ -26,6 +26,7 @@ from geospot_gpu.engine import Engine, Indices, PairEngine, Solver
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files import content_hash
 from geospot_gpu.growth import Larger, above_target, grow
+from geospot_gpu.kept import kept
 from geospot_gpu.outputs import OutputFolder
 from geospot_gpu.pairs import all_pairs, joined, self_terms, solve_pairs
 from geospot_gpu.regions import Regions
@@ -241,9 +242,12 @@ def _stored_self_terms(store: Store, engine: PairEngine, keys: list[str]) -> pd.
     sizes = engine.regions.sizes[missing]
     table = engine.regions.table().assign(key=keys)
     batches = plan_batches(sizes, sizes, engine.device.type)
-    with tqdm(
-        desc="self terms", unit=" regions", total=len(missing), disable=len(batches) < 2
-    ) as progress:
+    with (
+        tqdm(
+            desc="self terms", unit=" regions", total=len(missing), disable=len(batches) < 2
+        ) as progress,
+        kept("finished self terms", lambda: progress.n > 0),
+    ):
         for batch in batches:
             chosen = missing[batch]
             selves = self_terms(engine, chosen).add_prefix("self_").set_index(chosen)
@@ -270,13 +274,16 @@ def _compute(
     names = np.array(regions.names, dtype=object)
     n, m = regions.sizes[left], regions.sizes[right]
     grows = getattr(engine.solver, "target_error", None) is not None
-    with tqdm(
-        desc=f"solving, {regions.sampling.max_points} points" if grows else "solving",
-        unit=" pairs",
-        total=len(keys),
-        initial=len(keys) - len(missing),
-        disable=len(missing) == 0,
-    ) as progress:
+    with (
+        tqdm(
+            desc=f"solving, {regions.sampling.max_points} points" if grows else "solving",
+            unit=" pairs",
+            total=len(keys),
+            initial=len(keys) - len(missing),
+            disable=len(missing) == 0,
+        ) as progress,
+        kept("finished batches", lambda: progress.n > 0),
+    ):
         for batch in plan_batches(n[missing], m[missing], engine.device.type):
             chosen = missing[batch]
             i, j = left[chosen], right[chosen]
