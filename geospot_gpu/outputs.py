@@ -186,11 +186,9 @@ class OutputFolder:
         return None if marker is None else marker.read_text(errors="replace")
 
     def _named(self, staged: Path, error: OSError) -> Path:
-        """The file that could not be written; libraries do not always say which it was."""
-        path = Path(error.filename) if isinstance(error.filename, str) else None
-        if path is None and staged.exists():
-            path = max(staged.iterdir(), key=lambda made: made.stat().st_mtime_ns, default=None)
-        if path is None or path == staged or path.parent == self._record:
+        """The file that could not be written, or the folder where the error does not say."""
+        path = Path(error.filename) if isinstance(error.filename, str) else staged
+        if path == staged or path.parent == self._record:
             return self.folder
         return self.folder / path.name if path.parent == staged else path
 
