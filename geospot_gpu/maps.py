@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.memory import out_of_memory
+from geospot_gpu.say import printable
 
 _LAND_STEP = 0.25
+_LONGEST = 40
 
 drawing = out_of_memory("drawing a picture", "free memory, or take fewer regions or points")
 """Decorates what draws."""
@@ -59,12 +62,27 @@ def pyplot() -> Any:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
+    plt.rcParams["text.parse_math"] = False  # names may hold dollars
     return plt
+
+
+def label(name: str) -> str:
+    r"""A name to be drawn: short, and without what cannot be seen.
+
+    >>> print(label("a\u202eb" + "c" * 99))
+    a\u202ebccccccccccccccccccccccccccccc...
+    """
+    text = printable(name)
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    return f" {text}" if text.startswith("_") else text  # Matplotlib leaves such out of legends
 
 
 def save(figure: Any, path: Path) -> None:
     """Write a picture as PNG, and close it."""
     try:
-        figure.savefig(path, dpi=150, format="png")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box is drawn instead
+            warnings.filterwarnings("ignore", "constrained_layout not applied")  # long names
+            figure.savefig(path, dpi=150, format="png")
     finally:
         pyplot().close(figure)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.maps import draw_land, drawing, pyplot, save, world_axes
+from geospot_gpu.maps import draw_land, drawing, label, pyplot, save, world_axes
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.points import PointSelection
 from geospot_gpu.selection.regions import Selection
@@ -41,7 +41,7 @@ def neighbour_map(
     if len(table) <= _MOST_LABELS:
         for rank, place in zip(table["rank"], places, strict=True):
             _label(axes, str(rank), np.median(place, axis=0))
-    axes.set_title(f"The {len(table)} regions nearest to {target}", fontsize=10)
+    axes.set_title(f"The {len(table)} regions nearest to {label(target)}", fontsize=10)
     figure.colorbar(drawn, ax=axes, label="divergence", shrink=0.7)
     save(figure, path)
 
@@ -77,7 +77,7 @@ def selection_picture(selection: Selection, regions: Regions, against: Regions, 
         steps.axvline(selection.improves_until + 0.5, color="0.6", linestyle="--", linewidth=1)
         steps.set_title("nothing improves beyond the error bars after the line", fontsize=9)
     if len(table) <= _MOST_LABELS:
-        steps.set_xticks(table["order"], labels=table["region"], rotation=90, fontsize=8)
+        steps.set_xticks(table["order"], labels=table["region"].map(label), rotation=90, fontsize=8)
     steps.set_xlabel("regions, in order")
     steps.set_ylabel(f"{selection.distance} after each (95 % interval)")
     save(figure, path)
@@ -101,17 +101,23 @@ def point_map(selection: PointSelection, against: Regions, path: Path) -> None:
         table["lon"], table["lat"], c=table["order"], cmap="viridis_r", s=size, zorder=4,
         edgecolor="0.2", linewidth=0.2,
     )  # fmt: skip
-    axes.set_title(f"{len(table)} points for {', '.join(selection.targets)}", fontsize=10)
+    axes.set_title(f"{len(table)} points for {_listed(selection.targets)}", fontsize=10)
     figure.colorbar(drawn, ax=axes, label="order", shrink=0.7)
     save(figure, path)
 
 
 def _targets(axes: Any, names: list[str], against: Regions, alpha: float = 1.0) -> None:
     """The points of the targets, with a legend."""
-    label = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    shown = _listed(names)
     own = np.concatenate([_points(against, name) for name in names])
-    axes.scatter(*own.T, color=_TARGET, s=10, marker="^", alpha=alpha, label=label, zorder=3)
+    axes.scatter(*own.T, color=_TARGET, s=10, marker="^", alpha=alpha, label=shown, zorder=3)
     axes.legend(fontsize=8, loc="lower left").set_zorder(5)
+
+
+def _listed(names: list[str]) -> str:
+    """The first of some names."""
+    shown = ", ".join(map(label, names[:3]))
+    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _points(regions: Regions, name: str) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import pandas as pd
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.engine import Solver
+from geospot_gpu.maps import label, pyplot, save
 from geospot_gpu.outputs import write_csv
 from geospot_gpu.sinkhorn.geomloss import GeomLoss
 from geospot_gpu.sinkhorn.solver import Sinkhorn
@@ -39,11 +39,7 @@ def write_heatmap(dataset: xarray.Dataset, path: Path, *, square: bool) -> None:
         path: the PNG file.
         square: whether the targets are the sources again.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
+    plt = pyplot()
     name = dataset.attrs["value"]
     values = dataset[name].to_numpy()
     rows = _cluster_order(values)
@@ -61,7 +57,7 @@ def write_heatmap(dataset: xarray.Dataset, path: Path, *, square: bool) -> None:
         (axes.xaxis, dataset.target.to_numpy(), columns),
     ):
         if len(order) <= _MOST_LABELS:
-            axis.set_ticks(range(len(order)), labels=labels[order], fontsize=7, parse_math=False)
+            axis.set_ticks(range(len(order)), labels=[*map(label, labels[order])], fontsize=7)
         else:
             axis.set_ticks([])
     axes.tick_params(axis="x", labelrotation=90, length=2)
@@ -70,10 +66,7 @@ def write_heatmap(dataset: xarray.Dataset, path: Path, *, square: bool) -> None:
     axes.set_ylabel("source")
     axes.set_title(f"{_TITLES[name]} between {len(rows)} x {len(columns)} regions", fontsize=10)
     figure.colorbar(image, ax=axes, label=f"{_TITLES[name]} (scaled ground cost)", shrink=0.8)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box is drawn instead
-        figure.savefig(path, dpi=150, format="png")
-    plt.close(figure)
+    save(figure, path)
 
 
 def _cluster_order(values: np.ndarray) -> np.ndarray:

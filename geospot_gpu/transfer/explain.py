@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from geospot_gpu import config as settings
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.maps import label
 from geospot_gpu.outputs import write_summary
 from geospot_gpu.points.readers import require_geopandas
 from geospot_gpu.sinkhorn.solver import Sinkhorn
@@ -44,7 +45,7 @@ def explain(config: DictConfig) -> None:
         f"side; {int((points['contribution'] < 0).sum())} of {len(points)} places contribute less "
         f"than nothing ({negative:.4f}): the other region has more than its share there"
     )
-    title = f"{source} - {target}: divergence {divergence:.4f}, by place"
+    title = f"{label(source)} - {label(target)}: divergence {divergence:.4f}, by place"
     with results.replacing() as staged:
         _write_points(points, staged)
         contribution_map(points, title, staged / "contributions.png")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.maps import drawing, pyplot, save, world_axes
+from geospot_gpu.maps import drawing, label, pyplot, save, world_axes
 from geospot_gpu.transfer.scores import Scores
 from geospot_gpu.transfer.verdict import LEVEL, Verdict
 
@@ -34,13 +34,13 @@ def correlation_picture(
     left.errorbar(ordered["value"], at, xerr=np.maximum([low, high], 0.0), fmt="none", ecolor="0.6")
     certain = ordered["p_family"].to_numpy(float) <= LEVEL
     covariate = (ordered["group"] == "covariate").to_numpy()
-    for chosen, colour, label in (
+    for chosen, colour, key in (
         (certain, "C0", "p ≤ 0.05"),
         (~certain & ~covariate, "0.6", "p > 0.05"),
         (covariate, "0.85", "covariate"),
     ):
         if chosen.any():
-            left.scatter(ordered["value"][chosen], at[chosen], color=colour, label=label, zorder=3)
+            left.scatter(ordered["value"][chosen], at[chosen], color=colour, label=key, zorder=3)
     left.axvline(0.0, color="0.8", linewidth=0.8)
     left.set_yticks(at, labels=ordered["distance"], fontsize=8)
     left.set_xlabel("Spearman's rho with the loss (95 % interval)")
@@ -116,7 +116,7 @@ def contribution_map(points: pd.DataFrame, title: str, path: Path) -> None:
     for marker, (name, some) in zip("o^", points.groupby("region", sort=False), strict=False):
         drawn = axes.scatter(
             some["lon"], some["lat"], c=some["share"], cmap=colours, marker=marker,
-            vmin=low, vmax=high, s=14, edgecolor="0.3", linewidth=0.2, label=name,
+            vmin=low, vmax=high, s=14, edgecolor="0.3", linewidth=0.2, label=label(str(name)),
         )  # fmt: skip
     span = [points[axis].to_numpy(float) for axis in ("lon", "lat")]
     pad = [max(2.0, 0.1 * np.ptp(x)) for x in span]
