@@ -101,25 +101,33 @@ def reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
-def regular(path: Path) -> Path:
+def expanded(path: str | Path) -> Path:
+    """The path, with the home folder for ``~`` where there is one."""
+    return Path(os.path.expanduser(path))  # Path.expanduser raises where there is none
+
+
+def regular(path: str | Path) -> Path:
     """The path of an input, where it is that of a file: a pipe would be waited for for ever.
 
     Raises:
         GeospotError: there is no such file, or it is a folder, a pipe or a device.
     """
+    found = expanded(path)
     try:
-        mode = path.stat().st_mode
+        mode = found.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise GeospotError(f"{path}: there is no such file") from None
-    except (OSError, ValueError) as error:  # a null character is a ValueError
+    except ValueError as error:  # a null character in its name
         raise GeospotError(f"{path}: cannot be read ({error})") from error
+    except OSError as error:
+        raise unreadable(found, error) from error
     if stat.S_ISDIR(mode):
         raise GeospotError(f"{path}: is a folder: give a file")
     if not stat.S_ISREG(mode):
         raise GeospotError(
             f"{path}: is a pipe or a device, which cannot be read twice: save it as a file first"
         )
-    return path
+    return found
 
 
 def stored(path: Path) -> bytes:

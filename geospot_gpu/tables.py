@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import logging
-import zlib
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.inputs import LONGEST_LINE, check_parquet, unpacked, why
 from geospot_gpu.names import name_of
 
 log = logging.getLogger("geospot_gpu")
 
 DELIMITERS = ",;\t|"
+_LONG_LINE = re.compile(rf"[^\r\n]{{{LONGEST_LINE + 1}}}")
 
 
 class Table(NamedTuple):
@@ -84,17 +85,21 @@ def _of_frame(frame: pd.DataFrame | pd.Series[Any], key: str) -> Table:
 
 def _of_file(path: Path) -> Table:
     try:
-        raw = path.expanduser().read_bytes()
-        if raw.startswith(b"\x1f\x8b"):
-            raw = gzip.decompress(raw)
+        with unpacked(path) as file:
+            raw = file.read()
         if raw.startswith(b"PAR1"):
+            check_parquet(io.BytesIO(raw), str(path))
             return _of_frame(pd.read_parquet(io.BytesIO(raw)), str(path))
         text = _decoded(raw, path)
-    except FileNotFoundError:
-        raise GeospotError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, EOFError, RuntimeError, zlib.error) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise GeospotError(f"{path}: cannot be read ({reason})") from error
+    except GeospotError:
+        raise
+    except Exception as error:  # a broken file is one in many ways
+        raise GeospotError(f"{path}: cannot be read ({why(error)})") from error
+    if _LONG_LINE.search(text):
+        raise GeospotError(
+            f"{path}: cannot be read (a line is longer than {LONGEST_LINE:,} letters): give a line "
+            "for each row"
+        )
     return _delimited(text, path)
 
 

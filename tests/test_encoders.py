@@ -318,7 +318,7 @@ def test_a_parquet_file_may_name_its_feature_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "write", "message"),
     [
-        ("f.npz", None, r"f\.npz: no such file"),
+        ("f.npz", None, r"f\.npz: there is no such file"),
         ("f.txt", lambda p: p.write_text("1"), r"f\.txt: use a \.parquet, \.npz or \.npy file"),
         ("f.npy", lambda p: np.save(p, VECTORS), r"f\.npy: its ids are expected in .*f\.ids\.npy"),
         ("f.npz", lambda p: p.write_bytes(b"PK\x03\x04broken"), r"f\.npz: cannot be read \("),

@@ -302,7 +302,7 @@ def test_polygon_files_that_do_not_do(
 def test_polygon_files_without_polygons(tmp_path: Path) -> None:
     geopandas = pytest.importorskip("geopandas")
     points = labelled(["a"])
-    with pytest.raises(GeospotError, match=r"missing\.geojson: no such file"):
+    with pytest.raises(GeospotError, match=r"missing\.geojson: there is no such file"):
         by_polygons(points, tmp_path / "missing.geojson", "name")
     pd.DataFrame({"name": ["a"]}).to_csv(tmp_path / "t.csv")
     with pytest.raises(GeospotError, match=r"t\.csv: has no geometries; use GeoJSON or GeoParquet"):

@@ -277,10 +277,10 @@ def test_arguments_that_do_not_fit(arguments: dict[str, object], message: str) -
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("missing.csv", None, r"missing\.csv: no such file"),
+        ("missing.csv", None, r"missing\.csv: there is no such file"),
         ("points.xls", b"", r"points\.xls: unknown kind of file; use one of \.csv, "),
         ("empty.csv", b"", r"empty\.csv: cannot be read \(EmptyDataError: No columns"),
-        ("broken.csv.gz", b"not gzip", r"broken\.csv\.gz: cannot be read \(BadGzipFile: "),
+        ("broken.csv.gz", b"\x1f\x8bnot gzip", r"broken\.csv\.gz: cannot be read \(BadGzipFile: "),
         ("broken.parquet", b"not parquet", r"broken\.parquet: cannot be read \(ArrowInvalid: "),
         ("broken.geojson", b"{", r"broken\.geojson: cannot be read \(DataSourceError: "),
         ("header.csv", b"lon,lat\n", r"header\.csv: no valid points"),

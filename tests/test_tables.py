@@ -85,7 +85,7 @@ def test_what_cannot_be_read_is_said_in_a_line(tmp_path: Path, raw: bytes, messa
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(gs.GeospotError, match="there is no such file"):
         read_table(tmp_path / "no.csv", "scores")
-    with pytest.raises(gs.GeospotError, match="cannot be read"):
+    with pytest.raises(gs.GeospotError, match="is a folder: give a file"):
         read_table(tmp_path, "scores")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 
 from geospot_gpu.encoders.columns import feature_columns, matrix
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import regular
+from geospot_gpu.inputs import check_zip, why
 from geospot_gpu.names import labels
 from geospot_gpu.points.readers import column, read_table
 
@@ -54,11 +55,9 @@ def read_features(
     Raises:
         GeospotError: the file is missing or cannot be read, or holds no ids or no features.
     """
-    if not path.is_file():
-        raise GeospotError(f"{path}: no such file")
     if is_table(path):
         return _from_table(path, id, columns, own)
-    name = path.name.lower()
+    name, path = path.name.lower(), regular(path)
     if not name.endswith(ARRAYS):
         raise GeospotError(
             f"{path}: use a .parquet, .npz or .npy file of features, or a .csv (also .gz)"
@@ -104,12 +103,15 @@ def _from_table(
 def _from_npz(path: Path, id: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Ids and features: the arrays of these names, or the only ones of such shapes."""
     try:
+        check_zip(path)
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):
             raise GeospotError(f"{path}: holds one array without names: call it .npy")
         with file:
             arrays = {key: _unpickled(file, key) for key in file.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except GeospotError:
+        raise
+    except Exception as error:  # headers are Python, and can be broken in as many ways
         raise _unreadable(path, error) from error
     found = {key: array for key, array in arrays.items() if array is not None}
     pairs = [
@@ -154,13 +156,16 @@ def _from_npy(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     ids_path = path.with_suffix(".ids.npy")
     if not ids_path.exists():
         raise GeospotError(f"{path}: its ids are expected in {ids_path}")
-    return _array(ids_path, "ids.astype(str)"), _array(path, "features.astype('float32')", "r")
+    return _array(regular(ids_path), "ids.astype(str)"), _array(
+        path, "features.astype('float32')", "r"
+    )
 
 
 def _array(path: Path, plain: str, mmap_mode: Any = None) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.load(path, allow_pickle=False, mmap_mode=mmap_mode)
-    except (OSError, EOFError, ValueError) as error:
+        with np.errstate(over="ignore"):  # headers may claim any size
+            array: NDArray[Any] = np.load(path, allow_pickle=False, mmap_mode=mmap_mode)
+    except Exception as error:
         if _is_pickled(error):
             raise GeospotError(
                 f"{path}: holds pickled objects, which are not read: write it anew with "
@@ -175,7 +180,7 @@ def _is_pickled(error: Exception) -> bool:
 
 
 def _unreadable(path: Path, error: Exception) -> GeospotError:
-    reason = str(error).strip().split("\n")[0]
-    if "allow_pickle" in reason:  # what NumPy says of all that it does not know
+    reason = why(error)
+    if "allow_pickle" in str(error):  # what NumPy says of all that it does not know
         reason = "it is no file of arrays"
     return GeospotError(f"{path}: cannot be read ({reason})")

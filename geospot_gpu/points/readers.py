@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Hashable, Iterable, Sequence
@@ -13,6 +14,8 @@ import pandas as pd
 
 from geospot_gpu import checks
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import regular
+from geospot_gpu.inputs import check_first_line, check_parquet, unpacked, why
 from geospot_gpu.memory import out_of_memory
 from geospot_gpu.names import Names, name_key, name_of
 from geospot_gpu.points.table import Invalid, Points
@@ -95,57 +98,63 @@ def read_table(path: Path, text: Iterable[str | None] = ()) -> pd.DataFrame:
     In CSV files only empty fields are missing: ``NA`` is Namibia. The columns ``text`` of a CSV
     file are not read as numbers.
     """
-    if not path.exists():
-        raise GeospotError(f"{path}: no such file")
     with out_of_memory(f"reading {path}", _ADVICE):
         return _table(path, text)
 
 
 def _table(path: Path, text: Iterable[str | None]) -> pd.DataFrame:
-    name = path.name.lower()
+    file, name = regular(path), path.name.lower()
     if not name.endswith(SUFFIXES):
         raise GeospotError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)}")
     try:
         if name.endswith((".csv", ".csv.gz")):
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", pd.errors.ParserWarning)
-                return pd.read_csv(
-                    path,
-                    keep_default_na=False,
-                    na_values=[""],
-                    low_memory=False,
-                    dtype=_as_text(path, text),
-                    index_col=False,  # or a field too many in each row would shift all columns
-                )
+            return _read_csv(file, text)
         if name.endswith((".parquet", ".geoparquet")):
-            return _read_parquet(path)
-        frame: pd.DataFrame = require_geopandas().read_file(_vsi(path))
-        return frame
+            return _read_parquet(file)
+        return _read_geojson(file)
     except GeospotError:
         raise
     except Exception as error:  # every reader has its own exceptions for a broken file
-        reason = str(error).strip().split("\n")[0]
-        raise GeospotError(f"{path}: cannot be read ({type(error).__name__}: {reason})") from error
+        kind = type(error).__name__
+        raise GeospotError(f"{path}: cannot be read ({kind}: {why(error)})") from error
 
 
-def _as_text(path: Path, text: Iterable[str | None]) -> dict[Any, str]:
-    """Which columns of a CSV file to read as text, spelled as the file spells them."""
+def _read_csv(path: Path, text: Iterable[str | None]) -> pd.DataFrame:
+    check_first_line(path)
+    with unpacked(path) as file:
+        header = pd.read_csv(file, nrows=0)
     wanted = {name_key(name_of(name, "column")) for name in text if name is not None}
-    header = pd.read_csv(path, nrows=0)
-    return {label: "str" for label in header.columns if name_key(str(label)) in wanted}
+    with warnings.catch_warnings(), unpacked(path) as file:
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(
+            file,
+            keep_default_na=False,
+            na_values=[""],
+            low_memory=False,
+            # Spelled as the file spells them.
+            dtype={label: "str" for label in header if name_key(str(label)) in wanted},
+            index_col=False,  # or a field too many in each row would shift all columns
+        )
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     import pyarrow.parquet
 
+    check_parquet(path, str(path))
     if b"geo" in (pyarrow.parquet.read_schema(path).metadata or {}):
         frame: pd.DataFrame = require_geopandas().read_parquet(path)
         return frame
     return pd.read_parquet(path)
 
 
-def _vsi(path: Path) -> str:
-    return f"/vsigzip/{path.resolve()}" if path.name.lower().endswith(".gz") else str(path)
+def _read_geojson(path: Path) -> pd.DataFrame:
+    with unpacked(path) as file:
+        content = file.read()
+    # Other kinds of file that GDAL knows may name further files to read, and addresses to fetch.
+    if not content.lstrip(b"\xef\xbb\xbf \t\r\n\x1e").startswith(b"{"):
+        raise GeospotError(f"{path}: cannot be read (no GeoJSON): give GeoJSON or GeoParquet")
+    frame: pd.DataFrame = require_geopandas().read_file(io.BytesIO(content))
+    return frame
 
 
 def require_geopandas() -> Any:
