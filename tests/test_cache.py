@@ -106,9 +106,13 @@ def test_versions_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_damaged_files_are_computed_again_aloud(
-    tmp_path: Path, small_cells: None, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    small_cells: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A thousand damages of every kind, and never a wrong feature."""
+    monkeypatch.setattr("os.fsync", lambda handle: None)  # it waits for the disk
     lat_lon = places(60)
     cache_in(tmp_path).lookup(lat_lon, embed)
     cache_in(tmp_path, "older").lookup(lat_lon, lambda missing: embed(missing) + 1)

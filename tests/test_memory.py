@@ -183,7 +183,7 @@ for number, case in enumerate(json.load(sys.stdin)):
 '''
 
 MIB = 1 << 20
-_SWEEP = "sweep points=table points.region=r out=run regions.max_points=null"
+_SWEEP = "sweep points=table points.region=r regions.max_points=null"
 _LARGE = f"{_SWEEP} points.path=large.csv"
 _TILES = f"{_SWEEP} points.path=medium.csv encoder=none kernel=dense engine.memory_budget=64GiB"
 _SMALL = "points=table points.path=small.csv points.region=r encoder=none regions.min_points=1"
@@ -220,12 +220,12 @@ PHASES = {
         "solving a (6000 points) - b (6000)",
     ),
     "selection": (
-        "select sweep=done target=a budget=5 over=points pool=large.csv out=select",
+        "select sweep=done target=a budget=5 over=points pool=large.csv",
         ("geospot_gpu.selection.pool:Pool", "of_table", 4 * MIB),
         "preparing the pool",
     ),
     "picture": (
-        f"nearest {_SMALL} target=a out=nearest",
+        f"nearest {_SMALL} target=a",
         ("geospot_gpu.maps", "draw_land", 1 * MIB),
         "drawing a picture",
     ),
@@ -246,7 +246,8 @@ def phases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str
     np.save(folder / "large.ids.npy", np.arange(300_000))
     np.lib.format.open_memmap(folder / "large.npy", "w+", np.float32, (300_000, 256))
     cases: list[Any] = [{"arguments": f"sweep {_SMALL} out=done", "limit": None}]
-    cases += [{"arguments": arguments, "limit": limit} for arguments, limit, _ in PHASES.values()]
+    for number, (arguments, limit, _) in enumerate(PHASES.values()):
+        cases.append({"arguments": f"{arguments} out=run{number}", "limit": limit})
     ran = subprocess.run(
         [sys.executable, "-c", _CHILD],
         input=json.dumps(cases),
