@@ -8,8 +8,8 @@ import os
 import shutil
 import sys
 import traceback
-from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -139,8 +139,6 @@ def read(reader: str, folder: Path, expected: Path) -> tuple[str, str]:
     log.addHandler(heard)
     os.chdir(folder)
     os.environ["GEOSPOT_CACHE"] = str(folder / "cache")
-    computed: Counter[str] = Counter()
-    _DONE.append(computed)
     try:
         arguments = READERS[reader]
         if arguments is None:
@@ -163,7 +161,6 @@ def read(reader: str, folder: Path, expected: Path) -> tuple[str, str]:
         return "tracebacks", traceback.format_exc()[-1500:]
     finally:
         log.removeHandler(heard)
-        _DONE.clear()
     aloud = "; ".join(heard.lines)
     missing = different and all(world.MISSING in one for one in different)
     if missing and heard.lines and reader == "open_run":
@@ -171,9 +168,6 @@ def read(reader: str, folder: Path, expected: Path) -> tuple[str, str]:
     if different:
         return "silent changes", f"{'; '.join(different)} ({aloud})"
     return ("recomputed aloud" if aloud else "harmless"), aloud
-
-
-_DONE: list[Counter[str]] = []
 
 
 def trial(root: Path, number: int, seed: int) -> list[Damaged]:
@@ -229,8 +223,6 @@ def damages(
     place: World, count: int, seed: int, progress: Callable[[int], object]
 ) -> list[Damaged]:
     """Damage ``count`` files, on all cores."""
-    from concurrent.futures import ThreadPoolExecutor
-
     prepare(place)
     step = os.cpu_count() or 1
     found: list[Damaged] = []

@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,8 @@ from benchmarks.faults.trials import Ended, Kill
 from benchmarks.faults.world import World
 
 _OLD = 2 * 3600.0
+_ALONE = {"sweep", "nearest"}
+"""Commands that need no sweep."""
 _TRIES = 4
 """A command that ends before it is killed is tried again, this often."""
 
@@ -50,23 +52,23 @@ def course_of(done: Ended) -> Course:
     return Course(phases, sum(event.kind == "rename" for event in done.events))
 
 
-def prepare(place: World) -> dict[str, Course]:
-    """Run every command undisturbed, in a folder named after it."""
-    place.undisturbed("swept", "empty", world.FEATURES)
-    world.plant(place.folder("swept"))
+def prepare(place: World, commands: Sequence[str]) -> dict[str, Course]:
+    """Run the commands undisturbed, each in a folder named after it, with nothing cached."""
     shutil.copytree(place.folder("empty"), place.folder("planted"))
     world.plant(place.folder("planted"))
-    courses = {}
-    for command, arguments in world.COMMANDS.items():
-        start = "planted" if command in ("sweep", "nearest") else "swept"
-        place.undisturbed(command, start, arguments)
-        # Phases as they are with nothing cached, which "encoding" is killed in.
-        shutil.copytree(place.folder(start), place.folder(f"{command}-cold"))
-        shutil.rmtree(place.folder(f"{command}-cold") / "cache")
-        world.plant(place.folder(f"{command}-cold"))
-        timed = place.undisturbed(f"{command}-timed", f"{command}-cold", arguments)
-        courses[command] = course_of(timed)
-    return courses
+    if not set(commands) <= _ALONE:
+        place.undisturbed("swept", "planted", world.FEATURES)
+        shutil.rmtree(place.folder("swept") / "cache")
+        world.plant(place.folder("swept"))
+    return {
+        command: course_of(place.undisturbed(command, _start(command), world.COMMANDS[command]))
+        for command in commands
+    }
+
+
+def _start(command: str) -> str:
+    """The folder that a command is run in a copy of."""
+    return "planted" if command in _ALONE else "swept"
 
 
 def kill(place: World, command: str, number: int, seed: int, course: Course) -> Killed:
@@ -74,7 +76,7 @@ def kill(place: World, command: str, number: int, seed: int, course: Course) -> 
     generator = np.random.default_rng([seed, number])
     arguments, expected = world.COMMANDS[command], place.folder(command)
     for attempt in range(_TRIES):
-        folder = place.copy(f"{command}-cold", f"{command}-{number}-{attempt}")
+        folder = place.copy(_start(command), f"{command}-{number}-{attempt}")
         at_rename = number % 4 == 3 and course.renames > 0
         term = number % 8 == 6
         if at_rename:
@@ -169,10 +171,14 @@ def table(found: list[Killed]) -> list[dict[str, object]]:
 
 
 def kills(
-    place: World, count: int, seed: int, commands: list[str], spread: Callable[..., list[Killed]]
+    place: World,
+    count: int,
+    seed: int,
+    commands: Sequence[str],
+    spread: Callable[..., list[Killed]],
 ) -> list[Killed]:
     """Kill every command ``count`` times."""
-    courses = prepare(place)
+    courses = prepare(place, commands)
     jobs = [
         (place, command, number, seed, courses[command])
         for number in range(count)

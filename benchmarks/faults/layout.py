@@ -63,7 +63,7 @@ def module(name: str) -> Any:
 
 
 def make_small() -> None:
-    """Small chunks, few permutations, small pictures: trials are many."""
+    """Small chunks, few permutations and models, small pictures: trials are many."""
     from matplotlib.figure import Figure
 
     module("encoders.cache").MOST = CHUNK["encoding"]
@@ -71,6 +71,10 @@ def make_small() -> None:
     module("sweep.plan")._LEAST_ENTRIES = {"cpu": 2800}  # 7 pairs of 20 points each
     module("engine").batch_entries = lambda *_: 4 * 400
     module("maps")._LAND_STEP = 10.0
+    module("kernels")._import_compiled = lambda: None  # to load it takes longer than to solve
+    predictor = module("transfer.predictor")
+    models, predictor._FOLDS = predictor._models, 3
+    predictor._models = lambda signs: {k: models(signs)[k] for k in ("mean", "ridge")}
     correlation = module("transfer.correlation")
     correlation.PERMUTATIONS, correlation.RESAMPLES, correlation.KENDALL = 49, 5, 5
     save = Figure.savefig

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +28,7 @@ SWEEPS = {"all": world.GEOGRAPHY, "blurred": (*world.GEOGRAPHY, "solver.epsilon=
     name: (*world.GEOGRAPHY, f"regions.include={chosen}") for name, chosen in _SETS.items()
 }
 _OTHER_REGIONS = (("first", "last"), ("low", "high"), ("all", "low"), ("high", "all"))
-_DAMAGED = ("distances", "regions", "identity", "manifest")
+_DAMAGED = ("distances", "regions", "identity", "manifest", "manifests")
 _PREDICT = (*world.COMMANDS["predict"][:-1], "targets.region=region")
 OTHERS = {
     "transfer": (*world.COMMANDS["transfer"][:-1], "out=out-transfer"),
@@ -56,29 +56,39 @@ class Raced(NamedTuple):
     problems: list[str]
 
 
-def prepare(place: World) -> None:
-    """Every command of the races, undisturbed."""
-    for name, arguments in SWEEPS.items():
-        place.undisturbed(f"race-{name}", "empty", arguments)
-    for name, arguments in OTHERS.items():
-        place.undisturbed(f"race-{name}", "race-all", arguments)
+def prepare(place: World, names: Collection[str]) -> None:
+    """The commands of the races, undisturbed."""
+    for name in SWEEPS.keys() & {"all", *names}:
+        place.undisturbed(f"race-{name}", "empty", SWEEPS[name])
+    shutil.copytree(place.folder("empty"), place.folder("other-points"))
+    world.write_inputs(place.folder("other-points"), seed=1)
+    place.undisturbed("other-sweep", "other-points", world.GEOGRAPHY)
+    for name in OTHERS.keys() & set(names):
+        place.undisturbed(f"race-{name}", "race-all", OTHERS[name])
+
+
+def pair_of(kind: str, number: int) -> tuple[str, str]:
+    """Which two commands race each other."""
+    pairs = {
+        "the same sweep": (("all", "all"),),
+        "other regions": _OTHER_REGIONS,
+        "another identity": (("all", "blurred"),),
+        "damaged files": (("all", "all"), ("all", "low")),
+        "other commands": _OTHER_PAIRS,
+    }[kind]
+    return pairs[number % len(pairs)]
 
 
 def race(place: World, kind: str, number: int, seed: int) -> Raced:
     """Start two commands at about the same time, and look at what they leave."""
     generator = np.random.default_rng([seed, KINDS.index(kind), number])
+    pair = pair_of(kind, number)
     if kind == "other commands":
-        return _race_of_others(place, number, generator)
-    pair = {
-        "the same sweep": ("all", "all"),
-        "other regions": _OTHER_REGIONS[number % len(_OTHER_REGIONS)],
-        "another identity": ("all", "blurred"),
-        "damaged files": (("all", "all"), ("all", "low"))[number % 2],
-    }[kind]
+        return _race_of_others(place, pair, number, generator)
     damaged = None
     if kind == "damaged files":
         folder = place.copy("race-all", f"race-{kind}-{number}")
-        damaged = _damage(folder, place.folder("race-blurred"), number, generator)
+        damaged = _damage(folder, place.folder("other-sweep"), number, generator)
     else:
         folder = place.copy("empty", f"race-{kind}-{number}")
     first, second = _both(place, folder, [SWEEPS[name] for name in pair], generator)
@@ -167,8 +177,9 @@ def _again(place: World, folder: Path, name: str, *, first_repair: bool) -> list
     return problems
 
 
-def _race_of_others(place: World, number: int, generator: np.random.Generator) -> Raced:
-    pair = _OTHER_PAIRS[number % len(_OTHER_PAIRS)]
+def _race_of_others(
+    place: World, pair: tuple[str, str], number: int, generator: np.random.Generator
+) -> Raced:
     folder = place.copy("race-all", f"race-others-{number}")
     both = _both(place, folder, [OTHERS[name] for name in pair], generator)
     problems = [
@@ -201,9 +212,9 @@ def _race_of_others(place: World, number: int, generator: np.random.Generator) -
 
 def races(place: World, count: int, seed: int, spread: Callable[..., list[Raced]]) -> list[Raced]:
     """Race ``count`` pairs of sweeps, and a quarter as many of other commands."""
-    prepare(place)
-    each = -(-count // 4)
-    jobs = [(place, kind, number, seed) for number in range(each) for kind in KINDS]
+    each = range(-(-count // 4))
+    prepare(place, {name for kind in KINDS for number in each for name in pair_of(kind, number)})
+    jobs = [(place, kind, number, seed) for number in each for kind in KINDS]
     return spread("races", race, jobs)
 
 
