@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -55,10 +56,15 @@ def _driver() -> str | None:
 
 def save(name: str, figures: dict[str, object]) -> None:
     """Write ``results/<name>.json`` and print the figures."""
+    write(name, figures)
+    show(figures)
+
+
+def write(name: str, figures: Mapping[str, object]) -> None:
+    """Write ``results/<name>.json``."""
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps({"machine": machine(), "figures": figures}, indent=2)
     (RESULTS / f"{name}.json").write_text(text + "\n")
-    show(figures)
 
 
 def show(figures: dict[str, object]) -> None:

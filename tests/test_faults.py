@@ -20,9 +20,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[world.World]:
 
 
 def test_a_killed_command_keeps_what_it_finished(place: world.World) -> None:
-    killed = kills.kills(place, 6, SEED, ["sweep", "transfer"], spread)
+    killed = kills.kills(place, 6, SEED, ["sweep"], spread)
     assert [one for one in killed if one.problems] == []
-    assert len({one.phase for one in killed if one.command == "sweep"}) > 2
+    assert len({one.phase for one in killed}) > 2
 
 
 def test_two_commands_at_once_lose_nothing(place: world.World) -> None:
@@ -32,6 +32,6 @@ def test_two_commands_at_once_lose_nothing(place: world.World) -> None:
 
 
 def test_nothing_damaged_is_believed(place: world.World) -> None:
-    read = damages.damages(place, 36, SEED, lambda _: None)
+    read = damages.damages(place, 24, SEED, lambda _: None)
     assert [one for one in read if one.outcome in damages.FAILURES] == []
     assert {"refused", "recomputed aloud"} <= {one.outcome for one in read}

@@ -4,12 +4,13 @@
 
 ``kills`` are of each command (``commands=sweep,select`` for some), ``races`` are of sweeps; a
 quarter as many of other commands are added. ``failed=FOLDER`` is for the folders of trials that
-failed.
+failed; ``save=false`` leaves results/ as it is.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -20,12 +21,14 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from benchmarks import record
 from benchmarks.faults import damages, kills, races, world
 from benchmarks.faults.trials import Server
 from benchmarks.page import compared
-from benchmarks.record import Stopwatch, save
+from benchmarks.record import Stopwatch
 
 T = TypeVar("T")
+Row = dict[str, object]
 DEFAULTS = {
     "races": "100",
     "kills": "100",
@@ -45,51 +48,51 @@ def spread(title: str, work: Callable[..., T], jobs: list[tuple[Any, ...]]) -> l
         return list(tqdm(results, title, total=len(jobs), unit=" trials"))
 
 
-def measure(
-    root: Path, settings: dict[str, str]
-) -> tuple[dict[str, list[dict[str, object]]], Counter[str]]:
-    """Run the experiments; returns their tables, and what failed how often."""
+def measure(root: Path, settings: dict[str, str]) -> tuple[list[Row], Counter[str]]:
+    """Run the experiments; returns their table, and what failed how often."""
     counts = {name: int(settings[name]) for name in ("races", "kills", "damages", "seed")}
-    seed, failed, tables = counts["seed"], Counter[str](), {}
+    seed, failed, rows = counts["seed"], Counter[str](), list[Row]()
     with Server() as server:
         place = world.make_world(root, server)
         if counts["races"]:
             raced = races.races(place, counts["races"], seed, spread)
-            tables["races"] = races.table(raced)
+            rows += races.table(raced)
             failed.update(
                 f"{r.kind}, {r.commands}: {p} [{r.how}]" for r in raced for p in r.problems
             )
         if counts["kills"]:
             commands = settings["commands"].split(",")
             killed = kills.kills(place, counts["kills"], seed, commands, spread)
-            tables["kills"] = kills.table(killed)
+            rows += kills.table(killed)
             failed.update(f"{k.command} killed ({k.how}): {p}" for k in killed for p in k.problems)
         if counts["damages"]:
             with tqdm(desc="damages", total=counts["damages"], unit=" trials") as progress:
                 read = damages.damages(place, counts["damages"], seed, progress.update)
-            tables["damages"] = damages.table(read)
+            rows += damages.table(read)
             failed.update(
                 f"{d.outcome}: {d.reader} after {d.how}: {d.said}"
                 for d in read
                 if d.outcome in damages.FAILURES
             )
-    return tables, failed
+    return rows, failed
 
 
 def main(settings: dict[str, str]) -> int:
-    """Print the tables and what failed; returns how many things did."""
+    """Print the table and what failed; returns how many things did."""
     root = Path(settings["failed"] or tempfile.mkdtemp(prefix="geospot-faults-"))
     with Stopwatch() as watch:
-        tables, failed = measure(root, settings)
-    for title, rows in tables.items():
-        print(f"\n**{title}**\n\n{compared({'methods': rows})}")
+        rows, failed = measure(root, settings)
+    figures = {"trials": {"methods": rows}}
+    print(f"\n{compared(figures['trials'])}")
     for text, times in failed.most_common(_MOST_SHOWN):
         print(f"\n{times} times: {text}")
     if failed:
         print(f"\n{failed.total()} failures; the folders of those trials are in {root / 'trials'}")
+    else:
+        shutil.rmtree(root)
+    print(f"\nfailures={failed.total()} minutes={watch.seconds / 60:.1f}")
     if settings["save"] == "true":
-        over = {"failures": failed.total(), "minutes": round(watch.seconds / 60, 1)}
-        save("faults", {title: {"methods": rows} for title, rows in tables.items()} | {"all": over})
+        record.write("faults", figures)
     return failed.total()
 
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -23,8 +23,8 @@ from benchmarks.faults.world import World
 OUTCOMES = ("refused", "recomputed aloud", "harmless", "silent changes", "tracebacks")
 FAILURES = OUTCOMES[3:]
 SWEEP = (*world.FEATURES, f"regions.include=[{','.join(world.FEW)}]")
-READERS = {
-    "open_run": None,
+READERS: dict[str, tuple[str, ...]] = {
+    "open_run": (),
     "sweep": SWEEP,
     "transfer": (
         *("transfer", "sweep=run", "scores=few.csv", "scores.kind=accuracy", "out=report"),
@@ -72,7 +72,7 @@ MOVES = ("swap with its like", "replace by another run's", "duplicate under anot
 
 def files_of(folder: Path) -> dict[str, list[Path]]:
     """All files that geospot wrote in a trial's folder, by kind."""
-    found = layout.kinds(folder / "run") | {"cache": layout.cached(folder / "cache")}
+    found = layout.kinds(folder / "run") | {"embeddings": layout.cached(folder / "cache")}
     found["report"] = sorted(path for path in (folder / "report").glob("*") if path.is_file())
     return {kind: paths for kind, paths in found.items() if paths}
 
@@ -140,11 +140,8 @@ def read(reader: str, folder: Path, expected: Path) -> tuple[str, str]:
     os.chdir(folder)
     os.environ["GEOSPOT_CACHE"] = str(folder / "cache")
     try:
-        arguments = READERS[reader]
-        if arguments is None:
-            gs.open_run(folder / "run")
-        else:
-            code, said = run_here(arguments)
+        if READERS[reader]:
+            code, said = run_here(READERS[reader])
             if code != 0:
                 errors = [line for line in said.splitlines() if line.startswith("error:")]
                 return ("refused" if len(errors) == 1 else "tracebacks"), said[-300:]
@@ -187,7 +184,7 @@ def trial(root: Path, number: int, seed: int) -> list[Damaged]:
             how = "append"
             damage(path, how, [], generator)
     readers = _OF_KIND.get(kind, tuple(READERS))
-    if kind == "cache":
+    if kind == "embeddings":
         readers = tuple(name for name in readers if name != "open_run")
     chosen = generator.permutation(len(readers))[:2]
     results = []
@@ -212,11 +209,10 @@ def trials(
 
 def prepare(place: World) -> None:
     """A finished sweep with its report, and another of other points."""
-    commands = [arguments for arguments in READERS.values() if arguments is not None]
-    place.undisturbed("whole", "empty", *commands)
+    place.undisturbed("whole", "empty", *filter(None, READERS.values()))
     shutil.copytree(place.folder("empty"), place.folder("empty-other"))
     world.write_inputs(place.folder("empty-other"), seed=1)
-    place.undisturbed("other", "empty-other", *commands)
+    place.undisturbed("other", "empty-other", SWEEP, READERS["transfer"])
 
 
 def damages(
@@ -242,13 +238,19 @@ def damages(
     return found
 
 
-def table(found: list[Damaged]) -> list[dict[str, object]]:
+def table(found: Sequence[Damaged]) -> list[dict[str, object]]:
     """One row per kind of file."""
-    return [
-        {"damaged": kind, "read": sum(one.kind == kind for one in found)}
-        | {
-            outcome: sum(one.kind == kind and one.outcome == outcome for one in found)
-            for outcome in OUTCOMES
-        }
-        for kind in dict.fromkeys(one.kind for one in found)
-    ]
+    rows = []
+    for kind in dict.fromkeys(one.kind for one in found):
+        some = [one for one in found if one.kind == kind]
+        counts = {outcome: sum(one.outcome == outcome for one in some) for outcome in OUTCOMES}
+        rows.append(
+            {
+                "experiment": "a damaged file is read",
+                "where": kind,
+                "trials": len(some),
+                "outcome": ", ".join(f"{count} {outcome}" for outcome, count in counts.items()),
+                "failures": sum(counts[outcome] for outcome in FAILURES),
+            }
+        )
+    return rows

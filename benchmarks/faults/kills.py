@@ -144,30 +144,24 @@ def _spoil(folder: Path, *, old: bool) -> tuple[list[Path], list[Path]]:
     return (left, []) if old else ([], left)
 
 
-def table(found: list[Killed]) -> list[dict[str, object]]:
+def table(found: Sequence[Killed]) -> list[dict[str, object]]:
     """One row per command and phase."""
     rows = []
-    for command in world.COMMANDS:
-        ours = [one for one in found if one.command == command]
-        for phase in dict.fromkeys(one.phase for one in ours):
-            some = [one for one in ours if one.phase == phase]
-            lost = {
-                kind: max(one.lost[kind] for one in some)
-                for kind in layout.KEPT[command]
-                if any(one.lost[kind] for one in some)
+    for command, phase in dict.fromkeys((one.command, one.phase) for one in found):
+        some = [one for one in found if (one.command, one.phase) == (command, phase)]
+        most = {kind: max(one.lost[kind] for one in some) for kind in layout.KEPT[command]}
+        again = ", ".join(f"{count} of {kind}" for kind, count in most.items() if count)
+        rows.append(
+            {
+                "experiment": f"{command} killed",
+                "where": phase,
+                "trials": len(some),
+                "outcome": f"computed again, at most: {again or 'nothing'}",
+                "failures": sum(bool(one.problems) for one in some),
             }
-            rows.append(
-                {
-                    "command": command,
-                    "killed while": phase,
-                    "kills": len(some),
-                    "of finished units computed again, at most": ", ".join(
-                        f"{count} of {kind}" for kind, count in lost.items()
-                    ) or "none",
-                    "failures": sum(bool(one.problems) for one in some),
-                }
-            )  # fmt: skip
-    return rows
+        )
+    order = list(world.COMMANDS)
+    return sorted(rows, key=lambda row: order.index(str(row["experiment"]).split()[0]))
 
 
 def kills(

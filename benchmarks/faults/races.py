@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -52,6 +52,7 @@ class Raced(NamedTuple):
 
     kind: str
     commands: tuple[str, str]
+    refused: int
     how: str
     problems: list[str]
 
@@ -119,7 +120,7 @@ def race(place: World, kind: str, number: int, seed: int) -> Raced:
     if not problems:
         shutil.rmtree(folder)
     how = f"{first.line or 'done'} / {second.line or 'done'}" + (f"; {damaged}" if damaged else "")
-    return Raced(kind, pair, how, problems)
+    return Raced(kind, pair, sum(done.code == 1 for done in ends.values()), how, problems)
 
 
 def _both(
@@ -207,7 +208,8 @@ def _race_of_others(
         )
     if not problems:
         shutil.rmtree(folder)
-    return Raced("other commands", pair, "", problems)
+    refused = sum(done.code == 1 for done in both)
+    return Raced("other commands", pair, refused, "", problems)
 
 
 def races(place: World, count: int, seed: int, spread: Callable[..., list[Raced]]) -> list[Raced]:
@@ -218,13 +220,19 @@ def races(place: World, count: int, seed: int, spread: Callable[..., list[Raced]
     return spread("races", race, jobs)
 
 
-def table(found: list[Raced]) -> list[dict[str, object]]:
+def table(found: Sequence[Raced]) -> list[dict[str, object]]:
     """One row per kind of race."""
-    return [
-        {
-            "two at once": kind,
-            "races": sum(one.kind == kind for one in found),
-            "failures": sum(one.kind == kind and bool(one.problems) for one in found),
-        }
-        for kind in KINDS
-    ]
+    rows = []
+    for kind in KINDS:
+        some = [one for one in found if one.kind == kind]
+        refused = sum(one.refused for one in some)
+        rows.append(
+            {
+                "experiment": "two at once",
+                "where": kind,
+                "trials": len(some),
+                "outcome": f"{2 * len(some) - refused} done, {refused} refused in a line",
+                "failures": sum(bool(one.problems) for one in some),
+            }
+        )
+    return rows
