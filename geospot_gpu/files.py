@@ -77,7 +77,7 @@ def written(path: Path) -> Iterator[Path]:
     """As :func:`atomic_path`; where ``path`` cannot be written, say why.
 
     Raises:
-        GeospotError: the disk is full, or the folder is not to be written.
+        Unwritable: the disk is full, or the folder is not to be written.
     """
     try:
         with atomic_path(path) as temporary:
@@ -86,9 +86,13 @@ def written(path: Path) -> Iterator[Path]:
         raise unwritable(path, error) from error
 
 
-def unwritable(path: Path, error: OSError) -> GeospotError:
+class Unwritable(GeospotError):
+    """A file cannot be written, as on a full or read-only disk."""
+
+
+def unwritable(path: Path, error: OSError) -> Unwritable:
     """What to say of a file that cannot be written."""
-    return GeospotError(f"{path}: cannot be written ({reason(error)})")
+    return Unwritable(f"{path}: cannot be written ({reason(error)})")
 
 
 def unreadable(path: Path, error: OSError) -> GeospotError:

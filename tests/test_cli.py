@@ -391,7 +391,8 @@ def test_files_that_may_not_grow(limit: int, towns: Path, tmp_path: Path, here: 
     )
     assert done.returncode == 1
     (line,) = [line for line in messages(done) if not line.startswith("solving")]
-    assert re.fullmatch(r"error: run(/\S+)?: cannot be written \(File too large\)", line)
+    kept = "(; .* are kept, and the same command goes on from there)?"
+    assert re.fullmatch(rf"error: run(/\S+)?: cannot be written \(File too large\){kept}", line)
     assert not list((tmp_path / "run").rglob(".*.tmp")), "nothing half written is left"
     shards = len(list(tmp_path.glob("run/distances/part-*.parquet")))
     assert counts(here("out=run"))[:2] == (6, 0 if shards else 6)
@@ -413,7 +414,8 @@ def test_a_full_disk(small_disk: Path, sweep: Run, here: Run) -> None:
     done = sweep("out=disk/run")
     assert done.returncode == 1
     expected = (
-        r"error: disk/run(/matrix.csv|/heatmap.png)?: cannot be written \(No space left on .*\)"
+        r"error: disk/run(/matrix.csv|/heatmap.png)?: cannot be written \(No space left on .*\); "
+        "all distances are kept, and the same command goes on from there"
     )
     assert re.fullmatch(expected, messages(done)[-1])
     subprocess.run(["mount", "-o", "remount,size=1m", str(small_disk)], check=True)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from geospot_gpu import files
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.memory import out_of_memory
 
 log = logging.getLogger("geospot_gpu")
 
@@ -48,6 +49,7 @@ class Parts:
         columns = rows.reindex(columns=self.schema.names)
         self._write(pa.Table.from_pandas(columns, schema=self.schema, preserve_index=False))
 
+    @out_of_memory("reading stored results", "take fewer regions")
     def read(self, keys: pa.Array) -> pd.DataFrame:
         """The rows of ``keys`` that are stored, each once; damaged parts are set aside, aloud.
 
@@ -79,7 +81,10 @@ class Parts:
             return
         try:
             self._merge()
-        except (FileNotFoundError, GeospotError) as error:  # somebody tidies, or nobody can write
+        except (
+            FileNotFoundError,
+            files.Unwritable,
+        ) as error:  # somebody tidies, or nobody can write
             log.warning("%s: some rows stay stored twice: %s", self.folder, error)
 
     def _merge(self) -> None:
@@ -119,6 +124,8 @@ class Parts:
                 continue
             try:
                 table = pq.read_table(pa.BufferReader(content), schema=self.schema)
+            except MemoryError:  # one of Arrow's is an ArrowException, too
+                raise
             except (ValueError, pa.ArrowException) as error:
                 raise GeospotError(
                     f"{path}: was not written by this version of geospot_gpu ({error}): update "

@@ -11,7 +11,7 @@ import pandas as pd
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.engine import Solver
-from geospot_gpu.maps import label, pyplot, save
+from geospot_gpu.maps import drawing, label, pyplot, save
 from geospot_gpu.outputs import write_csv
 from geospot_gpu.sinkhorn.geomloss import GeomLoss
 from geospot_gpu.sinkhorn.solver import Sinkhorn
@@ -31,6 +31,7 @@ def write_matrix(dataset: xarray.Dataset, path: Path) -> None:
     write_csv(dataset[dataset.attrs["value"]].to_pandas(), path, float_format="%.7g")
 
 
+@drawing
 def write_heatmap(dataset: xarray.Dataset, path: Path, *, square: bool) -> None:
     """A picture of the matrix, its regions ordered so that similar ones are neighbours.
 

@@ -24,9 +24,10 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.dataset import to_dataset
 from geospot_gpu.engine import Engine, Indices, PairEngine, Solver
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import content_hash
+from geospot_gpu.files import Unwritable, content_hash
 from geospot_gpu.growth import Larger, above_target, grow
 from geospot_gpu.kept import kept
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.outputs import OutputFolder
 from geospot_gpu.pairs import all_pairs, joined, self_terms, solve_pairs
 from geospot_gpu.regions import Regions
@@ -163,7 +164,7 @@ def _finish(
         return
     try:
         final = store.write_manifest(manifest)
-        with outputs.replacing(about) as staged:
+        with kept("all distances", lambda: True), outputs.replacing(about) as staged:
             regions = _regions(store, manifest)
             regions.to_parquet(staged / "regions.parquet", index=False)
             if draw is not None:
@@ -171,7 +172,7 @@ def _finish(
             (staged / MANIFEST).write_bytes(seal(manifest))
         for draft in drafts - {final}:
             draft.unlink(missing_ok=True)
-    except GeospotError as error:
+    except Unwritable as error:
         if not there:
             raise
         log.warning("nothing was to be computed, and what is there is kept: %s", error)
@@ -364,6 +365,7 @@ def open_run(out: str | Path) -> xarray.Dataset:
     return dataset
 
 
+@out_of_memory("putting pairs into matrices", "take fewer regions")
 def _dataset(manifest: Manifest, regions: pd.DataFrame, pairs: pd.DataFrame) -> xarray.Dataset:
     """Pairs of a run over its regions."""
     n_sources = len(manifest["sources"])

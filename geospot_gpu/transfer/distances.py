@@ -15,6 +15,9 @@ from tqdm import tqdm
 
 from geospot_gpu.engine import Indices
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import Unwritable
+from geospot_gpu.kept import kept
+from geospot_gpu.memory import out_of_memory
 from geospot_gpu.pairs import all_pairs
 from geospot_gpu.regions import Regions
 from geospot_gpu.sphere import EARTH_RADIUS_KM
@@ -85,6 +88,7 @@ def matrices(
     }
 
 
+@out_of_memory("computing baselines", "take fewer regions, or lower regions.max_points")
 def stored_baselines(
     folder: Path, keys: pa.Array, regions: Regions, left: Indices, right: Indices
 ) -> pd.DataFrame:
@@ -107,21 +111,26 @@ def stored_baselines(
     own = [f"{key}@{width!r}" for key in wanted["key"]]
     known = parts.read(pa.array(own, pa.large_string()))
     missing = np.flatnonzero(~pd.Index(own).isin(known["key"]))
-    computed, kept = [], True
-    with tqdm(
-        desc="baselines", unit=" pairs", total=len(missing), disable=len(missing) == 0
-    ) as progress:
+    computed: list[pd.DataFrame] = []
+    writable = True
+    with (
+        tqdm(
+            desc="baselines", unit=" pairs", total=len(missing), disable=len(missing) == 0
+        ) as progress,
+        kept("finished baselines", lambda: writable and bool(computed)),
+    ):
         for start in range(0, len(missing), _CHUNK):
             chunk = missing[start : start + _CHUNK]
             found = simple.baselines(regions, left[chunk], right[chunk], width, progress)
             rows = wanted.iloc[chunk].reset_index(drop=True).join(found)
-            computed.append(rows.assign(key=[own[k] for k in chunk]))
+            rows = rows.assign(key=[own[k] for k in chunk])
             try:
-                if kept:
-                    parts.write(computed[-1])
-            except GeospotError as error:  # they are of use now, and can be computed again
+                if writable:
+                    parts.write(rows)
+            except Unwritable as error:  # they are of use now, and can be computed again
                 log.warning("baselines are not kept: %s", error)
-                kept = False
+                writable = False
+            computed.append(rows)
     parts.tidy()
     found = pd.concat([known, *computed]).drop_duplicates("key").set_index("key")
     distances = found.loc[own, list(simple.COLUMNS)].reset_index(drop=True)
