@@ -264,7 +264,7 @@ def test_pairs_that_did_not_converge_are_counted_and_shown(tmp_path: Path, towns
     dataset = gs.open_run(tmp_path)
     assert not dataset.converged.any()
     assert (dataset.lower < dataset.upper).sum() == 12, "their intervals still hold, and are wide"
-    text = summary(result, GEOGRAPHY, solver)
+    text = "\n".join(summary(result, GEOGRAPHY, solver))
     assert "not converged: 6 of 6, largest marginal error" in text
     assert "raise solver.max_iterations" in text
 
@@ -275,7 +275,7 @@ def test_the_summary_ranks_pairs_without_repeating_one(tmp_path: Path, towns: Pa
         (("lima", "oslo", "rome"), ["oslo - rome", "lima - rome"], ["lima - oslo"]),
     ):
         result = sweep(tmp_path, regions_of(towns, *names))
-        text = summary(result, GEOGRAPHY, gs.Sinkhorn())
+        text = "\n".join(summary(result, GEOGRAPHY, gs.Sinkhorn()))
         lines = [line for line in text.split("\n") if " - " in line]
         assert [line[12:23] for line in lines] == nearest + farthest
         assert lines[0].startswith("  nearest ")

@@ -18,6 +18,7 @@ from geospot_gpu.memory import out_of_memory
 from geospot_gpu.names import Name
 from geospot_gpu.outputs import OutputFolder, write_csv, write_summary
 from geospot_gpu.regions import Regions
+from geospot_gpu.say import say
 from geospot_gpu.selection.pictures import neighbour_map
 from geospot_gpu.selection.search import Neighbours, NeighbourSearch
 from geospot_gpu.sinkhorn.solver import Sinkhorn
@@ -126,22 +127,23 @@ def nearest(config: DictConfig) -> None:
         neighbour_map(table, regions, where, target, staged / "nearest.png")
         write_summary(staged, summary)
     if len(table) < typed.k:
-        print(f"k={typed.k}: there are only {found.candidates} other regions: all are listed")
-    print(f"{text}:")
-    print(_report(table))
+        say(f"k={typed.k}: there are only {found.candidates} other regions: all are listed")
+    say(f"{text}:")
+    say(*_report(table))
     if unconverged:
-        print(
+        say(
             f"{unconverged} of them did not converge: raise solver.max_iterations, "
             "solver.tolerance or solver.epsilon"
         )
     if not certain:
-        print("intervals of neighbours overlap: they may stand in another order")
+        say("intervals of neighbours overlap: they may stand in another order")
     for side in (regions, against):
         if side is not None:
-            print(side.account(typed.regions.by))
-    print(
-        f"results in {results.folder}\nnearest={len(table)} candidates={found.candidates} "
-        f"solved={found.solved} unconverged={unconverged}"
+            say(side.account(typed.regions.by))
+    say(
+        f"results in {results.folder}",
+        f"nearest={len(table)} candidates={found.candidates} "
+        f"solved={found.solved} unconverged={unconverged}",
     )
 
 
@@ -150,10 +152,10 @@ def _certain(table: pd.DataFrame) -> bool:
     return bool((table["upper"].to_numpy()[:-1] < table["lower"].to_numpy()[1:]).all())
 
 
-def _report(table: pd.DataFrame) -> str:
+def _report(table: pd.DataFrame) -> list[str]:
     width = table["region"].str.len().max()
-    return "\n".join(
+    return [
         f"  {row.rank:3d}  {row.region:{width}}  {row.divergence:z.4f}  "
         f"in [{row.lower:z.5f}, {row.upper:z.5f}]"
         for row in table.itertuples()
-    )
+    ]

@@ -14,10 +14,12 @@ from geospot_gpu import config as settings
 from geospot_gpu.encoders import Precomputed
 from geospot_gpu.encoders.files import is_table
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import expanded
 from geospot_gpu.names import Names
 from geospot_gpu.outputs import OutputFolder, write_csv, write_summary
 from geospot_gpu.points.readers import read_points, read_table
 from geospot_gpu.points.table import check_invalid
+from geospot_gpu.say import say
 from geospot_gpu.selection.pictures import point_map, selection_picture
 from geospot_gpu.selection.points import select_points
 from geospot_gpu.selection.pool import Pool
@@ -36,7 +38,7 @@ def select(config: DictConfig) -> None:
     if typed.over not in ("regions", "points"):
         raise GeospotError(f"over={typed.over} is unknown: use regions or points")
     _check_fit(typed)
-    sweep = Path(typed.sweep).expanduser()
+    sweep = expanded(typed.sweep)
     if typed.over == "regions":
         results = results_folder(typed, _REGIONS, stale=_POINTS)
         _select_regions(typed, sweep, reopen(sweep), results)
@@ -92,7 +94,7 @@ def _select_regions(
     config: settings.SelectConfig, sweep: Path, run: Reopened, results: OutputFolder
 ) -> None:
     check_method(config.method, config.exhaustive)
-    prices = None if config.prices is None else _read_prices(Path(config.prices).expanduser())
+    prices = None if config.prices is None else _read_prices(Path(config.prices))
     found = select_regions(
         run.regions,
         _named(config.target, "target"),
@@ -131,15 +133,16 @@ def _select_regions(
         write_csv(found.table, staged / "selection.csv", index=False, float_format="%.9g")
         selection_picture(found, run.regions, run.against or run.regions, staged / "selection.png")
         write_summary(staged, summary)
-    print(
+    say(
         f"for {', '.join(found.targets)}, by {config.method} ({found.distance} after each step, "
         "95 % interval; ~ improves by less than its error):"
     )
-    print(_report(found.table))
-    print(text)
-    print(
-        f"results in {results.folder}\nregions={len(found.table)} samples={samples} "
-        f"coverage={found.coverage:.6g} improves_until={found.improves_until}"
+    say(*_report(found.table))
+    say(text)
+    say(
+        f"results in {results.folder}",
+        f"regions={len(found.table)} samples={samples} "
+        f"coverage={found.coverage:.6g} improves_until={found.improves_until}",
     )
 
 
@@ -161,13 +164,13 @@ def _sentence(found: Selection, samples: int) -> str:
     return text
 
 
-def _report(table: pd.DataFrame) -> str:
+def _report(table: pd.DataFrame) -> list[str]:
     width = table["region"].str.len().max()
-    return "\n".join(
+    return [
         f"  {row.order:3d}  {row.region:{width}}  {row.quota:6d} of {row.available:<6d}  "
         f"{row.distance:.4f}  [{row.lower:.4f}, {row.upper:.4f}]{'' if row.improves else '  ~'}"
         for row in table.itertuples()
-    )
+    ]
 
 
 def _select_points(config: settings.SelectConfig, run: Reopened, results: OutputFolder) -> None:
@@ -209,8 +212,8 @@ def _select_points(config: settings.SelectConfig, run: Reopened, results: Output
         table.to_parquet(staged / "points.parquet", index=False)
         point_map(found, run.against or run.regions, staged / "points.png")
         write_summary(staged, summary)
-    print(f"for {', '.join(found.targets)}, by {config.method}: {text}")
-    print(f"results in {results.folder}\npoints={len(table)} coverage={found.distance:.6g}")
+    say(f"for {', '.join(found.targets)}, by {config.method}: {text}")
+    say(f"results in {results.folder}", f"points={len(table)} coverage={found.distance:.6g}")
 
 
 def _read_pool(config: settings.PoolConfig, run: Reopened) -> Pool:
@@ -221,7 +224,7 @@ def _read_pool(config: settings.PoolConfig, run: Reopened) -> Pool:
             raise GeospotError(
                 "pool.features has no effect: the sweep's features are not from encoder.path"
             )
-        path = Path(config.features).expanduser()
+        path = Path(config.features)
         # Of a table, those that the sweep took: others would compare without a word.
         taken = run.regions.sources[0].encoder.taken if is_table(path) else None
         encoder = Precomputed(
@@ -231,7 +234,7 @@ def _read_pool(config: settings.PoolConfig, run: Reopened) -> Pool:
             normalize=encoder.unit_length,
         )
     points = read_points(
-        Path(str(config.path)).expanduser(),
+        str(config.path),
         lon=config.lon or run.config.points.lon,
         lat=config.lat or run.config.points.lat,
         text=(config.id, encoder.id),

@@ -11,6 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from geospot_gpu import config as settings
+from geospot_gpu.say import say
 from geospot_gpu.sweep.identity import run_identity
 from geospot_gpu.sweep.report import LARGEST_MATRIX, summary, write_heatmap, write_matrix
 from geospot_gpu.sweep.run import run_sweep
@@ -59,17 +60,17 @@ def sweep(config: DictConfig) -> None:
         draw=draw if largest <= LARGEST_MATRIX else None,
     )
     count = f"{len(regions)}" if against is None else f"{len(regions)} x {len(against)}"
-    print(f"{count} regions, {result.total} pairs, by {result.value.replace('_', ' ')}:")
+    say(f"{count} regions, {result.total} pairs, by {result.value.replace('_', ' ')}:")
     accounts = [side.account(typed.regions.by) for side in (regions, against) if side is not None]
-    print(summary(result, cost, solver, accounts))
+    say(*summary(result, cost, solver, accounts))
     if largest > LARGEST_MATRIX:
-        print(
+        say(
             f"no matrix.csv and heatmap.png of more than {LARGEST_MATRIX:,} regions: "
             "distances/ has all pairs"
         )
-    print(
-        f"time: {preparing_seconds:.1f} s reading and encoding, {result.seconds:.1f} s solving\n"
-        f"results in {out}\n"
+    say(
+        f"time: {preparing_seconds:.1f} s reading and encoding, {result.seconds:.1f} s solving",
+        f"results in {out}",
         f"pairs total={result.total} computed={result.computed} reused={result.reused} "
-        f"unconverged={result.unconverged}"
+        f"unconverged={result.unconverged}",
     )

@@ -88,8 +88,8 @@ def _cluster_order(values: np.ndarray) -> np.ndarray:
 
 def summary(
     result: SweepResult, cost: GroundCost, solver: Solver, accounts: Sequence[str] = ()
-) -> str:
-    """A short text: nearest and farthest pairs, what epsilon means, and convergence.
+) -> list[str]:
+    """Lines of a short text: nearest and farthest pairs, what epsilon means, and convergence.
 
     Args:
         result: what the sweep did.
@@ -124,7 +124,7 @@ def summary(
     kernels = result.pairs["kernel"].value_counts()
     used = ", ".join(f"{name} {number}" for name, number in kernels.items())
     lines.append(f"not converged: {_unconverged(result, solver)}; kernels: {used}")
-    return "\n".join(lines)
+    return lines
 
 
 def _samples(result: SweepResult) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,9 @@ from omegaconf import DictConfig
 
 from geospot_gpu import config as settings
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import expanded
 from geospot_gpu.outputs import write_summary
+from geospot_gpu.say import say
 from geospot_gpu.sweep.results import results_folder
 from geospot_gpu.sweep.run import required_manifest
 from geospot_gpu.sweep.store import Store
@@ -33,7 +34,7 @@ def transfer(config: DictConfig) -> None:
     typed = settings.checked(config, settings.TransferConfig)
     results = results_folder(typed, _FILES)
     scores = scores_of(typed)
-    loaded = load(Path(typed.sweep).expanduser())
+    loaded = load(expanded(typed.sweep))
     positions = [loaded.names.index(name) for name in scores.regions]
     distances = {
         name: values[np.ix_(positions, positions)] for name, values in loaded.distances.items()
@@ -66,13 +67,14 @@ def transfer(config: DictConfig) -> None:
         table.to_parquet(staged / "correlations.parquet", index=False)
         correlation_picture(table, distances, scores, verdict, staged / "transfer.png")
         write_summary(staged, summary)
-    print(_report(table, scores))
-    print(verdict.text)
+    say(*_report(table, scores))
+    say(verdict.text)
     if "predictor" in summary:
-        print(predictor_line(evaluation))
-    print(
-        f"results in {results.folder}\nverdict={verdict.verdict.replace(' ', '_')} "
-        f"regions={summary['regions']} pairs={summary['pairs']} missing={scores.missing}"
+        say(predictor_line(evaluation))
+    say(
+        f"results in {results.folder}",
+        f"verdict={verdict.verdict.replace(' ', '_')} "
+        f"regions={summary['regions']} pairs={summary['pairs']} missing={scores.missing}",
     )
 
 
@@ -81,7 +83,7 @@ def scores_of(config: settings.TransferConfig) -> Scores:
     given = config.scores
     if given.path is None:
         raise GeospotError("scores is needed: give scores=FILE")
-    manifest = required_manifest(Store(Path(config.sweep).expanduser()))
+    manifest = required_manifest(Store(expanded(config.sweep)))
     return read_scores(
         given.path,
         kind=given.kind,  # type: ignore[arg-type]
@@ -160,7 +162,7 @@ def left_out(table: pd.DataFrame) -> dict[str, str]:
     return dict(zip(some["distance"], some["reason"], strict=True))
 
 
-def _report(table: pd.DataFrame, scores: Scores) -> str:
+def _report(table: pd.DataFrame, scores: Scores) -> list[str]:
     rows = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
     lines = [
         f"{len(scores.regions)} regions, {int(rows['n_pairs'].max())} pairs with scores, "
@@ -175,7 +177,7 @@ def _report(table: pd.DataFrame, scores: Scores) -> str:
     if not judged.all():
         lines.append("left out:")
         lines += [f"  {name:24s}{reason}" for name, reason in left_out(table).items()]
-    return "\n".join(lines)
+    return lines
 
 
 def _line(row: pd.Series[Any]) -> str:

@@ -9,9 +9,11 @@ from omegaconf import DictConfig
 
 from geospot_gpu import config as settings
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import expanded
 from geospot_gpu.maps import label
 from geospot_gpu.outputs import write_summary
 from geospot_gpu.points.readers import require_geopandas
+from geospot_gpu.say import say
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 from geospot_gpu.sweep.reopen import reopen
 from geospot_gpu.sweep.results import results_folder
@@ -26,7 +28,7 @@ def explain(config: DictConfig) -> None:
     """Write and print what the points of two regions contribute to their divergence."""
     typed = settings.checked(config, settings.ExplainConfig)
     results = results_folder(typed, _FILES)
-    run = reopen(Path(typed.sweep).expanduser())
+    run = reopen(expanded(typed.sweep))
     if not isinstance(run.solver, Sinkhorn):
         raise GeospotError(f"{typed.sweep}: was made with solver=geomloss; explain needs sinkhorn")
     points = contributions(
@@ -50,14 +52,14 @@ def explain(config: DictConfig) -> None:
         _write_points(points, staged)
         contribution_map(points, title, staged / "contributions.png")
         write_summary(staged, {"verdict": text, "divergence": divergence, "points": len(points)})
-    print(text)
+    say(text)
     for side, some in points.groupby("side"):
-        print(f"most from the {side} ({some['region'].iloc[0]}):")
+        say(f"most from the {side} ({some['region'].iloc[0]}):")
         # Per mass, or a place with many points would stand first for that alone.
         density = some["contribution"] / some["weight"]
         for row in some.loc[density.nlargest(_MOST).index].itertuples():
-            print(f"  lon {row.lon:8.2f}  lat {row.lat:7.2f}  {row.contribution:.2e}")
-    print(f"results in {results.folder}\ndivergence={divergence:.6g} points={len(points)}")
+            say(f"  lon {row.lon:8.2f}  lat {row.lat:7.2f}  {row.contribution:.2e}")
+    say(f"results in {results.folder}", f"divergence={divergence:.6g} points={len(points)}")
 
 
 def _write_points(points: pd.DataFrame, staged: Path) -> None:

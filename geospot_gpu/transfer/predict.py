@@ -14,6 +14,7 @@ from geospot_gpu import config as settings
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.engine import PairEngine
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import expanded
 from geospot_gpu.maps import land
 from geospot_gpu.names import Names
 from geospot_gpu.outputs import write_summary
@@ -21,6 +22,7 @@ from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
 from geospot_gpu.points.readers import read_points, require_geopandas
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions import Regions, grouping
+from geospot_gpu.say import say
 from geospot_gpu.sweep.reopen import Reopened
 from geospot_gpu.sweep.results import results_folder
 from geospot_gpu.transfer.baselines import baselines
@@ -53,7 +55,7 @@ def predict(config: DictConfig) -> None:
     grid = typed.targets.path is None
     results = results_folder(typed, (*_FILES, *_MAP) if grid else _FILES, () if grid else _MAP)
     scores = scores_of(typed)
-    loaded = load(Path(typed.sweep).expanduser())
+    loaded = load(expanded(typed.sweep))
     training, names = training_pairs(loaded, scores)
     predictor = Predictor(training, names, scores.kind, seed=typed.seed)
     run = loaded.run
@@ -84,13 +86,14 @@ def predict(config: DictConfig) -> None:
             _write_cells(cells, typed.targets.degrees, staged / "map.parquet")
             prediction_map(cells, typed.targets.degrees, scores.kind, staged / "map.png")
         write_summary(staged, summary)
-    print(_report(best, scores.kind))
+    say(*_report(best, scores.kind))
     if typed.targets.path is not None:
-        print(targets.account())
-    print(predictor_line(predictor.evaluation))
-    print(
-        f"{summary['verdict']}\nresults in {results.folder}\n"
-        f"sources={len(chosen)} targets={len(best)} extrapolates={beyond}"
+        say(targets.account())
+    say(predictor_line(predictor.evaluation))
+    say(
+        f"{summary['verdict']}",
+        f"results in {results.folder}",
+        f"sources={len(chosen)} targets={len(best)} extrapolates={beyond}",
     )
 
 
@@ -116,7 +119,7 @@ def _targets(config: settings.PredictConfig, run: Reopened) -> tuple[Regions, pd
         regions = Regions.from_groups(points, groups, encoder=encoder, device=device)
         return regions, corners
     points = read_points(
-        Path(wanted.path).expanduser(),
+        wanted.path,
         lon=wanted.lon,
         lat=wanted.lat,
         weight=wanted.weight,
@@ -204,7 +207,7 @@ def _write_cells(cells: pd.DataFrame, degrees: float, path: Path) -> None:
     frame.to_parquet(path, index=False)
 
 
-def _report(best: pd.DataFrame, kind: str) -> str:
+def _report(best: pd.DataFrame, kind: str) -> list[str]:
     worst = best.sort_values("predicted", ascending=kind != "error").head(_WORST)
     lines = [f"{len(best)} targets, each from the source of which most is expected; the worst:"]
     for _, row in worst.iterrows():
@@ -213,4 +216,4 @@ def _report(best: pd.DataFrame, kind: str) -> str:
             f"  {row['target']:14s} from {row['source']:10s} {kind} {row['predicted']:.3f} "
             f"[{row['lower']:.3f}, {row['upper']:.3f}]{note}"
         )
-    return "\n".join(lines)
+    return lines
