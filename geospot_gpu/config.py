@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import expanded
 from geospot_gpu.overrides import text_settings
 from geospot_gpu.schema import built
 
@@ -380,7 +380,7 @@ def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration with paths of input that hold in any folder."""
     for group in ("points", "against", "regions", "encoder"):
         if path := config[group].get("path"):
-            config[group]["path"] = str(Path(path).expanduser().absolute())
+            config[group]["path"] = str(expanded(path).absolute())
     return config
 
 
@@ -451,7 +451,7 @@ def make_regions(
     def table(path: str, own: PointsConfig | AgainstConfig) -> Regions:
         region = own.region or first.region
         points = read_points(
-            Path(path).expanduser(),
+            path,
             lon=own.lon or first.lon,
             lat=own.lat or first.lat,
             weight=own.weight or first.weight,

@@ -59,7 +59,7 @@ class OutputFolder:
         self.folder, self._names, self._overwrite = Path(folder), tuple(names), overwrite
         self._every = tuple(dict.fromkeys((*self._names, *stale)))
         self._record = self.folder / RECORD
-        self._inputs = [Path(path).expanduser() for path in inputs]
+        self._inputs = [files.expanded(path) for path in inputs]
         files.clear_leftovers(self.folder)
         files.clear_leftovers(self._record)
         self._check()

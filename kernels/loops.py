@@ -12,7 +12,9 @@ Importing this module needs Numba.
 
 from __future__ import annotations
 
+import logging
 import math
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,8 +28,31 @@ set_num_threads(min(torch.get_num_threads(), config.NUMBA_NUM_THREADS))
 
 F = np.float32
 _FAST = {"contract", "nsz", "reassoc"}
-parallel = njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
-serial = njit(cache=True, fastmath=_FAST, error_model="numpy")
+
+
+def _can_be_cached() -> bool:
+    """Whether Numba finds a folder for compiled code.
+
+    Without one it raises, and without a home it makes one called ``~`` in the current folder.
+    """
+    if config.DISABLE_JIT:
+        return False
+    try:
+        if config.CACHE_DIR or os.path.expanduser("~") != "~":
+            njit(_can_be_cached).enable_caching()
+            return True
+    except RuntimeError:
+        pass
+    logging.getLogger("geospot_gpu").warning(
+        "no folder is there for compiled code, which takes a minute in every run: set "
+        "GEOSPOT_CACHE or NUMBA_CACHE_DIR"
+    )
+    return False
+
+
+_CACHE = _can_be_cached()
+parallel = njit(parallel=True, cache=_CACHE, fastmath=_FAST, error_model="numpy")
+serial = njit(cache=_CACHE, fastmath=_FAST, error_model="numpy")
 _inline = njit(inline="always", fastmath={"contract", "nsz"}, error_model="numpy")
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 from geospot_gpu import config as settings
+from geospot_gpu.files import expanded
 from geospot_gpu.outputs import OutputFolder
 from geospot_gpu.sweep.run import required_manifest
 from geospot_gpu.sweep.store import Store
@@ -27,7 +27,7 @@ def results_folder(
         GeospotError: there is no such sweep, nothing can be written there, or a file is there that
             is not to be replaced: an input of the command or of the sweep, or one of the user's.
     """
-    manifest = required_manifest(Store(Path(config.sweep).expanduser()))
+    manifest = required_manifest(Store(expanded(config.sweep)))
     inputs = [*settings.inputs(config), *settings.inputs(manifest.get("config"))]
     found = OutputFolder(config.out, names, inputs=inputs, overwrite=config.overwrite, stale=stale)
     found.check_writable()
