@@ -60,10 +60,16 @@ def prepare(place: World, commands: Sequence[str]) -> dict[str, Course]:
         place.undisturbed("swept", "planted", world.FEATURES)
         shutil.rmtree(place.folder("swept") / "cache")
         world.plant(place.folder("swept"))
-    return {
-        command: course_of(place.undisturbed(command, _start(command), world.COMMANDS[command]))
-        for command in commands
-    }
+    courses = {}
+    for command in commands:
+        done = place.undisturbed(command, _start(command), world.COMMANDS[command])
+        courses[command] = course_of(done)
+        place.undisturbed(f"{command}-earlier", _start(command), world.EARLIER[command])
+        shutil.rmtree(place.folder(f"{command}-earlier") / "cache")
+        for path in layout.kinds(place.folder(f"{command}-earlier") / "run")["baselines"]:
+            path.unlink()
+        world.plant(place.folder(f"{command}-earlier"))
+    return courses
 
 
 def _start(command: str) -> str:
@@ -74,9 +80,10 @@ def _start(command: str) -> str:
 def kill(place: World, command: str, number: int, seed: int, course: Course) -> Killed:
     """Kill a command once, see what it left, run it again and compare."""
     generator = np.random.default_rng([seed, number])
+    start = f"{command}-earlier" if number // 2 % 2 else _start(command)
     arguments, expected = world.COMMANDS[command], place.folder(command)
     for attempt in range(_TRIES):
-        folder = place.copy(_start(command), f"{command}-{number}-{attempt}")
+        folder = place.copy(start, f"{command}-{number}-{attempt}")
         at_rename = number % 4 == 3 and course.renames > 0
         term = number % 8 == 6
         if at_rename:
@@ -90,7 +97,7 @@ def kill(place: World, command: str, number: int, seed: int, course: Course) -> 
             names = list(course.phases)
             name = names[(number - number // 4) % len(names)]
             lengths = course.phases[name]
-            occurrence = int(generator.integers(len(lengths)))
+            occurrence = 0 if attempt else int(generator.integers(len(lengths)))
             delay = float(generator.uniform(0.0, lengths[occurrence]))
             how = f"{'TERM' if term else 'KILL'} {delay:.3f} s into {name} {occurrence + 1}"
             sent = signal.SIGTERM if term else signal.SIGKILL
@@ -105,6 +112,9 @@ def kill(place: World, command: str, number: int, seed: int, course: Course) -> 
         if "Traceback" in done.err:
             problems.append(f"a traceback: {done.err.strip().splitlines()[-1]}")
         problems += [f"SIGTERM leaves {p.name}" for p in layout.temporaries(folder)]
+    target = "run" if command == "sweep" else "out"
+    earlier = place.folder(f"{command}-earlier") / target
+    problems += world.mixed(folder / target, {"before": earlier, "after": expected / target})
     aged, fresh = _spoil(folder, old=number % 2 == 0)
     again = place.server.run(arguments, folder)
     problems += again.problems()
@@ -114,7 +124,6 @@ def kill(place: World, command: str, number: int, seed: int, course: Course) -> 
     ]
     problems += world.touched(folder)
     problems += world.sweep_differences(folder / "run", expected / "run") * (command != "nearest")
-    target = "run" if command == "sweep" else "out"
     problems += world.output_differences(folder / target, expected / target)
     lost: Counter[str] = Counter()
     for kind in layout.KEPT[command]:

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow.parquet as pq
 
-SWEEP_OUTPUTS = ("matrix.csv", "heatmap.png", "regions.parquet")
-"""What a sweep leaves to look at, beside ``manifest.json``."""
+NO_RESULTS = ("identity.json", "identity.damaged", "manifest.damaged")
+"""Files of a sweep that are not there to look at."""
 _PATTERNS = {
     "distances": "distances/*.parquet",
     "regions": "regions/*.parquet",

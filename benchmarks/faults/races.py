@@ -110,7 +110,8 @@ def race(place: World, kind: str, number: int, seed: int) -> Raced:
         if refused:  # as the user is told
             damaged.unlink(missing_ok=True)
     if accepted and not problems:
-        problems += _mixed(place, folder, accepted)
+        candidates = {name: place.folder(f"race-{name}") / "run" for name in accepted}
+        problems += world.mixed(folder / "run", candidates)
     for name in dict.fromkeys(pair if kind != "another identity" else accepted[:1]):
         problems += _again(place, folder, name, first_repair=damaged is not None and not accepted)
     rows = layout.rows(folder / "run", "distances")
@@ -149,17 +150,6 @@ def _damage(folder: Path, other: Path, number: int, generator: np.random.Generat
         how = hows[int(generator.integers(len(hows)))]
         if damages.damage(path, how, found[kind] if how == hows[-2] else theirs, generator):
             return path
-
-
-def _mixed(place: World, folder: Path, accepted: list[str]) -> list[str]:
-    candidates = {name: place.folder(f"race-{name}") / "run" for name in dict.fromkeys(accepted)}
-    whose = world.of_whom(folder / "run", candidates)
-    if set.intersection(*whose.values()):
-        return []
-    return [
-        "outputs are not of one run: "
-        + ", ".join(f"{name} of {' or '.join(sorted(of)) or 'none'}" for name, of in whose.items())
-    ]
 
 
 def _again(place: World, folder: Path, name: str, *, first_repair: bool) -> list[str]:

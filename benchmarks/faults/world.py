@@ -37,6 +37,15 @@ COMMANDS = {
     ),
     "nearest": ("nearest", *FEATURES[1:-1], "target=r3", "k=3", "out=out"),
 }
+EARLIER = {
+    "sweep": (*FEATURES, f"regions.include=[{','.join(FEW)}]"),
+    "transfer": ("transfer", "sweep=run", "scores=few.csv", "scores.kind=accuracy", "out=out"),
+    "predict": (*COMMANDS["predict"], "source=r0"),
+    "explain": ("explain", "sweep=run", "source=r0", "target=r2", "out=out"),
+    "select": (*COMMANDS["select"], "exclude=[r0,r1]"),
+    "nearest": (*COMMANDS["nearest"][:-3], "target=r5", "k=2", "out=out"),
+}
+"""The same with other settings, whose results are replaced."""
 FOREIGN = (
     *("run/notes.txt", "run/distances/notes.txt", "out/notes.txt", "cache/embeddings/notes.txt"),
     *("run/.draft.tmp", "out/.draft.tmp", "cache/embeddings/.draft.tmp"),
@@ -151,11 +160,8 @@ def sweep_differences(found: Path, expected: Path, regions: list[str] | None = N
 def output_differences(found: Path, expected: Path) -> list[str]:
     """Where the files of results are not those of the undisturbed command."""
     ours, theirs = _outputs(found), _outputs(expected)
-    if set(layout.SWEEP_OUTPUTS) <= theirs.keys():  # beside what a sweep stores
-        ours, theirs = (
-            {name: path for name, path in some.items() if name in layout.SWEEP_OUTPUTS}
-            for some in (ours, theirs)
-        )
+    for some in (ours, theirs):
+        some.pop("manifest.json", None)  # says which paths and machine, too
     different = [f"{name} is missing" for name in theirs.keys() - ours.keys()]
     different += [f"{name} is there" for name in ours.keys() - theirs.keys()]
     for name in theirs.keys() & ours.keys():
@@ -165,7 +171,7 @@ def output_differences(found: Path, expected: Path) -> list[str]:
 
 
 def _outputs(folder: Path) -> dict[str, Path]:
-    own = {Path(name).name for name in FOREIGN}
+    own = {Path(name).name for name in FOREIGN} | set(layout.NO_RESULTS)
     return {
         path.name: path
         for path in folder.glob("*")
@@ -206,23 +212,28 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def of_whom(folder: Path, candidates: dict[str, Path]) -> dict[str, set[str]]:
-    """Whose each of a sweep's outputs is, by the undisturbed sweeps of the candidates."""
-    manifest = json.loads((folder / "manifest.json").read_text())
-    found = {"manifest.json": _named(manifest, candidates)}
-    for name in layout.SWEEP_OUTPUTS:
+    """Whose each of the results is that are there, by the undisturbed ones of the candidates."""
+    found = {}
+    for name, path in _outputs(folder).items():
+        same = _same_run if name == "manifest.json" else same_content
         found[name] = {
             whose
             for whose, expected in candidates.items()
-            if (folder / name).exists() and same_content(folder / name, expected / name)
+            if (expected / name).exists() and same(path, expected / name)
         }
     return found
 
 
-def _named(manifest: dict[str, Any], candidates: dict[str, Path]) -> set[str]:
-    names = {}
-    for whose, folder in candidates.items():
-        theirs = json.loads((folder / "manifest.json").read_text())
-        names[whose] = (theirs["sources"], theirs["identity"])
-    return {
-        whose for whose, own in names.items() if own == (manifest["sources"], manifest["identity"])
-    }
+def _same_run(a: Path, b: Path) -> bool:
+    """Whether two manifests are of the same regions and identity."""
+    ours, theirs = _read(a), _read(b)
+    return all(ours[key] == theirs[key] for key in ("sources", "identity"))
+
+
+def mixed(folder: Path, candidates: dict[str, Path]) -> list[str]:
+    """Whether results that are there are not all of one of the candidates."""
+    whose = of_whom(folder, candidates)
+    if not whose or set.intersection(*whose.values()):
+        return []
+    said = (f"{name} of {' or '.join(sorted(of)) or 'neither'}" for name, of in whose.items())
+    return [f"results are not of one run: {', '.join(said)}"]
