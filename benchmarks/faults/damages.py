@@ -23,6 +23,7 @@ from benchmarks.faults.world import World
 OUTCOMES = ("refused", "recomputed aloud", "harmless", "silent changes", "tracebacks")
 FAILURES = OUTCOMES[3:]
 SWEEP = (*world.FEATURES, f"regions.include=[{','.join(world.FEW)}]")
+_EARLIER = (*world.FEATURES, "regions.include=[r0,r1,r2]")
 READERS: dict[str, tuple[str, ...]] = {
     "open_run": (),
     "sweep": SWEEP,
@@ -145,6 +146,8 @@ def read(reader: str, folder: Path, expected: Path) -> tuple[str, str]:
             if code != 0:
                 errors = [line for line in said.splitlines() if line.startswith("error:")]
                 return ("refused" if len(errors) == 1 else "tracebacks"), said[-300:]
+        else:
+            gs.open_run(folder / "run")
         if reader in ("open_run", "sweep"):
             different = world.sweep_differences(folder / "run", expected / "run")
         else:
@@ -178,6 +181,8 @@ def trial(root: Path, number: int, seed: int) -> list[Damaged]:
     kind, how = kinds[number % len(kinds)], hows[number // len(kinds) % len(hows)]
     path = found[kind][int(generator.integers(len(found[kind])))]
     others = found[kind] if how == MOVES[0] else files_of(root / "other").get(kind, [])
+    if kind == "manifest":
+        others += found.get("manifests", [])  # of an earlier run in the folder
     if not damage(path, how, others, generator):
         how = "flip a bit"
         if not damage(path, how, [], generator):
@@ -208,8 +213,8 @@ def trials(
 
 
 def prepare(place: World) -> None:
-    """A finished sweep with its report, and another of other points."""
-    place.undisturbed("whole", "empty", *filter(None, READERS.values()))
+    """A finished sweep over an earlier one, with its report, and another of other points."""
+    place.undisturbed("whole", "empty", _EARLIER, *filter(None, READERS.values()))
     shutil.copytree(place.folder("empty"), place.folder("empty-other"))
     world.write_inputs(place.folder("empty-other"), seed=1)
     place.undisturbed("other", "empty-other", SWEEP, READERS["transfer"])
