@@ -114,9 +114,15 @@ def _run(command: str, arguments: list[str]) -> bool:
     from omegaconf.errors import OmegaConfBaseException
 
     from geospot_gpu.config import text_keys
+    from geospot_gpu.files import expanded
     from geospot_gpu.overrides import FolderNames, environment, keep_text, literal
 
     text = text_keys(command)
+    # A shell leaves the ~ of out=~/runs as it is, and Hydra makes folders of a multirun itself.
+    typed = [
+        f"out={literal(str(expanded(setting[4:])))}" if setting.startswith("out=~") else setting
+        for setting in typed
+    ]
     settings = [keep_text(_SHORT.sub(r"\1.path=", setting), text) for setting in typed]
     OmegaConf.register_new_resolver("one_folder", FolderNames(), replace=True)
     OmegaConf.register_new_resolver("oc.env", environment(typed), replace=True)

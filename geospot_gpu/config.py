@@ -321,7 +321,7 @@ def checked(config: DictConfig, schema: type[T]) -> T:
 def of_manifest(config: object, where: str) -> SweepConfig:
     """The configuration of a sweep from its manifest, which may be another person's.
 
-    Nothing in it is interpolated: text is text.
+    Nothing in it is interpolated: text is text. Nor does it say where to write.
 
     Args:
         config: what the manifest holds of it.
@@ -334,6 +334,8 @@ def of_manifest(config: object, where: str) -> SweepConfig:
     try:
         found = built(SweepConfig, config, "config", choices)
         _check_numbers(found)
+        if isinstance(found.encoder, GeoClipConfig):
+            found.encoder.cache = None
     except GeospotError as error:
         raise GeospotError(f"{where}: {error}: run geospot sweep again in a new folder") from error
     return found

@@ -506,3 +506,16 @@ def test_a_matrix_of_fewer_regions_is_not_left_standing(
     assert here("out=run", "regions.include=[lima,oslo,rome]").returncode == 0
     matrix = pd.read_csv(tmp_path / "run" / "matrix.csv", index_col=0)
     assert matrix.index.tolist() == ["lima", "oslo", "rome"]
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(
+    here: Run, geospot_here: Geospot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert here("out=~/run").returncode == 0
+    assert here("-m", "out=~/grid", "solver.epsilon=0.1,0.2").returncode == 0
+    explain = ("explain", "sweep=~/run", "source=oslo", "target=rome", "out=~/explained")
+    assert geospot_here(*explain).returncode == 0
+    names = {path.name for path in (tmp_path / "home").iterdir()}
+    assert names == {"run", "grid", "explained"}
+    assert not (tmp_path / "~").exists()

@@ -160,6 +160,11 @@ def test_a_crafted_manifest_is_one_line(key: str, value: object, message: str) -
     assert said.endswith(": run geospot sweep again in a new folder")
 
 
+def test_a_manifest_does_not_say_where_to_write() -> None:
+    geoclip = {"name": "geoclip", "cache": "/somebody/else"}
+    assert settings.of_manifest(changed("encoder", geoclip), "m.json").encoder.cache is None
+
+
 def test_a_path_in_a_manifest_is_no_interpolation(tmp_path: Path) -> None:
     found = settings.of_manifest(changed("points/path", f"{tmp_path}/{NAME}.csv"), "m.json")
     with pytest.raises(GeospotError, match=r"\$\{oc\.env:SECRET\}\.csv: .*no such file"):
