@@ -93,9 +93,9 @@ def damage(path: Path, how: str, others: list[Path], generator: np.random.Genera
             return False
         path.write_bytes(BYTES[how](before, generator))
     elif how == MOVES[2]:
-        name = f"{generator.bytes(16).hex()}{path.suffix}"
-        prefix = path.stem.rpartition("-")[0]
-        path.with_name(f"{prefix}-{name}" if prefix else name).write_bytes(before)
+        digest = path.stem[-32:]  # where it is named by one
+        copied = path.stem.replace(digest, generator.bytes(16).hex()) if len(digest) == 32 else ""
+        path.with_name(f"{copied or world.COPY}{path.suffix}").write_bytes(before)
         return True
     else:
         others = [other for other in others if other != path]

@@ -50,6 +50,8 @@ FOREIGN = (
     *("run/notes.txt", "run/distances/notes.txt", "out/notes.txt", "cache/embeddings/notes.txt"),
     *("run/.draft.tmp", "out/.draft.tmp", "cache/embeddings/.draft.tmp"),
 )
+COPY = "copy"
+"""Name of a copy of a result, which is the user's own."""
 MISSING = "pairs are missing"
 _TIMES = ("seconds", "key")
 _CLOSE = {"rtol": 1e-4, "atol": 1e-6}
@@ -175,7 +177,7 @@ def _outputs(folder: Path) -> dict[str, Path]:
     return {
         path.name: path
         for path in folder.glob("*")
-        if path.is_file() and path.name not in own and path.name[0] != "."
+        if path.is_file() and path.name not in own and path.name[0] != "." and path.stem != COPY
     }
 
 
