@@ -193,11 +193,16 @@ class OutputFolder:
         return self.folder / path.name if path.parent == staged else path
 
 
+def has_record(folder: Path, name: str) -> bool:
+    """Whether the record of a folder knows a file of this name, whatever its content."""
+    return any((folder / RECORD).glob(f"{name}-{'?' * 32}"))
+
+
 def adopt(folder: Path, names: Collection[str]) -> None:
     """Take files for geospot's own that it wrote before there was a record."""
     for name in names:
         digest = _digest(folder / name)
-        if digest and not any((folder / RECORD).glob(f"{name}-*")):
+        if digest and not has_record(folder, name):
             (folder / RECORD).mkdir(exist_ok=True)
             (folder / RECORD / f"{name}-{digest}").touch()
 

@@ -503,6 +503,10 @@ def test_a_matrix_of_fewer_regions_is_not_left_standing(
     assert "no matrix.csv and heatmap.png of more than 3 regions" in four.stdout
     assert not (tmp_path / "run" / "matrix.csv").exists()
     assert not (tmp_path / "run" / "heatmap.png").exists()
+    (tmp_path / "run" / "matrix.csv").write_text("mine")
+    assert "run/matrix.csv: was not written by geospot" in the_error(here("out=run"))
+    assert (tmp_path / "run" / "matrix.csv").read_text() == "mine"
+    (tmp_path / "run" / "matrix.csv").unlink()
     assert here("out=run", "regions.include=[lima,oslo,rome]").returncode == 0
     matrix = pd.read_csv(tmp_path / "run" / "matrix.csv", index_col=0)
     assert matrix.index.tolist() == ["lima", "oslo", "rome"]

@@ -124,7 +124,8 @@ class Store:
         path = self.folder / MANIFEST
         try:
             unseal_manifest(path)
-            outputs.adopt(self.folder, OUTPUTS)  # version 0.1 had no record, and a copy may lack it
+            if not outputs.has_record(self.folder, MANIFEST):  # of version 0.1, or lost in a copy
+                outputs.adopt(self.folder, OUTPUTS)
         except FileNotFoundError:
             pass
         except Damaged as error:
