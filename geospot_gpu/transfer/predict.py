@@ -60,10 +60,7 @@ def predict(config: DictConfig) -> None:
     predictor = Predictor(training, names, scores.kind, seed=typed.seed)
     run = loaded.run
     chosen = _sources(typed.source, scores.regions)
-    sources = run.regions.resampled(
-        np.array([loaded.names.index(name) for name in chosen]),
-        run.config.regions.max_points or int(run.regions.n_available.max()),
-    )
+    sources = run.regions.subset(chosen)
     targets, corners = _targets(typed, run)
     distances = _distances(sources, targets, run)
     own = in_domain(loaded, scores)

@@ -1,0 +1,228 @@
+"""How regions are made: from a table, from points in memory, from groups of rows."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from geospot_gpu import checks
+from geospot_gpu.devices import device_name
+from geospot_gpu.encoders import Encoder, NoEncoder, Precomputed, get_encoder
+from geospot_gpu.encoders.base import usable_rows
+from geospot_gpu.points.arrays import matrix, one_each
+from geospot_gpu.points.gallery import read_gallery
+from geospot_gpu.points.readers import read_points
+from geospot_gpu.points.table import Invalid, Points
+from geospot_gpu.regions import grouping
+from geospot_gpu.regions.counts import check_counts, union_of
+from geospot_gpu.regions.drawing import Drawn, Source, building, draw
+from geospot_gpu.regions.rows import rows_of
+from geospot_gpu.regions.selection import Sampling, select_groups
+
+if TYPE_CHECKING:
+    import geopandas
+
+
+class FromPoints:
+    """The constructors of :class:`~geospot_gpu.Regions`."""
+
+    @classmethod
+    @abstractmethod
+    def _of(cls, drawn: Drawn) -> Self:
+        """The collection of what was drawn."""
+
+    @classmethod
+    def from_gallery(
+        cls,
+        *,
+        encoder: str | Encoder = "geoclip",
+        min_points: int = 100,
+        max_points: int | None = 1000,
+        **options: Any,
+    ) -> Self:
+        """The countries of GeoCLIP's gallery of photo locations.
+
+        Args:
+            encoder: ``geoclip``, ``none`` or an :class:`~geospot_gpu.encoders.Encoder`.
+            min_points: countries with fewer points are left out, aloud.
+            max_points: countries with more are subsampled to this many points.
+            options: as in :meth:`from_groups`.
+        """
+        points = read_gallery()
+        groups = grouping.by_country(points)
+        return cls.from_groups(
+            points, groups, encoder=encoder, min_points=min_points, max_points=max_points, **options
+        )
+
+    @classmethod
+    def from_table(
+        cls,
+        table: str | Path | pd.DataFrame | geopandas.GeoDataFrame,
+        *,
+        region: str | None = None,
+        lon: str | None = None,
+        lat: str | None = None,
+        weight: str | None = None,
+        invalid: Invalid = "error",
+        encoder: str | Encoder = "geoclip",
+        **options: Any,
+    ) -> Self:
+        """Regions of a table of points.
+
+        Args:
+            table: a CSV (also .gz), Parquet, GeoParquet or GeoJSON file, or a data frame.
+            region: column with region names; the country of each point if not given.
+            lon: longitude column; the usual spellings are found if not given.
+            lat: latitude column, likewise.
+            weight: column of positive masses; equal masses if not given.
+            invalid: ``error`` refuses invalid rows, ``drop`` leaves them out.
+            encoder: ``geoclip``, ``none`` or an :class:`~geospot_gpu.encoders.Encoder`.
+            options: as in :meth:`from_groups`.
+
+        Raises:
+            GeospotError: the input is missing or invalid; the message says what and where.
+        """
+        encoder = get_encoder(encoder)
+        text = (region, encoder.id)
+        points = read_points(table, lon=lon, lat=lat, weight=weight, text=text, invalid=invalid)
+        groups = (
+            grouping.by_country(points) if region is None else grouping.by_column(points, region)
+        )
+        return cls.from_groups(points, groups, encoder=encoder, **options)
+
+    @classmethod
+    def from_points(
+        cls,
+        *,
+        lon: ArrayLike,
+        lat: ArrayLike,
+        region: Iterable[object],
+        weight: ArrayLike | None = None,
+        features: ArrayLike | None = None,
+        normalize: bool = True,
+        **options: Any,
+    ) -> Self:
+        """Regions of points in memory.
+
+        Args:
+            lon: longitudes in degrees [n].
+            lat: latitudes in degrees [n].
+            region: region name of each point [n]; a point without one belongs to none.
+            weight: positive masses [n]; equal ones if not given.
+            features: feature vectors [n, d]; none if not given.
+            normalize: scale feature vectors to length one.
+            options: as in :meth:`from_groups`.
+
+        Raises:
+            GeospotError: the arguments are not equally long, or one of them is invalid.
+
+        >>> from geospot_gpu import Regions
+        >>> regions = Regions.from_points(lon=[0, 1, 9], lat=[0, 0, 0], region=["a", "a", "b"])
+        >>> regions.names, regions.sizes.tolist()
+        (('a', 'b'), [2, 1])
+        """
+        table = pd.DataFrame({"region": one_each(region, "region")})
+        encoder: Encoder = NoEncoder()
+        if features is not None:
+            vectors = matrix(features, len(table))
+            names = [f"feature_{k}" for k in range(vectors.shape[1])]
+            table = pd.concat([table, pd.DataFrame(vectors, columns=names)], axis=1)
+            encoder = Precomputed(columns=names, normalize=normalize)
+        points = Points.build(lon=lon, lat=lat, weight=weight, attributes=table)
+        return cls.from_groups(
+            points, grouping.by_column(points, "region"), encoder=encoder, **options
+        )
+
+    @classmethod
+    @building
+    def from_groups(
+        cls,
+        points: Points,
+        groups: Mapping[Any, ArrayLike],
+        *,
+        encoder: str | Encoder = "geoclip",
+        min_points: int = 1,
+        max_points: int | None = None,
+        seed: int = 0,
+        include: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
+        unions: Sequence[str] = (),
+        cell_degrees: float | None = None,
+        device: str | torch.device = "cpu",
+    ) -> Self:
+        """Regions from rows of a table of points.
+
+        Args:
+            points: the table.
+            groups: rows of the points of each region, counted from 0, or masks of all points, by
+                name: as ``df.groupby(...).indices``. Labels of an index are refused.
+            encoder: ``geoclip``, ``none`` or an :class:`~geospot_gpu.encoders.Encoder`.
+            min_points: smaller regions are left out, aloud.
+            max_points: larger regions are subsampled to this many points.
+            seed: seed of the subsample. It is drawn region by region, so that a region's sample
+                depends neither on which other regions there are nor on the order of places.
+            include: names of the regions to keep; all if not given.
+            exclude: names of regions to leave out.
+            unions: regions to add that are unions of others, as ``FR+DE``.
+            cell_degrees: give every lon/lat cell of this size the same mass within a region, to
+                undo uneven sampling.
+            device: where the flat arrays will live.
+
+        Raises:
+            GeospotError: the groups are not rows of these points, a name is unknown or not
+                allowed, a region asked for is too small, or no region is left.
+
+        >>> from geospot_gpu import Regions
+        >>> points = Points.build(lon=[0, 1, 9], lat=[0, 0, 0])
+        >>> Regions.from_groups(points, {"a": [0, 1], 7: points.lon > 1}, encoder="none").names
+        ('7', 'a')
+        """
+        checks.instance(points, Points, "points", "as read_points gives them")
+        encoder = get_encoder(encoder)
+        device = device_name(device)
+        max_points = checks.optional(checks.whole)(max_points, "regions.max_points")
+        sampling = Sampling(max_points, checks.whole(seed, "regions.seed"))
+        given = rows_of(groups, points)
+        grouped = union_of(given.values())
+        usable = usable_rows(encoder, points, grouped)
+        if len(usable) < len(grouped):
+            given = {name: rows[np.isin(rows, usable)] for name, rows in given.items()}
+        least = max(1, checks.whole(min_points, "regions.min_points"))
+        chosen = select_groups(
+            given, points.origin, least, include=include, exclude=exclude, unions=unions
+        )
+        ordered = {name: _in_order(points, rows) for name, rows in chosen.kept.items()}
+        sources = [
+            Source(points, rows, _mass(points, rows, cell_degrees), encoder, str(device))
+            for rows in ordered.values()
+        ]
+        drawn = draw(list(ordered), sources, sampling)
+        asked = union_of([*chosen.kept.values(), *chosen.small.values()])
+        counts = {
+            "given": len(points) + points.dropped,
+            "invalid": points.dropped,
+            "without_region": len(points) - len(grouped),
+            "unusable_features": len(grouped) - len(usable),
+            "excluded": len(usable) - len(asked),
+            "too_small": len(asked) - len(union_of(chosen.kept.values())),
+        }
+        return cls._of(drawn._replace(counts=check_counts(counts | drawn.counts)))
+
+
+def _in_order(points: Points, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows in an order that depends on their content: sums then agree to the last bit."""
+    return rows[np.lexsort((points.weight[rows], points.lat[rows], points.lon[rows]))]
+
+
+def _mass(
+    points: Points, rows: NDArray[np.int64], cell_degrees: float | None
+) -> NDArray[np.float64]:
+    taken = points.take(rows)
+    return (taken if cell_degrees is None else taken.balanced(cell_degrees)).weight
