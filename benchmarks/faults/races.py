@@ -130,7 +130,8 @@ def _both(
     commands: list[tuple[str, ...]],
     generator: np.random.Generator,
 ) -> tuple[Ended, Ended]:
-    delays = generator.permutation([0.0, generator.uniform(0.0, _MOST_DELAY)])
+    # More often short: small sweeps take no longer than that.
+    delays = generator.permutation([0.0, _MOST_DELAY * generator.uniform() ** 2])
     with ThreadPoolExecutor(2) as pool:
         started = [
             pool.submit(place.server.run, arguments, folder, delay=float(delay))
