@@ -27,7 +27,7 @@ from benchmarks.faults.trials import Server
 from benchmarks.page import compared
 from benchmarks.record import Stopwatch
 
-T = TypeVar("T")
+T = TypeVar("T", races.Raced, kills.Killed)
 Row = dict[str, object]
 DEFAULTS = {
     "races": "100",
@@ -44,8 +44,12 @@ _MOST_SHOWN = 40
 def spread(title: str, work: Callable[..., T], jobs: list[tuple[Any, ...]]) -> list[T]:
     """Do jobs on all cores, with a line of progress."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(lambda job: work(*job), jobs)
-        return list(tqdm(results, title, total=len(jobs), unit=" trials"))
+        results = []
+        for one in tqdm(pool.map(lambda job: work(*job), jobs), title, len(jobs), unit=" trials"):
+            results.append(one)
+            for problem in one.problems:
+                tqdm.write(f"{one.kind}, {one.how}: {problem}")
+        return results
 
 
 def measure(root: Path, settings: dict[str, str]) -> tuple[list[Row], Counter[str]]:
@@ -64,7 +68,7 @@ def measure(root: Path, settings: dict[str, str]) -> tuple[list[Row], Counter[st
             commands = settings["commands"].split(",")
             killed = kills.kills(place, counts["kills"], seed, commands, spread)
             rows += kills.table(killed)
-            failed.update(f"{k.command} killed ({k.how}): {p}" for k in killed for p in k.problems)
+            failed.update(f"{k.kind} killed ({k.how}): {p}" for k in killed for p in k.problems)
         if counts["damages"]:
             with tqdm(desc="damages", total=counts["damages"], unit=" trials") as progress:
                 read = damages.damages(place, counts["damages"], seed, progress.update)

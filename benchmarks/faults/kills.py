@@ -27,7 +27,8 @@ _TRIES = 4
 class Killed(NamedTuple):
     """One kill and what became of it."""
 
-    command: str
+    kind: str
+    """The command."""
     phase: str
     how: str
     lost: Counter[str]
@@ -156,8 +157,8 @@ def _spoil(folder: Path, *, old: bool) -> tuple[list[Path], list[Path]]:
 def table(found: Sequence[Killed]) -> list[dict[str, object]]:
     """One row per command and phase."""
     rows = []
-    for command, phase in dict.fromkeys((one.command, one.phase) for one in found):
-        some = [one for one in found if (one.command, one.phase) == (command, phase)]
+    for command, phase in dict.fromkeys((one.kind, one.phase) for one in found):
+        some = [one for one in found if (one.kind, one.phase) == (command, phase)]
         most = {kind: max(one.lost[kind] for one in some) for kind in layout.KEPT[command]}
         again = ", ".join(f"{count} of {kind}" for kind, count in most.items() if count)
         rows.append(
