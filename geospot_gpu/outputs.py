@@ -198,6 +198,11 @@ def has_record(folder: Path, name: str) -> bool:
     return any((folder / RECORD).glob(f"{name}-{'?' * 32}"))
 
 
+def knows(folder: Path, name: str) -> bool:
+    """Whether the record of a folder knows the file of this name that is there."""
+    return (folder / RECORD / f"{name}-{_digest(folder / name)}").exists()
+
+
 def adopt(folder: Path, names: Collection[str]) -> None:
     """Take files for geospot's own that it wrote before there was a record."""
     for name in names:

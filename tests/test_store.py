@@ -211,6 +211,9 @@ def test_a_half_written_shard_is_not_read_and_goes_away(two_shards: Path, towns:
 
     assert not old.exists()
     assert recent.exists(), "another process may be writing it"
+    os.utime(recent, (time.time() - 7200,) * 2)
+    Store(two_shards).pairs.write(pd.DataFrame({"key": ["k"], "source": ["a"], "target": ["b"]}))
+    assert not recent.exists(), "whoever stores a part clears up as well"
 
 
 def test_a_damaged_manifest_is_replaced_by_its_twin_and_written_anew(
@@ -239,6 +242,30 @@ def test_a_damaged_manifest_is_replaced_by_its_twin_and_written_anew(
     assert sweep(two_shards, towns).computed == 0
     assert "is damaged, or was changed by hand: set aside as manifest.damaged" in caplog.text
     assert path.read_bytes() == content
+
+
+def test_a_manifest_of_another_run_is_not_believed(
+    two_shards: Path, towns: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of another folder, or an older one of this: its seal is whole, but it is not the last."""
+    before = gs.open_run(two_shards)
+    other = two_shards.with_name("other")
+    sweep(other, towns, "lima", "suva")
+    path, content = two_shards / "manifest.json", (two_shards / "manifest.json").read_bytes()
+    (older,) = (own for own in (two_shards / "manifests").iterdir() if own.read_bytes() != content)
+    for foreign in (other / "manifest.json", older):
+        path.write_bytes(foreign.read_bytes())
+        os.utime(older, (1, 1))
+        caplog.clear()
+        assert gs.open_run(two_shards).equals(before)
+        assert "manifest.json: is not that of the last run here; " in caplog.text
+        with pytest.raises(GeospotError, match="was not written by geospot, or changed since"):
+            sweep(two_shards, towns)
+    shutil.rmtree(two_shards / ".geospot")
+    path.write_bytes((other / "manifest.json").read_bytes())
+    assert gs.open_run(two_shards).equals(before), "the record need not be there"
+    path.write_bytes(content)
+    assert gs.open_run(two_shards).equals(before)
 
 
 def test_a_run_without_any_whole_manifest_is_made_whole_by_a_sweep(

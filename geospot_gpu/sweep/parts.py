@@ -109,6 +109,7 @@ class Parts:
                 self.folder.mkdir(exist_ok=True)
             except OSError as error:
                 raise files.unwritable(self.folder, error) from error
+            files.clear_leftovers(self.folder)
             with files.written(path) as temporary:
                 temporary.write_bytes(part)
         return path.name

@@ -129,7 +129,7 @@ class Store:
         except FileNotFoundError:
             pass
         except Damaged as error:
-            if not self._identity.exists():
+            if not self._identity.exists() and not self._latest():
                 raise GeospotError(f"{error}: choose another folder with out=...") from None
             self._set_aside(path)
         return outputs.OutputFolder(self.folder, OUTPUTS, inputs=inputs, overwrite=overwrite)
@@ -191,9 +191,12 @@ class Store:
         Raises:
             GeospotError: it is damaged, and there is no other; or it is not of this version.
         """
-        damaged = None
+        damaged, path = None, self.folder / MANIFEST
         try:
-            return unseal_manifest(self.folder / MANIFEST)
+            manifest = unseal_manifest(path)
+            if self._is_own(path):
+                return manifest
+            damaged = Damaged(f"{path}: is not that of the last run here")
         except FileNotFoundError:
             pass
         except Damaged as error:
@@ -207,6 +210,15 @@ class Store:
         if damaged is not None:
             raise GeospotError(f"{damaged}: run geospot sweep again: stored distances are kept")
         return None
+
+    def _is_own(self, path: Path) -> bool:
+        """Whether a whole manifest is this folder's, and not a copy from another or of an older."""
+        if outputs.has_record(self.folder, MANIFEST):
+            return outputs.knows(self.folder, MANIFEST)
+        if self._latest():  # the record was lost in a copy
+            name = files.content_hash(files.stored(path))
+            return (self.manifests / f"{name}.json").exists()
+        return True
 
     def _latest(self) -> list[Path]:
         """Manifests of runs, the last first."""
