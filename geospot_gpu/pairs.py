@@ -9,7 +9,7 @@ import pandas as pd
 
 from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.dataset import to_dataset
+from geospot_gpu.distances.dataset import to_dataset
 from geospot_gpu.engine import Engine, Indices, PairEngine, Solver, settled
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.growth import Larger, grow
@@ -46,11 +46,10 @@ def pairwise(
             ``epsilon`` alone.
 
     Returns:
-        A dataset over dimensions ``source`` and ``target`` (region names) with variables
-        ``divergence``, ``lower``, ``upper``, ``std_error``, ``bias``, ``ot_value``, ``ot_lower``,
-        ``ot_upper``, ``transport_cost``, ``transport_cost_lower``, ``transport_cost_upper``,
-        ``coverage``, ``coverage_lower``, ``coverage_upper``, ``nearest``, ``iterations``,
-        ``marginal_error`` and ``converged``.
+        A dataset over dimensions ``source`` and ``target`` (region names) with a variable for
+        whatever is :func:`~geospot_gpu.distances.columns.measured` of a pair, which
+        ``variable.attrs`` says the name and units of. A directed one, such as ``coverage``, says
+        at (A, B) how well A covers B.
 
     Raises:
         GeospotError: there is only one region, the cost needs features that the regions do not

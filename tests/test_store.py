@@ -22,9 +22,10 @@ import xarray
 
 import geospot_gpu as gs
 from geospot_gpu import files
+from geospot_gpu.distances.columns import schema
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.sweep.run import SweepResult, run_sweep
-from geospot_gpu.sweep.store import SCHEMA, Store
+from geospot_gpu.sweep.store import Store
 
 COLUMNS = [
     *("key", "source", "target", "n_source", "n_target", "geo_weight", "epsilon"),
@@ -528,7 +529,7 @@ def test_absent_columns_are_null(tmp_path: Path) -> None:
     store.prepare()
     store.pairs.write(pd.DataFrame({"key": ["k"], "source": ["a"], "target": ["b"]}))
     (row,) = pq.read_table(shards(tmp_path)[0]).to_pylist()
-    assert row.keys() == set(SCHEMA.names)
+    assert row.keys() == set(schema("pairs").names)
     assert {name for name, value in row.items() if value is not None} == {"key", "source", "target"}
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import geospot_gpu as gs
-from geospot_gpu.dataset import _DIRECTED, VARIABLES
+from geospot_gpu.distances.columns import measured
 from geospot_gpu.engine import PairEngine
 from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
 from geospot_gpu.transfer import baselines, correlation
@@ -296,7 +296,7 @@ def test_everything_that_is_known_of_a_pair_has_a_group(
     marked = (*TRANSPORT, *BASELINES, *COVARIATES, *EVIDENCE)
     assert len(set(marked)) == len(marked)
     assert set(worlds["equal"]) == set(TRANSPORT) | set(BASELINES) | set(COVARIATES)
-    assert {*VARIABLES, *_DIRECTED, "converged"} <= set(marked)
+    assert {name for column in measured() for name in column.variables} <= set(marked)
     assert group_of("lower") == group_of("drive_hours") == "own"
 
 

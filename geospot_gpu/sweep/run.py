@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.dataset import to_dataset
+from geospot_gpu.distances.dataset import to_dataset
 from geospot_gpu.engine import Engine, Indices, PairEngine, Solver
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files import Unwritable, content_hash

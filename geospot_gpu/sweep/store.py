@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from geospot_gpu import files, outputs
+from geospot_gpu.distances.columns import schema
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.sweep.identity import Identity, describe_difference
 from geospot_gpu.sweep.manifest import (
@@ -22,43 +23,6 @@ from geospot_gpu.sweep.manifest import (
 from geospot_gpu.sweep.parts import Parts
 
 log = logging.getLogger("geospot_gpu")
-
-SCHEMA = pa.schema(
-    [
-        ("key", pa.string()),
-        ("source", pa.string()),
-        ("target", pa.string()),
-        ("n_source", pa.int64()),
-        ("n_target", pa.int64()),
-        ("geo_weight", pa.float64()),
-        ("epsilon", pa.float64()),
-        ("divergence", pa.float64()),
-        ("lower", pa.float64()),
-        ("upper", pa.float64()),
-        ("std_error", pa.float64()),
-        ("bias", pa.float64()),
-        ("ot_value", pa.float64()),
-        ("ot_lower", pa.float64()),
-        ("ot_upper", pa.float64()),
-        ("transport_cost", pa.float64()),
-        ("transport_cost_lower", pa.float64()),
-        ("transport_cost_upper", pa.float64()),
-        ("coverage_source_to_target", pa.float64()),
-        ("coverage_source_to_target_lower", pa.float64()),
-        ("coverage_source_to_target_upper", pa.float64()),
-        ("coverage_target_to_source", pa.float64()),
-        ("coverage_target_to_source_lower", pa.float64()),
-        ("coverage_target_to_source_upper", pa.float64()),
-        ("nearest_source_to_target", pa.float64()),
-        ("nearest_target_to_source", pa.float64()),
-        ("iterations", pa.int64()),
-        ("marginal_error", pa.float64()),
-        ("converged", pa.bool_()),
-        ("kernel", pa.string()),
-        ("seconds", pa.float64()),
-    ]
-)
-"""Columns of pairs. What the solver cannot certify is null, and what older versions did not."""
 
 REGIONS = pa.schema(
     [
@@ -92,7 +56,7 @@ class Store:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.pairs = Parts(self.folder / "distances", SCHEMA, "pairs")
+        self.pairs = Parts(self.folder / "distances", schema("pairs"), "pairs")
         self.regions = Parts(self.folder / "regions", REGIONS, "regions")
         self.manifests = self.folder / "manifests"
         self._identity = self.folder / "identity.json"

@@ -1,0 +1,252 @@
+"""The register: everything that can be known of a pair of regions, each said once.
+
+Schemas of what is stored, variables of datasets, the table of ``geospot transfer``, the choices of
+``by=``, titles in pictures and the tables of the README are made from it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from geospot_gpu.distances.column import Column, Group, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_COST = "scaled ground cost"
+
+REGISTER: tuple[Column, ...] = (
+    Column("key", "string", "Key", "hash of all that the row depends on", "record", table=None),
+    Column("source", "string", "Source", "name of the first region", "record", table=None),
+    Column("target", "string", "Target", "name of the second region", "record", table=None),
+    Column(
+        *("n_source", "int64", "Points of the source", "points taken of the first region"),
+        group="covariate",
+        unit="points",
+        mirror="n_target",
+    ),
+    Column(
+        *("n_target", "int64", "Points of the target", "points taken of the second region"),
+        group="covariate",
+        unit="points",
+        mirror="n_source",
+    ),
+    Column("geo_weight", "float64", "Weight of geography", "of the ground cost", "record", "1"),
+    Column("epsilon", "float64", "Epsilon", "the blur of the solver", "record", _COST),
+    Column(
+        "divergence",
+        "float64",
+        "Sinkhorn divergence",
+        "the distance: Sinkhorn divergence, symmetric, zero for equal regions; and certified "
+        "bounds on it, whatever the iteration and its rounding did",
+        group="transport",
+        unit=_COST,
+        bounds=("lower", "upper"),
+        of_self=(0.0, 0.0, 0.0),
+        needs=("self_terms",),
+        predicts=True,
+    ),
+    Column(
+        "std_error",
+        "float64",
+        "Standard error of the divergence",
+        "what sampling leaves uncertain about it where `regions.max_points` left points out; zero "
+        "where none was left out, null where the distance is too near zero to say",
+        group="evidence",
+        unit=_COST,
+        needs=("self_terms",),
+    ),
+    Column(
+        "bias",
+        "float64",
+        "Bias of the divergence",
+        "by how much it is expected to lie above that of all points; zero and null as `std_error`",
+        group="evidence",
+        unit=_COST,
+        needs=("self_terms", "half_samples"),
+    ),
+    Column(
+        "ot_value",
+        "float64",
+        "Entropic OT value",
+        "the entropic optimal-transport value, and its certified bounds",
+        group="transport",
+        unit=_COST,
+        bounds=("ot_lower", "ot_upper"),
+        of_self=("self_ot", "self_lower", "self_upper"),
+    ),
+    Column(
+        "transport_cost",
+        "float64",
+        "Transport cost",
+        "mean cost of the transport plan: what the published code reports; and certified bounds "
+        "on that of the optimal plan",
+        group="transport",
+        unit=_COST,
+        bounds=("transport_cost_lower", "transport_cost_upper"),
+    ),
+    Column(
+        "coverage",
+        "float64",
+        "Coverage",
+        "how far the second region is from what the first covers: the second's mass is fixed, the "
+        "first's is free at price `solver.rho`; not symmetric, not debiased",
+        group="transport",
+        unit=_COST,
+        directed=True,
+        bounds=("coverage_lower", "coverage_upper"),
+        needs=("relaxed",),
+        predicts=True,
+    ),
+    Column(
+        "nearest",
+        "float64",
+        "Cost to the nearest point",
+        "mean cost of the points of the second region to the nearest of the first: the limit of "
+        "coverage at price and blur zero",
+        group="baseline",
+        unit=_COST,
+        directed=True,
+        of_self=(0.0,),
+        needs=("nearest",),
+        predicts=True,
+    ),
+    Column("iterations", "int64", "Iterations", "how many the solver took", "evidence", "1"),
+    Column(
+        "marginal_error",
+        "float64",
+        "Marginal error",
+        "by how much the plan misses the masses where the solver ended",
+        group="evidence",
+        unit="1",
+    ),
+    Column(
+        "converged",
+        "bool",
+        "Converged",
+        "whether that is within the tolerance, in the self terms and both coverages, too",
+        group="evidence",
+        of_self=("self_converged",),
+    ),
+    Column("kernel", "string", "Kernel", "what computed the costs", "record"),
+    Column("seconds", "float64", "Seconds", "its share of its batch's time", "record", "s"),
+    Column(
+        "centroid_cosine",
+        "float64",
+        "Cosine distance of the centroids",
+        "one minus the cosine between the mean vectors of the two regions",
+        group="baseline",
+        unit="1",
+        table="baselines",
+        predicts=True,
+    ),
+    Column(
+        "mean_feature_distance",
+        "float64",
+        "Mean feature distance",
+        "mean over all pairs of points of the distance between their features",
+        group="baseline",
+        unit="feature distance",
+        table="baselines",
+    ),
+    Column(
+        "mean_great_circle_km",
+        "float64",
+        "Mean great circle",
+        "mean over all pairs of points of the great circle between them",
+        group="baseline",
+        unit="km",
+        table="baselines",
+        predicts=True,
+    ),
+    Column(
+        "energy_distance",
+        "float64",
+        "Energy distance",
+        "half of the squared kernel norm for minus the distance between features",
+        group="baseline",
+        unit="feature distance",
+        table="baselines",
+    ),
+    Column(
+        "gaussian_mmd",
+        "float64",
+        "Gaussian MMD",
+        "half of the squared kernel norm for a Gaussian of the features, as wide for all pairs",
+        group="baseline",
+        unit="1",
+        table="baselines",
+    ),
+    Column(
+        "dissimilarity",
+        "float64",
+        "Dissimilarity index",
+        "mean over the second region of the dissimilarity index of the area of applicability: "
+        "distance to the nearest point of the first, over the mean distance within the first",
+        group="baseline",
+        unit="1",
+        table="baselines",
+        directed=True,
+    ),
+)
+"""All columns, in the order in which they are stored and shown."""
+
+
+def columns(table: Table) -> tuple[Column, ...]:
+    """Those that are stored in a table."""
+    return tuple(column for column in REGISTER if column.table in (table, None))
+
+
+def schema(table: Table) -> pa.Schema:
+    """Of a table, as Arrow has it."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            (name, pa.type_for_alias(column.dtype))
+            for column in columns(table)
+            for name in column.stored
+        ]
+    )
+
+
+def find(name: str) -> Column:
+    """The column of this name, or with a bound of this name."""
+    return next(column for column in REGISTER if name in column.variables)
+
+
+def measured() -> tuple[Column, ...]:
+    """Variables of a dataset: what is stored of pairs but what only records how.
+
+    Numbers of points are not among them, as they are coordinates there.
+    """
+    apart = ("record", "covariate")
+    return tuple(column for column in columns("pairs") if column.group not in apart)
+
+
+def distances() -> tuple[Column, ...]:
+    """Those that ``by=`` may be."""
+    groups = ("transport", "baseline", "own")
+    return tuple(column for column in REGISTER if column.group in groups)
+
+
+def compared() -> tuple[Column, ...]:
+    """Distances and covariates, as ``geospot transfer`` lists them: directed ones at the end."""
+    covariates = [column for column in REGISTER if column.group == "covariate"]
+    return (*sorted(distances(), key=lambda column: column.directed), *covariates)
+
+
+def predictors() -> tuple[str, ...]:
+    """Matrices that ``geospot predict`` learns from."""
+    return tuple(name for column in REGISTER if column.predicts for name in column.matrices)
+
+
+def evidence() -> frozenset[str]:
+    """Variables that say how exact others are."""
+    bounds = (bound for column in REGISTER for bound in column.bounds)
+    return frozenset(bounds).union(c.name for c in REGISTER if c.group == "evidence")
+
+
+def groups() -> dict[str, Group]:
+    """The groups of all matrices that are compared."""
+    return {name: column.group for column in compared() for name in column.matrices}
