@@ -28,7 +28,7 @@ test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=logical --dist=loadfile
 
 # Always made anew, and marked ready only at the end: the sets for CPU and GPU do not mix, and half
 # an environment is none. torch goes first, alone: what follows then takes the build that is there.

@@ -5,6 +5,8 @@ import os
 
 # Before torch is imported: threads that spin while they wait slow a shared machine down by ten.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:  # there is a process for every core already
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import subprocess
 import sys
