@@ -5,7 +5,7 @@
 import triton
 import triton.language as tl
 
-from geospot_gpu.kernels.triton_tiles import _ASIN
+from geospot_gpu.kernels.gpu.tiles import _ASIN
 
 
 @triton.jit

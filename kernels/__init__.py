@@ -16,11 +16,11 @@ from torch import Tensor
 from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.contract import Cloud, Kernel
-from geospot_gpu.kernels.dense import KEPT_TILES, DenseKernel
+from geospot_gpu.kernels.gpu.support import KEPT_BYTES, kept_bytes, triton_problem
 from geospot_gpu.kernels.keops import KeopsKernel, keops_problem
-from geospot_gpu.kernels.streaming import TILE_TEMPORARIES, StreamingKernel
+from geospot_gpu.kernels.reference.dense import KEPT_TILES, DenseKernel
+from geospot_gpu.kernels.reference.streaming import TILE_TEMPORARIES, StreamingKernel
 from geospot_gpu.kernels.tiles import CostTiles
-from geospot_gpu.kernels.triton_support import KEPT_BYTES, kept_bytes, triton_problem
 
 KernelName = Literal["auto", "dense", "streaming", "keops", "triton"]
 
@@ -147,7 +147,7 @@ def make_kernel(
     if name == "keops":
         return KeopsKernel(tiles, source, target, epsilon)
     if name == "triton":
-        from geospot_gpu.kernels.triton_kernel import TritonKernel  # loads Triton
+        from geospot_gpu.kernels.gpu.kernel import TritonKernel  # loads Triton
 
         keep = kept_bytes(source, target) <= budget
         return TritonKernel(tiles, source, target, epsilon, keep)
@@ -200,7 +200,7 @@ def cover_gains(costs: Tensor, cover: Tensor, mass: Tensor) -> Tensor:
     """``sum_j mass_j (cover_j - cost_ij)+`` of each row of costs [n, m], which may change them."""
     if _compiled_kernel(costs.element_size(), costs.device.type) is None:
         return costs.neg_().add_(cover).clamp_(min=0.0) @ mass
-    from geospot_gpu.kernels import loops
+    from geospot_gpu.kernels.cpu import loops
 
     gains = torch.empty(len(costs))
     loops.gains(costs.numpy(), cover.numpy(), mass.numpy(), gains.numpy())
@@ -220,7 +220,7 @@ def _compiled_kernel(itemsize: int, device_type: str) -> Any:
 @cache
 def _import_compiled() -> Any:
     try:
-        return importlib.import_module("geospot_gpu.kernels.compiled")
+        return importlib.import_module("geospot_gpu.kernels.cpu.compiled")
     except ImportError:  # Numba comes with the extra `cpu` alone
         return None
     except RuntimeError as error:  # there is no folder that Numba could cache compiled code in

@@ -16,8 +16,8 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from geospot_gpu.kernels import triton_passes
-from geospot_gpu.kernels.triton_tiles import Kept, Points, Problems
+from geospot_gpu.kernels.gpu import passes
+from geospot_gpu.kernels.gpu.tiles import Kept, Points, Problems
 
 FLOATS, INTS, LONGS, HALVES = "*fp32", "*i32", "*i64", "*fp16"
 POINTS = Points(HALVES, HALVES, FLOATS, FLOATS)
@@ -35,7 +35,7 @@ TYPES: dict[str, Any] = {
 
 def compile_pass(name: str, warps: int, **constants: Any) -> int:
     """Bytes of shared memory of the pass, compiled."""
-    function = getattr(triton_passes, name)
+    function = getattr(passes, name)
     types: dict[str, Any] = {a: TYPES.get(a, FLOATS) for a in function.arg_names}
     types |= dict.fromkeys(constants, "constexpr")
     if constants.get("MARGINALS") is False:

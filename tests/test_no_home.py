@@ -76,7 +76,7 @@ def test_the_home_folder_in_every_input(
 def test_compiled_code_without_a_folder(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    loops = pytest.importorskip("geospot_gpu.kernels.loops")
+    loops = pytest.importorskip("geospot_gpu.kernels.cpu.loops")
     monkeypatch.setattr(loops.config, "DISABLE_JIT", 0)
     monkeypatch.setattr(loops.config, "CACHE_DIR", "")
 

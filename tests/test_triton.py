@@ -19,19 +19,14 @@ import geospot_gpu as gs
 from geospot_gpu import kernels
 from geospot_gpu.cost import FeatureCost
 from geospot_gpu.engine import Indices, PairEngine
-from geospot_gpu.kernels import (
-    choose_kernel,
-    halves,
-    make_kernel,
-    relaxation,
-    triton_batch,
-    triton_iterate,
-    triton_layout,
-)
+from geospot_gpu.kernels import choose_kernel, halves, make_kernel, relaxation
 from geospot_gpu.kernels.contract import Schedule
+from geospot_gpu.kernels.gpu import batch as launches
+from geospot_gpu.kernels.gpu import iterate as on_device
+from geospot_gpu.kernels.gpu import layout
+from geospot_gpu.kernels.gpu.iterate import Buffers
+from geospot_gpu.kernels.gpu.kernel import TritonKernel
 from geospot_gpu.kernels.tiles import CostTiles
-from geospot_gpu.kernels.triton_iterate import Buffers
-from geospot_gpu.kernels.triton_kernel import TritonKernel
 from geospot_gpu.sinkhorn.bounds import certify
 from geospot_gpu.sinkhorn.solver import iterate
 from tests.clouds import Array, cost_matrix, exact_transport, random_regions, weights
@@ -136,8 +131,8 @@ def test_reductions_are_those_of_float64(cost: gs.GroundCost, dimension: int) ->
 def test_cheap_steps_are_steps(keep: bool, whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """On kept costs, in registers or read twice, and on costs that are computed anew."""
     if not whole:
-        monkeypatch.setattr(triton_batch, "_WHOLE", 32)
-        monkeypatch.setattr(triton_batch, "_WIDE", (16, 32))
+        monkeypatch.setattr(launches, "_WHOLE", 32)
+        monkeypatch.setattr(launches, "_WIDE", (16, 32))
     kernel = batch(regions_of(), keep=keep)
     f, g, _, _ = potentials_of(kernel)
     omega = torch.tensor([1.0, 1.5, 1.2], device=DEVICE)
@@ -211,9 +206,9 @@ def test_many_chunks_and_slabs_change_nothing(monkeypatch: pytest.MonkeyPatch) -
         return [*halves, *kernel.marginals(f, g), *sums]
 
     expected = reductions(kernel)
-    for module in (triton_layout, triton_batch):
+    for module in (layout, launches):
         monkeypatch.setattr(module, "SLAB", 1)
-    monkeypatch.setattr(triton_layout, "_LEAST_TILES", 1)
+    monkeypatch.setattr(layout, "_LEAST_TILES", 1)
     split = batch(regions, left=index[0], right=index[1])
     assert len(split.batch.views["source"].slabs) == 3
     assert len(split.batch.views["source"].work) == 9
@@ -267,7 +262,7 @@ def test_a_problem_does_not_depend_on_its_batch(
     every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where it is solved long before the others."""
-    monkeypatch.setitem(triton_iterate.READ_EVERY, DEVICE, every)
+    monkeypatch.setitem(on_device.READ_EVERY, DEVICE, every)
     regions, schedule = regions_of(), Schedule(1e-3, 200)
     together = iterate(batch(regions, keep=True), schedule)
     assert together.iterations.min() < together.iterations.max() // 2
@@ -352,7 +347,7 @@ def test_relaxation_in_the_long_run_is_the_rule() -> None:
     for iteration in range(1, 60):
         error = error * (0.7 + 0.35 * torch.rand(50, generator=generator, dtype=torch.float64))
         truth = relaxation.update(truth, iteration, error)
-        ours = triton_iterate._relax(ours, iteration, error)
+        ours = on_device._relax(ours, iteration, error)
         torch.testing.assert_close(ours.omega, truth.omega, rtol=0, atol=0)
     assert len(truth.omega.unique()) > 10
 

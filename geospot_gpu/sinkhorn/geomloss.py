@@ -13,8 +13,8 @@ from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels.contract import Cloud, Part
-from geospot_gpu.kernels.dense import DenseKernel
 from geospot_gpu.kernels.keops import quiet_import
+from geospot_gpu.kernels.reference.dense import DenseKernel
 from geospot_gpu.kernels.tiles import CostTiles
 from geospot_gpu.sinkhorn.solver import check_epsilon
 

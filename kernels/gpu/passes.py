@@ -14,7 +14,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from geospot_gpu.kernels.triton_tiles import PITCH, cost_tile, kept_tile
+from geospot_gpu.kernels.gpu.tiles import PITCH, cost_tile, kept_tile
 
 _LEAST = tl.constexpr(-126.0)  # exponents are cut there, so that logarithms stay finite
 _LN_2 = tl.constexpr(0.6931471805599453)

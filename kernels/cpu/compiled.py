@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geospot_gpu.kernels import iterations, loops
 from geospot_gpu.kernels.contract import (
     Cloud,
     Kernel,
@@ -21,6 +20,7 @@ from geospot_gpu.kernels.contract import (
     required,
     safe_log,
 )
+from geospot_gpu.kernels.cpu import iterations, loops
 from geospot_gpu.kernels.tiles import CostTiles
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
@@ -55,7 +55,7 @@ class CompiledKernel(Kernel):
     """Passes over costs that read each row once for both directions.
 
     Small problems run from the first iteration to the last on one thread each
-    (:mod:`~geospot_gpu.kernels.iterations`). A large one is cut into rows: a step takes the
+    (:mod:`~geospot_gpu.kernels.cpu.iterations`). A large one is cut into rows: a step takes the
     log-sum-exp of a row, and adds the same exponentials, rescaled, to the sums of the columns.
 
     Args:

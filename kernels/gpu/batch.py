@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geospot_gpu.kernels import triton_passes
 from geospot_gpu.kernels.contract import Cloud, PointArrays, Side, safe_log
+from geospot_gpu.kernels.gpu import passes
+from geospot_gpu.kernels.gpu.iterate import Buffers
+from geospot_gpu.kernels.gpu.layout import LINES, SLAB, View, begins, ceil_div
+from geospot_gpu.kernels.gpu.tiles import COSINE, PITCH, SQUARE, Kept, Points, Problems
 from geospot_gpu.kernels.tiles import CostTiles
-from geospot_gpu.kernels.triton_iterate import Buffers
-from geospot_gpu.kernels.triton_layout import LINES, SLAB, View, begins, ceil_div
-from geospot_gpu.kernels.triton_tiles import COSINE, PITCH, SQUARE, Kept, Points, Problems
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
 # Tiles, and how many warps share one: 128 x 128 x 64 feeds a matrix unit; regions of a few tens of
@@ -95,7 +95,7 @@ class Batch:
         other: Side = "target" if side == "source" else "source"
         peaks = softmin.new_empty(2, view.partials)
         self._launch(
-            triton_passes.log_sums,
+            passes.log_sums,
             view.work,
             *self._sides(side, exact),
             self._problems(view),
@@ -122,7 +122,7 @@ class Batch:
         tile = (min(_STEP_ROWS, _STEP_COSTS // widest), widest) if whole else _WIDE
         peaks = to.f.new_empty(2, size)
         self._launch(
-            triton_passes.kept_step,
+            passes.kept_step,
             work,
             self._problems(self.views["source"])._replace(part=part),
             self.kept,
@@ -176,7 +176,7 @@ class Batch:
     def _keep_pass(self, limits: Tensor, *, write: bool) -> None:
         view = self.views["source"]
         self._launch(
-            triton_passes.keep_costs,
+            passes.keep_costs,
             view.work,
             *self._sides("source", exact=False),
             self._problems(view),
@@ -219,7 +219,7 @@ class Batch:
     ) -> None:
         f, g = vectors[:2]
         self._launch(
-            triton_passes.plan_integrals,
+            passes.plan_integrals,
             work,
             *self._sides("source", exact=True),
             self._problems(self.views["source"]),
@@ -249,7 +249,7 @@ class Batch:
     ) -> None:
         before, omega, after = relax or (softmin, softmin, softmin)
         self._launch(
-            triton_passes.fold_logs,
+            passes.fold_logs,
             view.lines,
             view.n,
             part,
@@ -276,7 +276,7 @@ class Batch:
         span: tuple[int, int],
     ) -> None:
         arguments = view.n, part, slots, partial, out, out.shape[1], *span
-        self._launch(triton_passes.fold_sums, view.lines, *arguments, BLOCK=LINES)
+        self._launch(passes.fold_sums, view.lines, *arguments, BLOCK=LINES)
 
     def _problems(self, view: View) -> Problems:
         return Problems(

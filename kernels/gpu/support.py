@@ -31,7 +31,7 @@ def triton_problem(device_type: str) -> str | None:
     if device_type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
         return "there is no GPU"
     try:
-        from geospot_gpu.kernels.triton_kernel import TritonKernel
+        from geospot_gpu.kernels.gpu.kernel import TritonKernel
 
         xyz = torch.eye(3, device=device_type)
         points = PointArrays(torch.eye(3, 16, device=device_type), xyz, xyz[0])

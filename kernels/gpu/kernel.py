@@ -15,9 +15,9 @@ from torch import Tensor
 
 from geospot_gpu.kernels import halves
 from geospot_gpu.kernels.contract import Cloud, Kernel, PlanSums, Potentials, Schedule, Side
+from geospot_gpu.kernels.gpu.batch import Batch
+from geospot_gpu.kernels.gpu.iterate import Buffers, iterate
 from geospot_gpu.kernels.tiles import CostTiles, smallest
-from geospot_gpu.kernels.triton_batch import Batch
-from geospot_gpu.kernels.triton_iterate import Buffers, iterate
 
 _TILE_ENTRIES = 1 << 26
 

@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
-from geospot_gpu.kernels.loops import (
+from geospot_gpu.kernels.cpu.loops import (
     F,
     exp,
     log,

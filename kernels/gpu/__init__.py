@@ -1,0 +1,1 @@
+"""Kernels in Triton, for float32 on a GPU."""

@@ -1,0 +1,1 @@
+"""Kernels of torch alone, on any device, in any precision: what others are tested against."""
