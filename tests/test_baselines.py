@@ -8,9 +8,10 @@ import torch
 from scipy.spatial.distance import cdist, pdist
 
 import geospot_gpu as gs
+from geospot_gpu.distances.columns import stored
 from geospot_gpu.kernels.keops import quiet_import
 from geospot_gpu.transfer import baselines as module
-from geospot_gpu.transfer.baselines import COLUMNS, baselines
+from geospot_gpu.transfer.baselines import baselines
 from tests.clouds import cost_matrix, random_regions, weights
 
 SIZES = [40, 55, 1]
@@ -33,7 +34,7 @@ def test_they_are_what_their_names_say(
     monkeypatch.setattr(module, "_TILE_ENTRIES", 700)  # several blocks
     left, right = np.triu_indices(3, 1)
     found = baselines(regions, left, right)
-    assert list(found) == list(COLUMNS)
+    assert list(found) == list(stored("baselines"))
     with quiet_import():
         from geomloss import SamplesLoss
     pooled = np.concatenate([vectors(regions, k) for k in range(3)])

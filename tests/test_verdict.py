@@ -14,19 +14,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import geospot_gpu as gs
-from geospot_gpu.distances.columns import measured
+from geospot_gpu.distances.columns import evidence, groups, measured
 from geospot_gpu.engine import PairEngine
 from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
 from geospot_gpu.transfer import baselines, correlation
 from geospot_gpu.transfer.correlation import Correlations, correlate
 from geospot_gpu.transfer.distances import matrices
-from geospot_gpu.transfer.groups import BASELINES, COVARIATES, EVIDENCE, TRANSPORT, group_of
+from geospot_gpu.transfer.groups import group_of
 from geospot_gpu.transfer.pictures import correlation_picture
 from geospot_gpu.transfer.scores import Scores
 from geospot_gpu.transfer.verdict import Figures, Verdict, decide
 from tests.clouds import random_regions
 
 Array = NDArray[np.float64]
+COVARIATES = [name for name, group in groups().items() if group == "covariate"]
 SETTINGS = ("equal sizes", "unequal sizes", "missing pairs", "ties", "constant columns")
 
 
@@ -293,10 +294,10 @@ def test_unsound_results_cannot_be_made() -> None:
 def test_everything_that_is_known_of_a_pair_has_a_group(
     worlds: dict[str, dict[str, Array]],
 ) -> None:
-    marked = (*TRANSPORT, *BASELINES, *COVARIATES, *EVIDENCE)
-    assert len(set(marked)) == len(marked)
-    assert set(worlds["equal"]) == set(TRANSPORT) | set(BASELINES) | set(COVARIATES)
-    assert {name for column in measured() for name in column.variables} <= set(marked)
+    assert list(worlds["equal"]) == list(groups())
+    assert not evidence() & set(groups())
+    measured_ = {name for column in measured() for name in column.variables}
+    assert measured_ <= evidence() | set(groups())
     assert group_of("lower") == group_of("drive_hours") == "own"
 
 

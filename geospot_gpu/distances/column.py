@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from geospot_gpu.errors import GeospotError
+
 if TYPE_CHECKING:
     from geospot_gpu.regions import Regions
 
@@ -54,8 +56,8 @@ class Column:
             of a self term; unknown if ().
         needs: what has to be solved for it.
         predicts: whether ``geospot predict`` learns from it.
-        compute: what computes it; None where a solver does, or :func:`~geospot_gpu.baselines`
-            together with others.
+        compute: what computes it, where it is one of the baselines; None where a solver does, or
+            :func:`~geospot_gpu.baselines` together with others.
     """
 
     name: str
@@ -109,6 +111,25 @@ class Column:
         end = variable.removeprefix(self.name)
         there, back = (f"{self.name}_{direction}{end}" for direction in DIRECTIONS)
         return there, back
+
+    def computed(
+        self, regions: Regions, left: NDArray[np.int64], right: NDArray[np.int64]
+    ) -> dict[str, NDArray[np.float64]]:
+        """Values [K] by names as they are stored, if it has a function of its own.
+
+        Raises:
+            GeospotError: the function gives anything but a number for every pair.
+        """
+        if self.compute is None:
+            return {}
+        given = self.compute(regions, left, right)
+        values = np.asarray(given if self.directed else (given,), np.float64)
+        if values.shape != (len(self.stored), len(left)):
+            raise GeospotError(
+                f"column {self.name}: its function gave values of shape {np.shape(given)}: give a "
+                f"number for each of {len(left)} pairs{' and both directions' * self.directed}"
+            )
+        return dict(zip(self.stored, values, strict=True))
 
     @property
     def stored(self) -> tuple[str, ...]:

@@ -192,9 +192,14 @@ REGISTER: tuple[Column, ...] = (
 """All columns, in the order in which they are stored and shown."""
 
 
-def columns(table: Table) -> tuple[Column, ...]:
+def stored_in(table: Table) -> tuple[Column, ...]:
     """Those that are stored in a table."""
     return tuple(column for column in REGISTER if column.table in (table, None))
+
+
+def stored(table: Table) -> tuple[str, ...]:
+    """Names of what a table has of pairs that it knows by their names and keys."""
+    return tuple(n for column in stored_in(table) if column.table for n in column.stored)
 
 
 def schema(table: Table) -> pa.Schema:
@@ -204,7 +209,7 @@ def schema(table: Table) -> pa.Schema:
     return pa.schema(
         [
             (name, pa.type_for_alias(column.dtype))
-            for column in columns(table)
+            for column in stored_in(table)
             for name in column.stored
         ]
     )
@@ -221,13 +226,18 @@ def measured() -> tuple[Column, ...]:
     Numbers of points are not among them, as they are coordinates there.
     """
     apart = ("record", "covariate")
-    return tuple(column for column in columns("pairs") if column.group not in apart)
+    return tuple(column for column in stored_in("pairs") if column.group not in apart)
 
 
 def distances() -> tuple[Column, ...]:
-    """Those that ``by=`` may be."""
+    """Those that say how far apart regions are, which ``by=`` may be."""
     groups = ("transport", "baseline", "own")
     return tuple(column for column in REGISTER if column.group in groups)
+
+
+def choices() -> tuple[str, ...]:
+    """Their names."""
+    return tuple(column.name for column in distances())
 
 
 def compared() -> tuple[Column, ...]:

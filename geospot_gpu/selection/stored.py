@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from geospot_gpu.distances.columns import find
 from geospot_gpu.engine import Indices
 from geospot_gpu.selection.problem import Problem
 from geospot_gpu.selection.toward import check_distance, computed, directed
@@ -14,7 +15,6 @@ from geospot_gpu.sweep.identity import pair_keys
 from geospot_gpu.sweep.reopen import Reopened
 from geospot_gpu.sweep.run import required_manifest, stored_pairs
 from geospot_gpu.sweep.store import Store
-from geospot_gpu.transfer.baselines import COLUMNS
 from geospot_gpu.transfer.distances import stored_baselines
 
 Array = NDArray[np.float64]
@@ -35,7 +35,7 @@ def stored_row(folder: Path, run: Reopened, problem: Problem, by: str) -> Array:
     check_distance(by)
     store = Store(folder)
     square = run.against is None
-    if f"{by}_source_to_target" in COLUMNS or by in COLUMNS:
+    if find(by).table == "baselines":
         left, right = _pairs(problem)
         if square:
             left, right = np.minimum(left, right), np.maximum(left, right)

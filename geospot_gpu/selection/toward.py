@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.cost import GroundCost
+from geospot_gpu.distances.columns import choices, find
 from geospot_gpu.engine import Engine, PairEngine, Solver
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.pairs import self_terms, solve_pairs
@@ -20,15 +21,12 @@ from geospot_gpu.transfer import baselines as simple
 log = logging.getLogger("geospot_gpu")
 
 Array = NDArray[np.float64]
-_SOLVED = ("divergence", "ot_value", "transport_cost", "coverage", "nearest")
-DISTANCES = (*_SOLVED, *simple.COLUMNS[:5], "dissimilarity")
-"""What ``by`` may be."""
 
 
 def check_distance(by: str) -> None:
-    """Raise unless ``by`` is one of :data:`DISTANCES`."""
-    if not isinstance(by, str) or by not in DISTANCES:
-        raise GeospotError(f"by={by} is unknown: use one of {', '.join(DISTANCES)}")
+    """Raise unless ``by`` is one of :func:`~geospot_gpu.distances.columns.choices`."""
+    if not isinstance(by, str) or by not in choices():
+        raise GeospotError(f"by={by} is unknown: use one of {', '.join(choices())}")
 
 
 def directed(pairs: pd.DataFrame, by: str, problem: Problem, *, square: bool) -> Array:
@@ -43,16 +41,15 @@ def directed(pairs: pd.DataFrame, by: str, problem: Problem, *, square: bool) ->
     names = problem.regions.names
     sources = pd.Index([names[k] for k in problem.candidates])
     targets = pd.Index([names[k] for k in problem.targets])
-    there = by if by in pairs else f"{by}_source_to_target"
-    back = by if by in pairs else f"{by}_target_to_source"
+    there, back = find(by).sides()
     found = np.full((len(sources), len(targets)), np.nan)
     directions = [("source", "target", there), ("target", "source", back)]
-    for source, target, column in directions if square else directions[:1]:
-        if column in pairs:
+    for source, target, stored in directions if square else directions[:1]:
+        if stored in pairs:
             i = sources.get_indexer(pd.Index(pairs[source]))
             j = targets.get_indexer(pd.Index(pairs[target]))
             known = (i >= 0) & (j >= 0)
-            found[i[known], j[known]] = pairs[column][known].astype(float)
+            found[i[known], j[known]] = pairs[stored][known].astype(float)
     return found
 
 
@@ -66,9 +63,10 @@ def computed(cost: GroundCost, solver: Solver, engine: Engine, problem: Problem,
     index = np.array(problem.candidates), np.array(problem.targets)
     left, right = (side.ravel() for side in np.meshgrid(*index, indexing="ij"))
     names = np.array(problem.regions.names, dtype=object)
-    if by in _SOLVED:
+    column = find(by)
+    if column.table == "pairs":
         if isinstance(solver, Sinkhorn):  # no more than is asked for
-            covers = by in ("coverage", "nearest")
+            covers = {"relaxed", "nearest"} & set(column.needs)
             solver = replace(solver, rho=(solver.rho or Sinkhorn.rho) if covers else None)
         pair_engine = PairEngine(problem.regions, cost, solver, engine)
         needed = np.unique(np.concatenate([left, right]))

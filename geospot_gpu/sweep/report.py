@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from geospot_gpu.cost import GroundCost
+from geospot_gpu.distances.columns import find
 from geospot_gpu.engine import Solver
 from geospot_gpu.maps import drawing, label, pyplot, save
 from geospot_gpu.outputs import write_csv
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 LARGEST_MATRIX = 2000
 """Regions up to which the matrix and the heatmap are written."""
 _MOST_LABELS = 120
-_TITLES = {"divergence": "Sinkhorn divergence", "transport_cost": "Transport cost"}
 
 
 def write_matrix(dataset: xarray.Dataset, path: Path) -> None:
@@ -65,8 +65,9 @@ def write_heatmap(dataset: xarray.Dataset, path: Path, *, square: bool) -> None:
     axes.tick_params(axis="y", length=2)
     axes.set_xlabel("target")
     axes.set_ylabel("source")
-    axes.set_title(f"{_TITLES[name]} between {len(rows)} x {len(columns)} regions", fontsize=10)
-    figure.colorbar(image, ax=axes, label=f"{_TITLES[name]} (scaled ground cost)", shrink=0.8)
+    shows = find(name)
+    axes.set_title(f"{shows.title} between {len(rows)} x {len(columns)} regions", fontsize=10)
+    figure.colorbar(image, ax=axes, label=f"{shows.title} ({shows.unit})", shrink=0.8)
     save(figure, path)
 
 
@@ -147,7 +148,9 @@ def _unconverged(result: SweepResult, solver: Solver) -> str:
 
 
 def _value(row: pd.Series, value: str) -> str:
-    ends = {"divergence": ("lower", "upper")}.get(value, (f"{value}_lower", f"{value}_upper"))
-    lower, upper = (row[end] for end in ends)
     shown = f"{row[value]:z.4f}"
-    return shown if np.isnan(lower) else f"{shown}  in [{lower:z.5f}, {upper:z.5f}]"
+    bounds = [row[bound] for bound in find(value).bounds]
+    if np.isnan(bounds).any():
+        return shown
+    lower, upper = bounds
+    return f"{shown}  in [{lower:z.5f}, {upper:z.5f}]"

@@ -13,22 +13,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from geospot_gpu import checks
+from geospot_gpu.distances.columns import stored, stored_in
 from geospot_gpu.engine import Indices
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.kernels.tiles import great_circle_km
 from geospot_gpu.memory import out_of_memory
 from geospot_gpu.regions import Regions
-
-COLUMNS = (
-    "centroid_cosine",
-    "mean_feature_distance",
-    "mean_great_circle_km",
-    "energy_distance",
-    "gaussian_mmd",
-    "dissimilarity_source_to_target",
-    "dissimilarity_target_to_source",
-)
-"""What :func:`baselines` computes."""
 
 _TILE_ENTRIES = 1 << 22
 _MEDIAN_OF = 1000
@@ -65,7 +55,8 @@ def baselines(
         progress: counts pairs.
 
     Returns:
-        The columns of :data:`COLUMNS`, in float64.
+        The columns that the register (:mod:`geospot_gpu.distances.columns`) has of baselines, in
+        float64.
 
     Raises:
         GeospotError: the positions are not those of regions, or not equally many.
@@ -90,23 +81,27 @@ def baselines(
         for k in np.unique(np.concatenate([left, right])).tolist()
     }
     there, back = _dissimilarity(regions, vectors, left, right)
-    rows = []
-    for i, j in zip(left.tolist(), right.tolist(), strict=True):
+    found = {
+        "centroid_cosine": (1.0 - cosine).cpu().numpy(),
+        "mean_feature_distance": np.empty(len(left)),
+        "mean_great_circle_km": np.empty(len(left)),
+        "energy_distance": np.empty(len(left)),
+        "gaussian_mmd": np.empty(len(left)),
+        "dissimilarity_source_to_target": there,
+        "dissimilarity_target_to_source": back,
+    }
+    for k, (i, j) in enumerate(zip(left.tolist(), right.tolist(), strict=True)):
         (x, position_x, a), (y, position_y, b) = clouds[i], clouds[j]
         between, near = _kernel_means(x, y, a, b, width)
-        rows.append(
-            (
-                between,
-                _mean_km(position_x.float(), position_y.float(), a, b),
-                between - (own[i][0] + own[j][0]) / 2,
-                (own[i][1] + own[j][1]) / 2 - near,
-            )
-        )
+        found["mean_feature_distance"][k] = between
+        found["mean_great_circle_km"][k] = _mean_km(position_x.float(), position_y.float(), a, b)
+        found["energy_distance"][k] = between - (own[i][0] + own[j][0]) / 2
+        found["gaussian_mmd"][k] = (own[i][1] + own[j][1]) / 2 - near
         if progress is not None:
             progress.update()
-    table = pd.DataFrame(rows, columns=list(COLUMNS[1:5]), dtype=float)
-    table.insert(0, COLUMNS[0], (1.0 - cosine).cpu().numpy())
-    return table.assign(**{COLUMNS[5]: there, COLUMNS[6]: back})
+    for column in stored_in("baselines"):
+        found |= column.computed(regions, left, right)
+    return pd.DataFrame(found)[list(stored("baselines"))]
 
 
 def kernel_width(regions: Regions) -> float:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from geospot_gpu.distances.columns import compared, predictors, schema, stored, stored_in
 from geospot_gpu.engine import Indices
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files import Unwritable
@@ -31,17 +32,6 @@ from geospot_gpu.transfer import baselines as simple
 log = logging.getLogger("geospot_gpu")
 
 Array = NDArray[np.float64]
-_SYMMETRIC = ("divergence", "ot_value", "transport_cost", *simple.COLUMNS[:5])
-_DIRECTED = ("coverage", "nearest", "dissimilarity")
-PREDICTORS = (
-    *("divergence", "coverage", "coverage_reversed", "nearest", "nearest_reversed"),
-    *("centroid_cosine", "mean_great_circle_km"),
-)
-"""Distances that predictions are made from."""
-_BASELINES = pa.schema(
-    [(name, pa.string()) for name in ("key", "source", "target")]
-    + [(name, pa.float64()) for name in simple.COLUMNS]
-)
 _CHUNK = 5000
 """Pairs whose baselines are stored at once."""
 
@@ -69,17 +59,17 @@ def matrices(
 
     def matrix(there: str, back: str) -> Array:
         values = np.full((len(rows), len(columns)), np.nan)
-        if square:
+        if square and back in pairs:
             values[j, i] = pairs[back]
-        values[i, j] = pairs[there]
+        if there in pairs:
+            values[i, j] = pairs[there]
         return values
 
-    found = {name: matrix(name, name) for name in _SYMMETRIC}
-    for name in _DIRECTED:
-        there, back = f"{name}_source_to_target", f"{name}_target_to_source"
-        found[name], found[f"{name}_reversed"] = matrix(there, back), matrix(back, there)
-    found["n_source"] = matrix("n_source", "n_target")
-    found["n_target"] = matrix("n_target", "n_source")
+    found = {}
+    for column in compared():
+        there, back = column.sides()
+        for name, sides in zip(column.matrices, ((there, back), (back, there)), strict=False):
+            found[name] = matrix(*sides)
     # A solver that does not debias has no divergence; a transport cost every solver has.
     return {
         name: values
@@ -105,10 +95,11 @@ def stored_baselines(
     """
     names = np.array(regions.names, dtype=object)
     wanted = pd.DataFrame({"key": keys.to_pylist(), "source": names[left], "target": names[right]})
-    parts = Parts(folder / "baselines", _BASELINES, "baselines")
-    # One of them depends on all regions, by the width of its kernel.
+    parts = Parts(folder / "baselines", schema("baselines"), "baselines")
+    # One of them depends on all regions, by the width of its kernel; rows may have more columns.
     width = simple.kernel_width(regions)
-    own = [f"{key}@{width!r}" for key in wanted["key"]]
+    more = "".join(f"@{c.name}" for c in stored_in("baselines") if c.compute is not None)
+    own = [f"{key}@{width!r}{more}" for key in wanted["key"]]
     known = parts.read(pa.array(own, pa.large_string()))
     missing = np.flatnonzero(~pd.Index(own).isin(known["key"]))
     computed: list[pd.DataFrame] = []
@@ -133,7 +124,7 @@ def stored_baselines(
             computed.append(rows)
     parts.tidy()
     found = pd.concat([known, *computed]).drop_duplicates("key").set_index("key")
-    distances = found.loc[own, list(simple.COLUMNS)].reset_index(drop=True)
+    distances = found.loc[own, list(stored("baselines"))].reset_index(drop=True)
     return pd.concat([wanted, distances], axis=1)
 
 
@@ -199,7 +190,7 @@ def features(
         sources, targets: the regions.
         in_domain: score of each source's model at home, [R]; None where it is not known for all.
     """
-    found = {name: distances[name] for name in PREDICTORS if name in distances}
+    found = {name: distances[name] for name in predictors() if name in distances}
     shape = len(sources), len(targets)
     latitude = [np.abs(side.table()["lat"].to_numpy()) for side in (sources, targets)]
     spread = [spreads(side) for side in (sources, targets)]

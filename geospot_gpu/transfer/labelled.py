@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.checks import instance
+from geospot_gpu.distances.columns import evidence
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.names import name_key, name_of
-from geospot_gpu.transfer.groups import EVIDENCE
 
 if TYPE_CHECKING:
     import xarray
@@ -71,10 +71,11 @@ def align(
     instance(distances, Mapping, "distances", "of labelled matrices by name")
     named = {_name(key): values for key, values in distances.items()}
     if isinstance(distances, xarray.Dataset):
+        beside = evidence()
         named = {
             name: values
             for name, values in named.items()
-            if name not in EVIDENCE and set(values.dims) == set(_SIDES)
+            if name not in beside and set(values.dims) == set(_SIDES)
         }
     if not named:
         raise GeospotError("distances: there is none")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from geospot_gpu.transfer.groups import Group
+from geospot_gpu.distances.column import Group
 
 LEAST_REGIONS = 8
 LEVEL = 0.05
