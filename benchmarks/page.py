@@ -1,4 +1,4 @@
-"""Write the tables of benchmarks/README.md anew from the results.
+"""Write the tables of benchmarks/README.md anew from the results, and README.md's of columns.
 
 python -m benchmarks.page
 """
@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from benchmarks.record import RESULTS
+from geospot_gpu.distances.column import Column, Table
+from geospot_gpu.distances.columns import stored_in
 
 PAGE = Path(__file__).with_name("README.md")
+README = PAGE.parent.parent / "README.md"
 
 
 def figures(name: str) -> dict[str, Any] | None:
@@ -51,17 +55,38 @@ def table(name: str) -> str:
     return listed(found)
 
 
-def main() -> None:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- / -->``."""
-    text = PAGE.read_text()
-    PAGE.write_text(
-        re.sub(
-            r"<!-- (\w+) -->\n.*?<!-- / -->",
-            lambda match: f"<!-- {match[1]} -->\n{table(match[1])}\n<!-- / -->",
-            text,
-            flags=re.DOTALL,
-        )
+def columns(name: str) -> str:
+    """What the register has of a table: distances first, what says how they were made last."""
+    table = cast(Table, name)
+    rows = ["| column | unit | meaning |", "|---|---|---|"]
+    last = ("covariate", "record")
+    for column in sorted(stored_in(table), key=lambda column: column.group in last):
+        if table == "pairs" or column.table == table:
+            rows.append(f"| {_names(column)} | {column.unit} | {column.meaning} |")
+    return "\n".join(rows)
+
+
+def _names(column: Column) -> str:
+    if not column.directed:
+        return ", ".join(f"`{name}`" for name in column.stored)
+    names = ", ".join(f"`{name}`" for name in column.sides())
+    ends = [f"`{bound.removeprefix(column.name)}`" for bound in column.bounds]
+    return f"{names}, with {' and '.join(ends)}" if ends else names
+
+
+def rewritten(text: str, table_of: Callable[[str], str]) -> str:
+    """A page whose tables, between ``<!-- name -->`` and ``<!-- / -->``, are new."""
+    return re.sub(
+        r"<!-- (\w+) -->\n.*?<!-- / -->",
+        lambda match: f"<!-- {match[1]} -->\n{table_of(match[1])}\n<!-- / -->",
+        text,
+        flags=re.DOTALL,
     )
+
+
+def main() -> None:
+    for path, table_of in ((PAGE, table), (README, columns)):
+        path.write_text(rewritten(path.read_text(), table_of))
 
 
 if __name__ == "__main__":

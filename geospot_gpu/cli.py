@@ -114,6 +114,7 @@ def _run(command: str, arguments: list[str]) -> bool:
     from omegaconf.errors import OmegaConfBaseException
 
     from geospot_gpu.config import text_keys
+    from geospot_gpu.distances.columns import choices
     from geospot_gpu.files import expanded
     from geospot_gpu.overrides import FolderNames, environment, keep_text, literal
 
@@ -125,6 +126,7 @@ def _run(command: str, arguments: list[str]) -> bool:
     ]
     settings = [keep_text(_SHORT.sub(r"\1.path=", setting), text) for setting in typed]
     OmegaConf.register_new_resolver("one_folder", FolderNames(), replace=True)
+    OmegaConf.register_new_resolver("distances", lambda: ", ".join(choices()), replace=True)
     OmegaConf.register_new_resolver("oc.env", environment(typed), replace=True)
     module, _ = COMMANDS[command]
     errors: list[Exception] = []

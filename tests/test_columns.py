@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import geospot_gpu as gs
+from benchmarks import page
 from geospot_gpu.distances import columns
 from geospot_gpu.distances.column import Column
 from geospot_gpu.distances.columns import REGISTER, choices, find, schema
@@ -170,6 +172,8 @@ def test_a_column_of_ones_own_is_one_entry_and_its_function(
         found = pd.read_parquet(tmp_path / "report" / "correlations.parquet")
         own = found.loc[found["group"] == "own", "distance"]
         assert {*own} == {"letters", "letters_reversed"}
+        help_ = geospot_here("select", "--help")
+        assert "dissimilarity, letters" in " ".join(help_.stdout.split())
     # What is stored with it does not stand in the way of what is stored without it.
     assert chosen("mean_great_circle_km") == before
 
@@ -180,3 +184,19 @@ def test_a_function_that_gives_too_little_is_named(monkeypatch: pytest.MonkeyPat
     regions = random_regions([5, 6, 7])
     with pytest.raises(gs.GeospotError, match=r"column letters: its function gave .* 3 pairs"):
         baselines(regions, *all_pairs(3, None))
+
+
+@pytest.mark.parametrize(
+    ("path", "table_of"),
+    [(page.README, page.columns), (page.PAGE, page.table)],
+    ids=["", "figures"],
+)
+def test_generated_tables_are_current(path: Path, table_of: Callable[[str], str]) -> None:
+    text = path.read_text()
+    assert page.rewritten(text, table_of) == text, "run python -m benchmarks.page"
+
+
+def test_the_readme_names_all_columns() -> None:
+    text = page.README.read_text()
+    for column in REGISTER:
+        assert all(f"`{name}`" in text for name in column.sides()), column.name
