@@ -26,6 +26,7 @@ from benchmarks.workloads import EPSILON, problem, random_cloud
 from geospot_gpu.engine import PairEngine
 from geospot_gpu.kernels import choose_kernel, make_kernel
 from geospot_gpu.kernels.contract import Schedule
+from geospot_gpu.kernels.spec import Workload
 from geospot_gpu.sinkhorn.solver import iterate
 
 DIMENSION = 512
@@ -79,16 +80,17 @@ def two_countries() -> dict[str, object]:
 
 def beyond_memory(points: int, budget: int = 2**30) -> dict[str, object]:
     source, target = (random_cloud(points, DIMENSION, seed) for seed in (0, 1))
-    name = choose_kernel("auto", points * points, DIMENSION, 4, budget, "cpu")
+    cost = gs.GroundCost(geo_weight=0.5)
+    spec = choose_kernel("auto", Workload.of(cost, source, budget), points * points)
     rate = rates(2048, 2048, DIMENSION, 2**26)
     least = floor(rate, points * points, 2.0 * ITERATIONS, products=ITERATIONS)
     with PeakMemory() as memory, Stopwatch() as watch:
-        kernel = make_kernel(name, gs.GroundCost(geo_weight=0.5), source, target, EPSILON, budget)
+        kernel = spec.build(cost, source, target, EPSILON, budget)
         potentials = iterate(kernel, Schedule(1e-3, ITERATIONS))
     assert potentials.iterations.item() == ITERATIONS
     return {
         "points": f"{points} x {points}",
-        "kernel": name,
+        "kernel": spec.name,
         "iterations": ITERATIONS,
         "seconds per iteration": round(watch.seconds / ITERATIONS, 1),
         "floor, seconds per iteration (one product)": round(least / ITERATIONS, 1),

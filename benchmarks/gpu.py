@@ -26,7 +26,7 @@ from benchmarks.gpu_tools import Ceilings, floor, seconds
 from benchmarks.peers import pot_as_published
 from benchmarks.record import save, show
 from geospot_gpu.engine import Indices, PairEngine, full_precision
-from geospot_gpu.kernels import KernelName, make_kernel
+from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.contract import Cloud, Schedule
 from geospot_gpu.kernels.keops import keops_problem
 from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
@@ -98,7 +98,7 @@ def check() -> Figures:
     for cost in costs[: 2 if REHEARSAL else None]:
         high = gs.Sinkhorn(epsilon=0.02, tolerance=1e-6, precision="high")
         exact = PairEngine(regions, cost, high, gs.Engine(DEVICE, "dense")).pairs(left, right)
-        names: list[KernelName] = ["dense", "streaming", "triton"]
+        names = ["dense", "streaming", "triton"]
         if cost.geo_weight == 0.5 and keops_problem(DEVICE) is None:  # it compiles for long
             names.append("keops")
         for name in names:
@@ -121,7 +121,7 @@ def check() -> Figures:
 
 def sweep(
     regions: gs.Regions, cost: gs.GroundCost, left: Indices, right: Indices,
-    ceilings: Ceilings, kernels: tuple[KernelName, ...] = ("triton",),
+    ceilings: Ceilings, kernels: tuple[str, ...] = ("triton",),
 ) -> Figures:  # fmt: skip
     """Divergences of pairs and the self terms they need, end to end, beside the floor."""
     needed = np.unique(np.concatenate([left, right]))
@@ -259,7 +259,7 @@ def parts(clock: Clock) -> Iterator[tuple[str, Figures]]:
     yield "ceilings, per second", vars(ceilings)
     countries = gallery(1000)
     left, right = all_pairs(len(countries), None)
-    kernels: tuple[KernelName, ...] = ("dense", "streaming", "triton")
+    kernels: tuple[str, ...] = ("dense", "streaming", "triton")
     for weight in (0.5, 0.0):
         cost = gs.GroundCost(geo_weight=weight)
         yield (

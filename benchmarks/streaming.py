@@ -19,6 +19,7 @@ import geospot_gpu as gs
 from benchmarks.record import Stopwatch, save
 from benchmarks.workloads import EPSILON, random_cloud
 from geospot_gpu.kernels import choose_kernel, make_kernel
+from geospot_gpu.kernels.spec import Workload
 
 POINTS = 5_000
 BUDGET = 2**24
@@ -45,12 +46,10 @@ def one_iteration(dimension: int | None, kind: torch.dtype) -> dict[str, object]
             if round_:  # the first one compiles
                 times[name].append(watch.seconds)
     seconds = {name: float(np.median(values)) for name, values in times.items()}
-    chosen = choose_kernel(
-        "auto", POINTS * POINTS, dimension or 3, zero.element_size(), BUDGET, "cpu"
-    )
+    chosen = choose_kernel("auto", Workload.of(cost, source, BUDGET), POINTS * POINTS)
     return {f"{name}, seconds": round(value, 4) for name, value in seconds.items()} | {
         "KeOps over streaming": round(seconds["keops"] / seconds["streaming"], 1),
-        "auto takes": chosen,
+        "auto takes": chosen.name,
     }
 
 

@@ -424,7 +424,7 @@ def make_engine(config: SweepConfig) -> Engine:
 
     return Engine(
         device=config.device,
-        kernel=config.kernel.name,  # type: ignore[arg-type]
+        kernel=config.kernel.name,
         memory_budget=config.engine.memory_budget,
     )
 

@@ -23,17 +23,9 @@ from geospot_gpu.batching import batches_of_similar_size
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.devices import device_name, find_device
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.kernels import (
-    KernelName,
-    batch_entries,
-    batch_growth,
-    batch_points,
-    check_kernel,
-    choose_kernel,
-    make_kernel,
-    reads_in_place,
-)
+from geospot_gpu.kernels import check_kernel, choose_kernel
 from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays, Potentials, Schedule
+from geospot_gpu.kernels.spec import KernelSpec, Workload
 from geospot_gpu.memory import out_of_memory
 from geospot_gpu.regions import Regions
 from geospot_gpu.sampling_error import SamplingError
@@ -70,7 +62,7 @@ class Engine:
     """
 
     device: str = "auto"
-    kernel: KernelName = "auto"
+    kernel: str = "auto"
     memory_budget: str | int = "auto"
 
     def __post_init__(self) -> None:
@@ -177,7 +169,7 @@ class PairEngine:
                 "of a pair: leave it out, or use solver=sinkhorn"
             )
         self.warm = warm
-        self.cost, self.solver, self.kernel_name = cost, solver, engine.kernel
+        self.cost, self.solver, self._wanted = cost, solver, engine.kernel
         self.device = engine.torch_device()
         self.regions = regions.to(self.device)
         self.budget = engine.budget_bytes()
@@ -208,13 +200,13 @@ class PairEngine:
 
     def kernels(self, left: Indices, right: Indices) -> Iterator[tuple[Indices, Kernel]]:
         """Kernels of batches of pairs of regions [K], with the positions of their pairs."""
-        for name, positions in self._plan(self.sizes[left], self.sizes[right]):
+        for spec, positions in self._plan(self.sizes[left], self.sizes[right]):
             index = left[positions], right[positions]
             with full_precision():
                 source, target = self.clouds(index[0]), self.clouds(index[1])
                 epsilon, budget = self.solver.epsilon, self.budget
                 with self._memory(*index):
-                    kernel = make_kernel(name, self.cost, source, target, epsilon, budget)
+                    kernel = spec.build(self.cost, source, target, epsilon, budget)
                 yield positions, kernel
 
     def potentials(
@@ -231,7 +223,7 @@ class PairEngine:
         solver = self.solver
         assert isinstance(solver, Sinkhorn)
         source, target = (self.clouds(np.array([k])) for k in (left, right))
-        ((name, _),) = self._plan(source.size, target.size)
+        ((spec, _),) = self._plan(source.size, target.size)
         schedule = Schedule(
             solver.tolerance * (SELF_TOLERANCE if left == right else 1.0),
             solver.max_iterations,
@@ -240,7 +232,7 @@ class PairEngine:
             damping=1.0 if rho is None else damping(rho, solver.epsilon),
         )
         with full_precision(), self._memory(np.array([left]), np.array([right])):
-            kernel = make_kernel(name, self.cost, source, target, solver.epsilon, self.budget)
+            kernel = spec.build(self.cost, source, target, solver.epsilon, self.budget)
             solved = iterate(kernel, schedule)
         error = float(solved.marginal_error.max())
         if error > schedule.tolerance:
@@ -254,7 +246,7 @@ class PairEngine:
     def _solve(self, left: Indices, right: Indices, *, symmetric: bool) -> pd.DataFrame:
         parts: list[dict[str, NDArray[np.generic]]] = []
         order = []
-        for kernel, positions in self._plan(self.sizes[left], self.sizes[right]):
+        for spec, positions in self._plan(self.sizes[left], self.sizes[right]):
             started = time.perf_counter()
             source, target = self.clouds(left[positions]), self.clouds(right[positions])
             warm = None
@@ -262,47 +254,46 @@ class PairEngine:
                 warm = self.warm.of(self._digests(left[positions], right[positions]), target)
             index = left[positions], right[positions]
             with full_precision(), self._memory(*index):
-                columns = self._solve_batch(kernel, index, (source, target), warm, symmetric)
+                columns = self._solve_batch(spec, index, (source, target), warm, symmetric)
             work = (self.sizes[left] * self.sizes[right])[positions]
-            columns["kernel"] = np.full(len(positions), kernel)
+            columns["kernel"] = np.full(len(positions), spec.name)
             columns["seconds"] = (time.perf_counter() - started) * work / work.sum()
             parts.append(columns)
             order.append(positions)
         solved = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return pd.DataFrame(solved, index=np.concatenate(order)).sort_index()
 
-    def _plan(self, n: Indices, m: Indices) -> list[tuple[str, Indices]]:
+    @property
+    def workload(self) -> Workload:
+        """What all problems have in common."""
+        features = self.points.features
+        dimension = 3 if features is None else features.shape[1]
+        return Workload(self.cost, dimension, self.solver.dtype, self.device.type, self.budget)
+
+    def _plan(self, n: Indices, m: Indices) -> list[tuple[KernelSpec, Indices]]:
         """Batches of positions with the kernel for each."""
-        features = self.regions.features
-        dimension = 3 if features is None or not self.cost.uses_features else features.shape[1]
-        budget, size = self.budget, self._itemsize
+        workload = self.workload
         entries, of_pair = np.unique(n * m, return_inverse=True)
-        wanted, device = self.kernel_name, self.device.type
-        products = self.cost.feature != "euclidean" or not self.cost.uses_features
-        products = products and isinstance(self.solver, Sinkhorn)
-        kernels = np.array(
-            [
-                choose_kernel(wanted, int(e), dimension, size, budget, device, products)
-                for e in entries
-            ]
-        )[of_pair]
+        alone = isinstance(self.solver, GeomLoss)  # its annealing depends on the whole batch
+        if alone:
+            specs = [choose_kernel("dense", workload, 0)] * len(entries)
+        else:
+            specs = [choose_kernel(self._wanted, workload, int(e)) for e in entries]
         batches = []
-        for kernel in np.unique(kernels):
-            members = np.flatnonzero(kernels == kernel)
-            limit = batch_entries(str(kernel), size, budget, self.device.type)
-            in_place = reads_in_place(str(kernel), self.cost, size, device)
-            points = batch_points(1 if in_place else dimension, size, budget, device)
-            if isinstance(self.solver, GeomLoss):  # its annealing depends on the whole batch
-                limit = 1
-            ours = n[members], m[members]
-            growth = batch_growth(str(kernel), *ours, size, device)
-            for batch in batches_of_similar_size(*ours, limit, points, growth):
-                batches.append((str(kernel), members[batch]))
+        for spec in dict.fromkeys(specs):
+            chosen = np.array([other is spec for other in specs])
+            members = np.flatnonzero(chosen[of_pair])
+            limits, ours = spec.limits(workload), (n[members], m[members])
+            if alone:
+                limits = limits._replace(entries=1)
+            growth = spec.growth(*ours)
+            for batch in batches_of_similar_size(*ours, *limits, growth):
+                batches.append((spec, members[batch]))
         return batches
 
     def _solve_batch(
         self,
-        kernel_name: str,
+        spec: KernelSpec,
         index: tuple[Indices, Indices],
         clouds: tuple[Cloud, Cloud],
         warm: WarmBatch | None,
@@ -311,7 +302,7 @@ class PairEngine:
         source, target = clouds
         if isinstance(self.solver, GeomLoss):
             entries = source.shape[1] * target.shape[1]
-            if kernel_name != "dense" or entries * self._itemsize * GEOMLOSS_TILES > self.budget:
+            if entries * self._itemsize * GEOMLOSS_TILES > self.budget:
                 raise GeospotError(
                     "solver=geomloss keeps all costs of a pair; they exceed engine.memory_budget:"
                     " lower regions.max_points, raise the budget, or use solver=sinkhorn"
@@ -325,22 +316,22 @@ class PairEngine:
             symmetric,
             None if warm is None else warm.start(),
         )
-        kernel = make_kernel(kernel_name, self.cost, source, target, solver.epsilon, self.budget)
+        kernel = spec.build(self.cost, source, target, solver.epsilon, self.budget)
         potentials = iterate(kernel, schedule)
         if warm is not None:
             warm.keep(potentials.next_g)
         columns = _to_numpy(certify(kernel, self.cost, potentials, schedule.tolerance)._asdict())
         if solver.rho is not None and not symmetric:
             converged = columns["converged"].astype(bool)
-            columns |= self._coverage(kernel_name, kernel, potentials, converged)
+            columns |= self._coverage(spec, kernel, potentials, converged)
             columns |= _nearest(kernel)
         if self.sampling_error is not None:
             half = np.full(len(source), np.nan)
             some, small = self.sampling_error.half_clouds(index)
             if len(some):
                 chosen = torch.from_numpy(some)
-                fewer = kernel.prefix(chosen, *small) or make_kernel(
-                    kernel_name, self.cost, *small, solver.epsilon, self.budget
+                fewer = kernel.prefix(chosen, *small) or spec.build(
+                    self.cost, *small, solver.epsilon, self.budget
                 )
                 start = potentials.next_g[chosen.to(self.device), : small[1].shape[1]]
                 solved = iterate(fewer, schedule._replace(start=start.contiguous()))
@@ -355,7 +346,7 @@ class PairEngine:
 
     def _coverage(
         self,
-        kernel_name: str,
+        spec: KernelSpec,
         kernel: Kernel,
         potentials: Potentials,
         converged: NDArray[np.bool_],
@@ -370,8 +361,8 @@ class PairEngine:
             solver.relaxation,
             damping=damping(solver.rho, solver.epsilon),
         )
-        other = kernel.transposed() or make_kernel(
-            kernel_name, self.cost, kernel.target, kernel.source, solver.epsilon, self.budget
+        other = kernel.transposed() or spec.build(
+            self.cost, kernel.target, kernel.source, solver.epsilon, self.budget
         )
         columns: dict[str, NDArray[np.generic]] = {}
         directions = (

@@ -11,9 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.contract import Cloud, Kernel, PlanSums, Side, required, safe_log
-from geospot_gpu.kernels.tiles import CostTiles
+from geospot_gpu.kernels.reference import streamed_limit
+from geospot_gpu.kernels.spec import KernelSpec, Limits, padded
+from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 from geospot_gpu.sphere import EARTH_RADIUS_KM
+
+# Features beyond which KeOps, which uses no matrix product, loses to streamed tiles on a GPU. On a
+# CPU it never wins: see benchmarks/README.md, "KeOps on a CPU".
+_MOST_FEATURES = 32
 
 log = logging.getLogger("geospot_gpu")
 
@@ -122,6 +129,7 @@ def quiet_import() -> Any:
         log.debug(printed.getvalue().strip())
 
 
+@cache
 def keops_problem(device_type: str) -> str | None:
     """Why KeOps cannot run on a device, in one clause; None where a small reduction works."""
     try:
@@ -135,3 +143,21 @@ def keops_problem(device_type: str) -> str | None:
         reason = (str(error).strip().splitlines() or [""])[0]
         return f"{type(error).__name__}: {reason}"
     return None
+
+
+def _build(
+    cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int
+) -> KeopsKernel:
+    entries = tile_entries(source.dtype, budget, source.device.type)
+    return KeopsKernel(CostTiles(cost, source, target, entries), source, target, epsilon)
+
+
+KEOPS = KernelSpec(
+    name="keops",
+    backend="keops",
+    problem=lambda workload, entries: keops_problem(workload.device),
+    by_default=lambda work: work.device == "cuda" and work.dimension <= _MOST_FEATURES,
+    limits=lambda workload: Limits(streamed_limit(workload), workload.points(in_place=False)),
+    growth=padded,
+    build=_build,
+)

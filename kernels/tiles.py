@@ -16,8 +16,20 @@ from geospot_gpu.sphere import EARTH_RADIUS_KM
 LOWEST_EXPONENT = {torch.float32: -87.0, torch.float64: -700.0}
 """Where exponents are cut: smaller results would be denormal, which processors handle slowly."""
 
+TILE_TEMPORARIES = 5
+"""Arrays of the size of one tile that are alive at once."""
+
+# Tiles of this many entries stay in a processor's cache (4 MB in float32), or keep a GPU busy.
+_TILE_ENTRIES = {"cpu": 1 << 20, "cuda": 1 << 26}
+
 # Squared chord of a right angle: beyond it asin(chord / 2) loses digits; the antipode is nearer.
 _RIGHT_ANGLE = 2.0
+
+
+def tile_entries(dtype: torch.dtype, budget: int, device_type: str) -> int:
+    """Most entries of a tile, of which as many as are alive at once fit into ``budget`` bytes."""
+    most = budget // (dtype.itemsize * TILE_TEMPORARIES)
+    return max(1, min(_TILE_ENTRIES[device_type], most))
 
 
 class CostTiles:

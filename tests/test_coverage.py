@@ -44,7 +44,7 @@ def exact_coverage(a: Array, b: Array, costs: Array, epsilon: float, rho: float)
 
 
 def solve(regions: gs.Regions, cost: gs.GroundCost, kernel: str = "auto", **solver: object):  # type: ignore[no-untyped-def]
-    engine = gs.Engine(device="cpu", kernel=kernel)  # type: ignore[arg-type]
+    engine = gs.Engine(device="cpu", kernel=kernel)
     pair_engine = PairEngine(regions, cost, gs.Sinkhorn(**solver), engine)  # type: ignore[arg-type]
     return pair_engine.pairs(np.array([0]), np.array([1])).iloc[0]
 

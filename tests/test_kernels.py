@@ -14,11 +14,11 @@ import torch
 from scipy.special import logsumexp
 
 import geospot_gpu as gs
-from geospot_gpu import kernels
 from geospot_gpu.engine import PairEngine
-from geospot_gpu.kernels import KernelName, choose_kernel, make_kernel
+from geospot_gpu.kernels import NAMES, REGISTRY, choose_kernel, cpu, gpu, keops, make_kernel
 from geospot_gpu.kernels.contract import Schedule
 from geospot_gpu.kernels.keops import keops_problem
+from geospot_gpu.kernels.spec import Workload
 from geospot_gpu.sinkhorn.solver import iterate
 from tests.clouds import KERNELS, cost_matrix, kernel, random_regions, weights
 
@@ -122,8 +122,7 @@ def test_keops_agrees_with_dense(feature: str) -> None:
     cost = gs.GroundCost(feature=feature, geo_weight=0.5)  # type: ignore[arg-type]
     solver = gs.Sinkhorn(epsilon=0.03, tolerance=1e-4)
     results = {}
-    names: tuple[KernelName, ...] = ("dense", "keops")
-    for name in names:
+    for name in ("dense", "keops"):
         engine = PairEngine(regions, cost, solver, gs.Engine(device="cpu", kernel=name))
         results[name] = engine.pairs(np.array([0, 0]), np.array([1, 2]))
         assert set(results[name]["kernel"]) == {name}
@@ -162,22 +161,34 @@ print("done")
 
 
 def test_auto_keeps_costs_within_the_budget_and_streams_the_rest() -> None:
-    assert choose_kernel("auto", 10**6, 512, 8, 16 * 10**6, "cpu") == "dense"
-    assert choose_kernel("auto", 10**6, 512, 8, 16 * 10**6 - 1, "cpu") == "streaming"
-    assert choose_kernel("streaming", 100, 512, 4, 2**30, "cpu") == "streaming"
+    room = Workload(MIXED, 512, torch.float64, "cpu", 16 * 10**6)
+    assert choose_kernel("auto", room, 10**6).name == "dense"
+    assert choose_kernel("auto", room._replace(budget=16 * 10**6 - 1), 10**6).name == "streaming"
+    assert choose_kernel("streaming", room, 100).name == "streaming"
+
+
+def test_one_name_for_what_the_registry_has_and_for_what_hydra_offers() -> None:
+    conf = Path(__file__).parent.parent / "conf"
+    files = {path.stem: path.read_text() for path in (conf / "kernel").glob("*.yaml")}
+    assert set(files) == set(NAMES)
+    assert all(f"name: {name}\n" in text for name, text in files.items())
+    helps = [path.read_text() for path in conf.glob("*.yaml")]
+    (listed,) = {line.strip() for text in helps for line in text.splitlines() if "keops," in line}
+    assert set(listed.removeprefix("kernel").strip().split(", ")) == set(NAMES)
+    assert REGISTRY[-1].problem(Workload(MIXED, 3, torch.float64, "cuda", 1), 10**12) is None
 
 
 @pytest.mark.parametrize("features", [3, 8, 32, 512])
-@pytest.mark.parametrize("itemsize", [4, 8])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_auto_takes_keops_on_a_gpu_alone(
-    features: int, itemsize: int, monkeypatch: pytest.MonkeyPatch
+    features: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a CPU streamed tiles are faster whatever the dimension; who asks for KeOps gets it."""
-    monkeypatch.setattr(kernels, "_keops_problem", lambda device_type: None)
-    monkeypatch.setattr(kernels, "_triton_problem", lambda device_type: "it is not there")
+    monkeypatch.setattr(keops, "keops_problem", lambda device_type: None)
+    monkeypatch.setattr(gpu, "triton_problem", lambda device_type: "it is not there")
 
-    def chosen(wanted: KernelName, device: str) -> str:
-        return choose_kernel(wanted, 10**9, features, itemsize, 2**20, device)
+    def chosen(wanted: str, device: str) -> str:
+        return choose_kernel(wanted, Workload(MIXED, features, dtype, device, 2**20), 10**9).name
 
     assert chosen("auto", "cpu") == "streaming"
     assert chosen("keops", "cpu") == "keops"
@@ -186,8 +197,9 @@ def test_auto_takes_keops_on_a_gpu_alone(
 
 
 def test_dense_beyond_the_budget_streams_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    assert choose_kernel("dense", 10**9, 512, 4, 2**20, "cpu") == "streaming"
-    assert "kernel=dense exceeds engine.memory_budget" in caplog.text
+    small = Workload(MIXED, 512, torch.float32, "cpu", 2**20)
+    assert choose_kernel("dense", small, 10**9).name == "streaming"
+    assert "kernel=dense is not available, the largest pairs exceed engine.memory_" in caplog.text
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -212,7 +224,7 @@ def test_compiled_loops_agree_with_torch(
         return [*halves, *step, *ours.marginals(halves[0], g), *(value.float() for value in sums)]
 
     compiled = reductions()
-    monkeypatch.setattr(kernels, "_import_compiled", lambda: None)
+    monkeypatch.setattr(cpu, "load", lambda: None)
     for ours, reference in zip(compiled, reductions(), strict=True):
         torch.testing.assert_close(ours, reference, rtol=3e-5, atol=1e-6)
 
@@ -273,7 +285,7 @@ def test_compiled_iterations_are_those_of_the_solver(
     assert compiled is not None
     assert again is not None
     assert all(torch.equal(x, y) for x, y in zip(compiled, again, strict=True))
-    monkeypatch.setattr(kernels, "_import_compiled", lambda: None)
+    monkeypatch.setattr(cpu, "load", lambda: None)
     reference = iterate(make_kernel("dense", MIXED, source, target, epsilon, 2**30), schedule)
     assert (compiled.iterations - reference.iterations).abs().max() <= 2
     dual = [

@@ -19,7 +19,7 @@ import geospot_gpu as gs
 from benchmarks.peers import published
 from benchmarks.side_by_side import PAPER
 from geospot_gpu.engine import PairEngine
-from geospot_gpu.kernels import KernelName, relaxation
+from geospot_gpu.kernels import relaxation
 from geospot_gpu.kernels.contract import Schedule
 from geospot_gpu.sinkhorn.solver import iterate
 from tests.clouds import (
@@ -88,7 +88,7 @@ class TestClosedForms:
     @pytest.mark.parametrize("kernel_name", KERNELS)
     def test_two_diracs_are_their_cost_apart(self, kernel_name: str) -> None:
         regions = gs.Regions.from_points(lon=[0, 90], lat=[0, 0], region=["a", "b"])
-        engine = gs.Engine(device="cpu", kernel=kernel_name)  # type: ignore[arg-type]
+        engine = gs.Engine(device="cpu", kernel=kernel_name)
         result = one_pair(regions, GEOGRAPHY, gs.Sinkhorn(), engine)
         for column in ("divergence", "ot_value", "transport_cost"):
             assert result[column] == pytest.approx(0.5, abs=1e-6)
@@ -166,7 +166,7 @@ class TestOracles:
     ) -> None:
         regions = random_regions([120, 90])
         cost = gs.GroundCost(geo_weight=geo_weight)
-        engine = gs.Engine(device="cpu", kernel=kernel_name)  # type: ignore[arg-type]
+        engine = gs.Engine(device="cpu", kernel=kernel_name)
         result = one_pair(regions, cost, gs.Sinkhorn(epsilon=epsilon), engine)
         value, transport = exact_transport(
             weights(regions, 0), weights(regions, 1), cost_matrix(regions, 0, 1, cost), epsilon
@@ -207,7 +207,7 @@ class TestOracles:
     @pytest.mark.parametrize("epsilon", [0.005, 0.001])
     @pytest.mark.parametrize("kernel_name", KERNELS)
     def test_preset_paper_where_plain_sinkhorn_fails(
-        self, epsilon: float, kernel_name: KernelName
+        self, epsilon: float, kernel_name: str
     ) -> None:
         """Two far clusters: costs over epsilon exceed what exp can hold, at 0.001 in float64."""
         regions = far_clusters()
@@ -311,7 +311,7 @@ class TestInvariants:
             weights(regions, 0), weights(regions, 1), cost_matrix(regions, 0, 1, cost), 0.02
         )
         solver = gs.Sinkhorn(epsilon=0.02, tolerance=tolerance, precision=precision)  # type: ignore[arg-type]
-        engine = gs.Engine(device="cpu", kernel=kernel_name)  # type: ignore[arg-type]
+        engine = gs.Engine(device="cpu", kernel=kernel_name)
         result = one_pair(regions, cost, solver, engine)
         assert result["marginal_error"] <= tolerance
         assert result["ot_lower"] - POT_ERROR <= value <= result["ot_upper"] + POT_ERROR

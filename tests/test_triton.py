@@ -26,6 +26,7 @@ from geospot_gpu.kernels.gpu import iterate as on_device
 from geospot_gpu.kernels.gpu import layout
 from geospot_gpu.kernels.gpu.iterate import Buffers
 from geospot_gpu.kernels.gpu.kernel import TritonKernel
+from geospot_gpu.kernels.spec import Workload
 from geospot_gpu.kernels.tiles import CostTiles
 from geospot_gpu.sinkhorn.bounds import certify
 from geospot_gpu.sinkhorn.solver import iterate
@@ -305,10 +306,12 @@ def test_pairs_of_all_sizes_agree_with_float64(feature: FeatureCost) -> None:
 
 def test_euclidean_and_double_precision_fall_back(caplog: pytest.LogCaptureFixture) -> None:
     kernels._warn_once.cache_clear()
-    assert choose_kernel("triton", 100, 8, 4, 2**30, DEVICE) == "triton"
-    assert choose_kernel("triton", 100, 8, 4, 2**30, DEVICE, products=False) == "dense"
-    assert "kernel=triton is not available, it needs sinkhorn and a feature cost" in caplog.text
-    assert choose_kernel("triton", 100, 8, 8, 2**30, DEVICE) == "dense"
+    workload = Workload(MIXED, 8, torch.float32, DEVICE, 2**30)
+    assert choose_kernel("triton", workload, 100).name == "triton"
+    euclidean = workload._replace(cost=gs.GroundCost(feature="euclidean", geo_weight=0.5))
+    assert choose_kernel("triton", euclidean, 100).name == "dense"
+    assert "kernel=triton is not available, it needs a feature cost other than" in caplog.text
+    assert choose_kernel("triton", workload._replace(dtype=torch.float64), 100).name == "dense"
     assert "kernel=triton is not available, it computes in float32" in caplog.text
 
 

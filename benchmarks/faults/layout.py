@@ -69,9 +69,10 @@ def make_small() -> None:
     module("encoders.cache").MOST = CHUNK["encoding"]
     module("transfer.distances")._CHUNK = CHUNK["baselines"]
     module("sweep.plan")._LEAST_ENTRIES = {"cpu": 2800}  # 7 pairs of 20 points each
-    module("engine").batch_entries = lambda *_: 4 * 400
+    whole = module("engine").batches_of_similar_size
+    module("engine").batches_of_similar_size = lambda n, m, _, *others: whole(n, m, 1600, *others)
     module("maps")._LAND_STEP = 10.0
-    module("kernels")._import_compiled = lambda: None  # to load it takes longer than to solve
+    module("kernels.cpu").load = lambda: None  # to load it takes longer than to solve
     predictor = module("transfer.predictor")
     models, predictor._FOLDS = predictor._models, 3
     predictor._models = lambda signs: {k: models(signs)[k] for k in ("mean", "ridge")}
@@ -132,8 +133,8 @@ def watch_units(done: Callable[[str, list[str]], None]) -> None:
     engine = module("engine").PairEngine
     solve = engine._solve_batch
 
-    def solved(self: Any, kernel: str, index: Any, *others: Any) -> Any:
-        columns = solve(self, kernel, index, *others)
+    def solved(self: Any, spec: Any, index: Any, *others: Any) -> Any:
+        columns = solve(self, spec, index, *others)
         digests, (left, right) = self.regions.digests, index
         kind = "self terms" if others[-1] else "solving"
         done(kind, [_short(f"{digests[i]} {digests[j]}") for i, j in zip(left, right, strict=True)])

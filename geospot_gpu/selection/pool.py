@@ -16,8 +16,8 @@ from geospot_gpu.encoders import Encoder
 from geospot_gpu.encoders.base import Features, usable_rows
 from geospot_gpu.engine import Indices, PairEngine, full_precision
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.kernels import costs_between, cover_gains
 from geospot_gpu.kernels.contract import Cloud, PointArrays, required
+from geospot_gpu.kernels.costs import costs_between, cover_gains
 from geospot_gpu.memory import out_of_memory
 from geospot_gpu.names import labels
 from geospot_gpu.points.readers import column

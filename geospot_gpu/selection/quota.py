@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geospot_gpu.engine import Indices, PairEngine, full_precision
-from geospot_gpu.kernels import costs_between
 from geospot_gpu.kernels.contract import Cloud
+from geospot_gpu.kernels.costs import costs_between
 
 Array = NDArray[np.float64]
 

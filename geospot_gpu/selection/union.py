@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geospot_gpu.engine import SELF_TOLERANCE, Indices, PairEngine, full_precision
-from geospot_gpu.kernels import costs_between, kernel_of_costs
 from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays, Potentials, Schedule
+from geospot_gpu.kernels.costs import costs_between, kernel_of_costs
 from geospot_gpu.sinkhorn.bounds import certify
 from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
 

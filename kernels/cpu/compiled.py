@@ -20,19 +20,9 @@ from geospot_gpu.kernels.contract import (
     required,
     safe_log,
 )
-from geospot_gpu.kernels.cpu import iterations, loops
+from geospot_gpu.kernels.cpu import PADDED_ENTRIES, iterations, loops
 from geospot_gpu.kernels.tiles import CostTiles
 from geospot_gpu.sphere import EARTH_RADIUS_KM
-
-KEPT_TILES = 1
-"""Arrays of the size of all costs that the kernel keeps."""
-
-PANEL_ENTRIES = 1 << 24
-"""Most costs that are computed at once when they are not kept: enough rows for a product that is
-bound by arithmetic, however many columns there are."""
-
-PADDED_ENTRIES = 1 << 14
-"""Problems up to this size share one padded matrix product: calls would cost more than padding."""
 
 # A lone problem this large is worth cutting into rows, one share to a thread.
 _LARGE = 1 << 17

@@ -1,1 +1,86 @@
-"""Kernels in Triton, for float32 on a GPU."""
+"""The kernel in Triton, for float32 on a GPU; importing this loads no Triton."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays
+from geospot_gpu.kernels.spec import BATCH_ENTRIES, RAGGED, KernelSpec, Limits, Sizes, Workload
+from geospot_gpu.kernels.tiles import CostTiles, tile_entries
+
+KEPT_BYTES = 2
+"""Bytes for each cost that is kept."""
+
+
+def kept_bytes(source: Cloud, target: Cloud) -> int:
+    """Memory that kept costs take, rows padded and partial sums over columns with them."""
+    return int((source.size * (target.size + 15)).sum()) * KEPT_BYTES * 9 // 8
+
+
+@cache
+def triton_problem(device_type: str) -> str | None:
+    """Why Triton cannot run on a device, in one clause; None where a small problem works.
+
+    On a CPU it runs in Triton's interpreter alone, which is for tests: TRITON_INTERPRET=1.
+    """
+    if importlib.util.find_spec("triton") is None:
+        return "triton is not installed"
+    if device_type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+        return "there is no GPU"
+    try:
+        from geospot_gpu.kernels.gpu.kernel import TritonKernel
+
+        xyz = torch.eye(3, device=device_type)
+        points = PointArrays(torch.eye(3, 16, device=device_type), xyz, xyz[0])
+        cloud = Cloud(points, np.zeros(1, np.int64), np.full(1, 3))
+        kernel = TritonKernel(CostTiles(GroundCost(), cloud, cloud, 9), cloud, cloud, 0.1, True)
+        float(kernel.softmin(torch.zeros_like(cloud.weight), "source").sum())
+    except Exception as error:  # no compiler, an old driver or GPU: all fail in their own way
+        reason = (str(error).strip().splitlines() or [""])[0]
+        return f"{type(error).__name__}: {reason}"
+    return None
+
+
+def _problem(workload: Workload, entries: int) -> str | None:
+    problem = triton_problem(workload.device)
+    if problem is None and workload.dtype != torch.float32:
+        return "it computes in float32"
+    cost = workload.cost
+    if problem is None and cost.uses_features and cost.feature == "euclidean":
+        return "it needs a feature cost other than euclidean"
+    return problem
+
+
+def _limits(workload: Workload) -> Limits:
+    most = min(workload.budget // (2 * KEPT_BYTES), 4 * BATCH_ENTRIES[workload.device])
+    return Limits(most, workload.points(in_place=True))
+
+
+def _growth(n: Sizes, m: Sizes) -> NDArray[np.float64]:
+    return np.full(len(n), RAGGED)
+
+
+def _build(cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int) -> Kernel:
+    from geospot_gpu.kernels.gpu.kernel import TritonKernel  # loads Triton
+
+    entries = tile_entries(source.dtype, budget, source.device.type)
+    tiles = CostTiles(cost, source, target, entries)
+    return TritonKernel(tiles, source, target, epsilon, kept_bytes(source, target) <= budget)
+
+
+TRITON = KernelSpec(
+    name="triton",
+    backend="triton",
+    problem=_problem,
+    by_default=lambda workload: workload.device == "cuda",
+    limits=_limits,
+    growth=_growth,
+    build=_build,
+)

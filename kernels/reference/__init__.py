@@ -1,1 +1,71 @@
 """Kernels of torch alone, on any device, in any precision: what others are tested against."""
+
+from __future__ import annotations
+
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.kernels.contract import Cloud
+from geospot_gpu.kernels.reference.dense import KEPT_TILES, DenseKernel
+from geospot_gpu.kernels.reference.streaming import StreamingKernel
+from geospot_gpu.kernels.spec import (
+    BATCH_ENTRIES,
+    KernelSpec,
+    Limits,
+    Workload,
+    everywhere,
+    padded,
+)
+from geospot_gpu.kernels.tiles import CostTiles, tile_entries
+
+
+def kept_limit(workload: Workload) -> int:
+    """How many costs of a batch may be kept."""
+    most = workload.budget // (workload.dtype.itemsize * (KEPT_TILES + 1))
+    return min(most, BATCH_ENTRIES[workload.device])
+
+
+def streamed_limit(workload: Workload) -> int:
+    """How many costs of a batch are a tile."""
+    return tile_entries(workload.dtype, workload.budget, workload.device)
+
+
+def too_large(workload: Workload, entries: int, kept_tiles: int) -> str | None:
+    """Why so many costs cannot be kept, in as many arrays of their size; None where they can."""
+    if entries * workload.dtype.itemsize * kept_tiles <= workload.budget:
+        return None
+    return "the largest pairs exceed engine.memory_budget"
+
+
+def _dense(
+    cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int
+) -> DenseKernel:
+    entries = tile_entries(source.dtype, budget, source.device.type)
+    return DenseKernel(CostTiles(cost, source, target, entries), source, target, epsilon, entries)
+
+
+def _streaming(
+    cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int
+) -> StreamingKernel:
+    entries = tile_entries(source.dtype, budget, source.device.type)
+    tiles = CostTiles(cost, source, target, entries)
+    return StreamingKernel(tiles, source, target, epsilon, entries)
+
+
+DENSE = KernelSpec(
+    name="dense",
+    backend="torch",
+    problem=lambda workload, entries: too_large(workload, entries, KEPT_TILES),
+    by_default=everywhere,
+    limits=lambda workload: Limits(kept_limit(workload), workload.points(in_place=False)),
+    growth=padded,
+    build=_dense,
+)
+
+STREAMING = KernelSpec(
+    name="streaming",
+    backend="torch",
+    problem=lambda workload, entries: None,
+    by_default=everywhere,
+    limits=lambda workload: Limits(streamed_limit(workload), workload.points(in_place=False)),
+    growth=padded,
+    build=_streaming,
+)

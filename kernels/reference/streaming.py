@@ -8,9 +8,6 @@ from torch import Tensor
 from geospot_gpu.kernels.contract import Side, safe_log
 from geospot_gpu.kernels.tiles import TiledKernel, blocks
 
-TILE_TEMPORARIES = 5
-"""Arrays of the size of one tile that are alive at once."""
-
 
 class StreamingKernel(TiledKernel):
     """Reductions by an online log-sum-exp over tiles that are forgotten at once."""

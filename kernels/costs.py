@@ -1,0 +1,61 @@
+"""Costs that are at hand as matrices: computed at once, solved, and summed over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.kernels.contract import Cloud, Kernel
+from geospot_gpu.kernels.cpu import compiled_kernel
+from geospot_gpu.kernels.reference.dense import DenseKernel
+from geospot_gpu.kernels.tiles import CostTiles, tile_entries
+
+
+def kernel_of_costs(
+    cost: GroundCost,
+    costs: Sequence[Tensor],
+    source: Cloud,
+    target: Cloud,
+    epsilon: float,
+    budget: int,
+) -> Kernel:
+    """The kernel over costs that are at hand.
+
+    Args:
+        cost: the ground cost, on one scale.
+        costs: one matrix [n, m] per problem.
+        source, target: the clouds that they are between.
+        epsilon: entropic regularisation.
+        budget: memory in bytes that tiles may take.
+    """
+    entries = tile_entries(source.dtype, budget, source.device.type)
+    tiles = CostTiles(cost, source, target, entries)
+    compiled = compiled_kernel(source.dtype, source.device.type)
+    if compiled is not None:
+        kernel: Kernel = compiled.CompiledKernel.of_costs(costs, tiles, source, target, epsilon)
+        return kernel
+    return DenseKernel.of_costs(costs, tiles, source, target, epsilon, entries)
+
+
+def costs_between(cost: GroundCost, source: Cloud, target: Cloud) -> Tensor:
+    """All costs [n, m] between two clouds, each a batch of one, on one scale."""
+    tiles = CostTiles(cost, source, target, 1)
+    compiled = compiled_kernel(source.dtype, source.device.type)
+    if compiled is not None:
+        costs: Tensor = compiled.CompiledKernel(tiles, source, target, 1.0, None).costs
+        return costs
+    return tiles.tile(source.part(), target.part())[0]
+
+
+def cover_gains(costs: Tensor, cover: Tensor, mass: Tensor) -> Tensor:
+    """``sum_j mass_j (cover_j - cost_ij)+`` of each row of costs [n, m], which may change them."""
+    if compiled_kernel(costs.dtype, costs.device.type) is None:
+        return costs.neg_().add_(cover).clamp_(min=0.0) @ mass
+    from geospot_gpu.kernels.cpu import loops
+
+    gains = torch.empty(len(costs))
+    loops.gains(costs.numpy(), cover.numpy(), mass.numpy(), gains.numpy())
+    return gains

@@ -1,0 +1,101 @@
+"""What a kernel says of itself: where it runs, how much it takes at once, and how it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.kernels.contract import Cloud, Kernel
+
+SIMILAR = 1.2
+"""Ratio between the sizes that share a batch that is padded: at most its square is wasted."""
+RAGGED = 4.0
+"""The same where nothing is padded."""
+
+# A batch of small dense problems: large enough to amortise the calls, small enough for the cache.
+BATCH_ENTRIES = {"cpu": 1 << 24, "cuda": 1 << 30}
+_BATCH_FEATURES = {"cpu": 64 * 2**20, "cuda": 4 * 2**30}  # bytes of features copied into a batch
+
+Sizes = NDArray[np.int64]
+
+
+class Workload(NamedTuple):
+    """What problems have in common, but for their sizes."""
+
+    cost: GroundCost
+    dimension: int
+    """Numbers that tell a point: its features where the cost reads them, or its unit vector."""
+    dtype: torch.dtype
+    device: str
+    """``cpu`` or ``cuda``."""
+    budget: int
+    """Memory for costs in bytes."""
+
+    @classmethod
+    def of(cls, cost: GroundCost, cloud: Cloud, budget: int) -> Workload:
+        """That of problems with a batch of clouds on one side."""
+        features = cloud.points.features if cost.uses_features else None
+        dimension = 3 if features is None else features.shape[1]
+        return cls(cost, dimension, cloud.dtype, cloud.device.type, budget)
+
+    def points(self, *, in_place: bool) -> int:
+        """How many points the clouds of one batch may have.
+
+        Args:
+            in_place: the kernel reads features where they are, instead of copying them into it.
+        """
+        numbers = 1 if in_place and self.cost.scaling == "global" else self.dimension
+        room = min(_BATCH_FEATURES[self.device], self.budget // 4)
+        return room // (self.dtype.itemsize * numbers)
+
+
+class Limits(NamedTuple):
+    """How much a batch may hold."""
+
+    entries: int
+    """Costs, its problems padded to the largest."""
+    points: int
+    """Points on both sides."""
+
+
+@dataclass(frozen=True)
+class KernelSpec:
+    """An entry of the registry.
+
+    Args:
+        name: what ``kernel=`` asks for, and what results say. Backends that do the same on
+            different processors share a name.
+        backend: what computes: ``torch``, ``compiled``, ``triton`` or ``keops``.
+        problem: ``problem(workload, entries)``: why it cannot solve problems of so many costs
+            each, in one clause; None where it can.
+        by_default: whether ``auto`` considers it for a workload.
+        limits: of a batch.
+        growth: ``growth(n, m)``: for problems of n x m costs [K], the ratio between the sizes
+            that may share a batch.
+        build: ``build(cost, source, target, epsilon, budget)``: the kernel over a batch of clouds,
+            whose tiles may take ``budget`` bytes.
+    """
+
+    name: str
+    backend: str
+    problem: Callable[[Workload, int], str | None]
+    by_default: Callable[[Workload], bool]
+    limits: Callable[[Workload], Limits]
+    growth: Callable[[Sizes, Sizes], NDArray[np.float64]]
+    build: Callable[[GroundCost, Cloud, Cloud, float, int], Kernel]
+
+
+def everywhere(workload: Workload) -> bool:
+    """Of a kernel that ``auto`` considers for any workload."""
+    return True
+
+
+def padded(n: Sizes, m: Sizes) -> NDArray[np.float64]:
+    """The growth of a kernel that pads its batches."""
+    return np.full(len(n), SIMILAR)
