@@ -25,7 +25,7 @@ from benchmarks.gpu_selection import check_selection, nearest_on
 from benchmarks.gpu_tools import Ceilings, floor, seconds
 from benchmarks.peers import pot_as_published
 from benchmarks.record import save, show
-from geospot_gpu.engine import Indices, PairEngine, full_precision
+from geospot_gpu.engine import Indices, PairEngine
 from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.contract import Cloud, Schedule
 from geospot_gpu.kernels.keops import keops_problem
@@ -204,9 +204,8 @@ def giant(ceilings: Ceilings) -> Figures:
     ):
 
         def run(kernel_name: str = kernel_name, budget: int = budget) -> None:
-            with full_precision():
-                kernel = make_kernel(kernel_name, cost, source, target, SOLVER.epsilon, budget)
-                iterate(kernel, Schedule(1e-12, 2))
+            kernel = make_kernel(kernel_name, cost, source, target, SOLVER.epsilon, budget)
+            iterate(kernel, Schedule(1e-12, 2))
 
         found[f"{name}, seconds"] = seconds(run, repeats=3)
     kernel = make_kernel("triton", cost, source, target, SOLVER.epsilon, BUDGET)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from benchmarks.gpu_tools import seconds
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.engine import full_precision
 from geospot_gpu.kernels.contract import Cloud, Part
 from geospot_gpu.kernels.keops import keops_problem
+from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.kernels.tiles import CostTiles
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -202,12 +200,10 @@ class PairEngine:
         """Kernels of batches of pairs of regions [K], with the positions of their pairs."""
         for spec, positions in self._plan(self.sizes[left], self.sizes[right]):
             index = left[positions], right[positions]
-            with full_precision():
-                source, target = self.clouds(index[0]), self.clouds(index[1])
-                epsilon, budget = self.solver.epsilon, self.budget
-                with self._memory(*index):
-                    kernel = spec.build(self.cost, source, target, epsilon, budget)
-                yield positions, kernel
+            source, target = self.clouds(index[0]), self.clouds(index[1])
+            with self._memory(*index):
+                kernel = spec.build(self.cost, source, target, self.solver.epsilon, self.budget)
+            yield positions, kernel
 
     def potentials(
         self, left: int, right: int, *, rho: float | None = None
@@ -231,7 +227,7 @@ class PairEngine:
             symmetric=left == right,
             damping=1.0 if rho is None else damping(rho, solver.epsilon),
         )
-        with full_precision(), self._memory(np.array([left]), np.array([right])):
+        with self._memory(np.array([left]), np.array([right])):
             kernel = spec.build(self.cost, source, target, solver.epsilon, self.budget)
             solved = iterate(kernel, schedule)
         error = float(solved.marginal_error.max())
@@ -253,7 +249,7 @@ class PairEngine:
             if self.warm is not None and not symmetric:
                 warm = self.warm.of(self._digests(left[positions], right[positions]), target)
             index = left[positions], right[positions]
-            with full_precision(), self._memory(*index):
+            with self._memory(*index):
                 columns = self._solve_batch(spec, index, (source, target), warm, symmetric)
             work = (self.sizes[left] * self.sizes[right])[positions]
             columns["kernel"] = np.full(len(positions), spec.name)
@@ -394,24 +390,6 @@ class PairEngine:
     def clouds(self, index: Indices) -> Cloud:
         """The regions at ``index`` [B], as a batch."""
         return Cloud(self.points, self.regions.offsets[index], self.sizes[index])
-
-
-@contextlib.contextmanager
-def full_precision() -> Iterator[None]:
-    """Products of float32 numbers in float32, whatever the user allows elsewhere.
-
-    The certified intervals hold for that, not for TF32 or bfloat16.
-    """
-    mkldnn: Any = torch.backends.mkldnn
-    backends = (torch.backends.cuda.matmul, mkldnn.matmul)
-    before = [backend.fp32_precision for backend in backends]
-    try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
-        yield
-    finally:
-        for backend, precision in zip(backends, before, strict=True):
-            backend.fp32_precision = precision
 
 
 def _to_numpy(tensors: dict[str, Tensor]) -> dict[str, NDArray[np.generic]]:

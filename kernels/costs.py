@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.kernels.contract import Cloud, Kernel
+from geospot_gpu.kernels.contract import Cloud, Kernel, required
 from geospot_gpu.kernels.cpu import compiled_kernel
+from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.kernels.reference.dense import DenseKernel
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 
@@ -48,6 +49,25 @@ def costs_between(cost: GroundCost, source: Cloud, target: Cloud) -> Tensor:
         costs: Tensor = compiled.CompiledKernel(tiles, source, target, 1.0, None).costs
         return costs
     return tiles.tile(source.part(), target.part())[0]
+
+
+@full_precision()
+def mean_costs(cost: GroundCost, source: Cloud, target: Cloud) -> Tensor:
+    """Mean costs [n] from the points of a cloud to another, each a batch of one, on one scale."""
+    mass = target.points.mass
+    if cost.uses_features and cost.feature == "euclidean":
+        return costs_between(cost, source, target) @ mass
+    total = torch.zeros_like(source.points.mass)
+    if cost.uses_features:
+        x, y = required(source.points.features), required(target.points.features).to(mass.dtype)
+        values = 1.0 - x @ (mass @ y)
+        if cost.feature == "sqeuclidean":
+            values = x.square().sum(1) + 2.0 * (values - 1.0) + mass @ y.square().sum(1)
+        total += (1.0 - cost.geo_weight) / cost.feature_scale * values
+    if cost.uses_geography:
+        geography = GroundCost(geo_weight=1.0, geo_scale=cost.geo_scale)
+        total += cost.geo_weight * (costs_between(geography, source, target) @ mass)
+    return total
 
 
 def cover_gains(costs: Tensor, cover: Tensor, mass: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.contract import Cloud, Kernel, Part, PlanSums, required
+from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
 LOWEST_EXPONENT = {torch.float32: -87.0, torch.float64: -700.0}
@@ -79,6 +80,7 @@ class CostTiles:
             tile.addcmul_(great_circle_km(source.xyz, target.xyz), self.geo_factor)
         return tile
 
+    @full_precision()
     def _feature_parts(self, source: Part, target: Part) -> tuple[Tensor, float, Tensor, Tensor]:
         """A new tile, slope, a and b such that ``a_i + b_j + slope * tile_ij`` is the feature cost.
 
@@ -212,11 +214,13 @@ class TiledKernel(Kernel):
         return PlanSums(transport, entropy)
 
 
+@full_precision()
 def row_sums(matrix: Tensor, weights: Tensor) -> Tensor:
     """``sum_j matrix_ij weights_j``, [B, n], of matrices [B, n, m] and weights [B, m]."""
     return torch.bmm(matrix, weights[:, :, None])[:, :, 0]
 
 
+@full_precision()
 def column_sums(matrix: Tensor, weights: Tensor) -> Tensor:
     """``sum_i weights_i matrix_ij``, [B, m], of matrices [B, n, m] and weights [B, n]."""
     return torch.bmm(weights[:, None, :], matrix)[:, 0, :]

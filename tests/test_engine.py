@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import geospot_gpu as gs
-from geospot_gpu.engine import PairEngine, full_precision
+from geospot_gpu.engine import PairEngine
 from geospot_gpu.sweep.plan import plan_batches
 from tests.clouds import random_regions
 
@@ -122,18 +122,6 @@ def test_geomloss_on_points_that_coincide() -> None:
     regions = gs.Regions.from_points(lon=[1, 1], lat=[1, 1], region=["a", "b"])
     result = gs.pairwise(regions, solver=gs.GeomLoss(), engine=CPU)
     assert float(result.ot_value[0, 1]) == pytest.approx(0.0, abs=1e-6)
-
-
-def test_products_are_taken_in_full_precision_and_settings_restored() -> None:
-    before = torch.backends.cuda.matmul.fp32_precision
-    torch.backends.cuda.matmul.fp32_precision = "tf32"
-    try:
-        with full_precision():
-            assert torch.backends.cuda.matmul.fp32_precision == "ieee"
-        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
-        gs.pairwise(random_regions([5, 6]), engine=CPU)
-    finally:
-        torch.backends.cuda.matmul.fp32_precision = before
 
 
 def test_shards_of_tiny_regions_are_not_endless() -> None:

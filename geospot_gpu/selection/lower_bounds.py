@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geospot_gpu.engine import Indices, PairEngine, full_precision
+from geospot_gpu.engine import Indices, PairEngine
 from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.contract import Cloud, Schedule, required
 from geospot_gpu.regions import Regions
@@ -146,14 +146,13 @@ class HalfSteps:
         for some in np.split(np.arange(len(index)), gaps) if len(index) else ():
             low, high = int(start[some[0]]), int(stop[some[-1]])
             cloud = Cloud(self._points, np.array([low]), np.array([high - low]))
-            with full_precision():
-                kernel = make_kernel(
-                    "streaming", engine.cost, cloud, goal, engine.solver.epsilon, engine.budget
-                )
-                g = torch.zeros_like(goal.weight)
-                f = kernel.softmin(g, "source")
-                largest = f.double().abs().amax(1)
-                margin = float(rounding_error(kernel, engine.cost, f, g, largest)[0])
+            kernel = make_kernel(
+                "streaming", engine.cost, cloud, goal, engine.solver.epsilon, engine.budget
+            )
+            g = torch.zeros_like(goal.weight)
+            f = kernel.softmin(g, "source")
+            largest = f.double().abs().amax(1)
+            margin = float(rounding_error(kernel, engine.cost, f, g, largest)[0])
             total = torch.cumsum(cloud.weight[0].double() * f[0], 0).cpu().numpy()
             total = np.concatenate([[0.0], total])
             values[some] = total[stop[some] - low] - total[start[some] - low] - margin

@@ -11,13 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geospot_gpu.cost import GroundCost
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.encoders.base import Features, usable_rows
-from geospot_gpu.engine import Indices, PairEngine, full_precision
+from geospot_gpu.engine import Indices, PairEngine
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.kernels.contract import Cloud, PointArrays, required
-from geospot_gpu.kernels.costs import costs_between, cover_gains
+from geospot_gpu.kernels.contract import Cloud, PointArrays
+from geospot_gpu.kernels.costs import costs_between, cover_gains, mean_costs
 from geospot_gpu.memory import out_of_memory
 from geospot_gpu.names import labels
 from geospot_gpu.points.readers import column
@@ -150,8 +149,7 @@ class PoolCosts:
 
     def tile(self, part: PointArrays) -> Tensor:
         """Costs [k, M] from points of the pool to all points of the targets."""
-        with full_precision():
-            return costs_between(self._cost, _one_cloud(part), self._goal)
+        return costs_between(self._cost, _one_cloud(part), self._goal)
 
     def gains(self, part: PointArrays, cover: Tensor) -> Tensor:
         """By how much each of some points lowers the mean cost of the targets, [k].
@@ -167,30 +165,13 @@ class PoolCosts:
         if self._near is None:
             return self.gains(part, cover), True
         near = rounded(part)
-        with full_precision():
-            costs = costs_between(
-                self._cost, _one_cloud(near.points), _one_cloud(self._near.points)
-            )
+        costs = costs_between(self._cost, _one_cloud(near.points), _one_cloud(self._near.points))
         error = cost_error(self._cost, near, self._near)
         return cover_gains(costs, cover + error, self.mass), False
 
     def mean(self, part: PointArrays) -> Tensor:
         """Mean cost [k] from points of the pool to the targets; cheaper than all costs."""
-        cost, goal = self._cost, self._goal.points
-        if cost.uses_features and cost.feature == "euclidean":
-            return self.tile(part) @ self.mass
-        total = torch.zeros_like(part.mass)
-        if cost.uses_features:
-            x, y = required(part.features), required(goal.features).to(self.mass.dtype)
-            values = 1.0 - x @ (self.mass @ y)
-            if cost.feature == "sqeuclidean":
-                values = x.square().sum(1) + 2.0 * (values - 1.0) + self.mass @ y.square().sum(1)
-            total += (1.0 - cost.geo_weight) / cost.feature_scale * values
-        if cost.uses_geography:
-            geography = GroundCost(geo_weight=1.0, geo_scale=cost.geo_scale)
-            tile = costs_between(geography, _one_cloud(part), self._goal)
-            total += cost.geo_weight * (tile @ self.mass)
-        return total
+        return mean_costs(self._cost, _one_cloud(part), self._goal)
 
 
 def _one_cloud(points: PointArrays) -> Cloud:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geospot_gpu.engine import Indices, PairEngine, full_precision
+from geospot_gpu.engine import Indices, PairEngine
 from geospot_gpu.kernels.contract import Cloud
 from geospot_gpu.kernels.costs import costs_between
 
@@ -59,8 +59,7 @@ def _expected(engine: PairEngine, goal: Cloud, r: int, quota: int, *, own: bool)
     for low in range(0, m, step):
         rows = slice(low, min(m, low + step))
         some = replace(goal, start=goal.start + low, size=np.array([rows.stop - low]))
-        with full_precision():
-            costs = costs_between(engine.cost, some, source)
+        costs = costs_between(engine.cost, some, source)
         weight = source.weight.double().expand(len(costs), n)
         if own:
             index = torch.arange(rows.start, rows.stop, device=weight.device)[:, None]

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geospot_gpu.engine import SELF_TOLERANCE, Indices, PairEngine, full_precision
+from geospot_gpu.engine import SELF_TOLERANCE, Indices, PairEngine
 from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays, Potentials, Schedule
 from geospot_gpu.kernels.costs import costs_between, kernel_of_costs
 from geospot_gpu.sinkhorn.bounds import certify
@@ -154,12 +154,9 @@ class Unions:
             symmetric=target is None,
             start=start,
         )
-        with full_precision():
-            kernel = kernel_of_costs(
-                engine.cost, costs, source, goal, solver.epsilon, engine.budget
-            )
-            potentials = iterate(kernel, schedule)
-            found = certify(kernel, engine.cost, potentials, schedule.tolerance)
+        kernel = kernel_of_costs(engine.cost, costs, source, goal, solver.epsilon, engine.budget)
+        potentials = iterate(kernel, schedule)
+        found = certify(kernel, engine.cost, potentials, schedule.tolerance)
         value, lower, upper, converged = (
             x.cpu().numpy()
             for x in (found.ot_value, found.ot_lower, found.ot_upper, found.converged)
@@ -207,8 +204,7 @@ class Unions:
             return self._blocks[i, j]
         engine = self._engine
         x, y = (engine.clouds(np.array([k])) for k in (i, j))
-        with full_precision():
-            block = costs_between(engine.cost, x, y)
+        block = costs_between(engine.cost, x, y)
         if block.nbytes <= self._free:
             self._free -= block.nbytes
             self._blocks[i, j] = block

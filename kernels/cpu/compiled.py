@@ -21,6 +21,7 @@ from geospot_gpu.kernels.contract import (
     safe_log,
 )
 from geospot_gpu.kernels.cpu import PADDED_ENTRIES, iterations, loops
+from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.kernels.tiles import CostTiles
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
@@ -143,6 +144,7 @@ class CompiledKernel(Kernel):
         )
         return Panel(costs.numpy(), layout, shares)
 
+    @full_precision()
     def _feature_cost(
         self,
         costs: Tensor,
