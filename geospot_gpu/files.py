@@ -142,7 +142,7 @@ def stored(path: Path) -> bytes:
         GeospotError: it cannot be read.
     """
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for for ever
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for for ever
             raise GeospotError(f"{path}: is no file: move it away")
         return path.read_bytes()
     except NotADirectoryError as error:

@@ -462,6 +462,23 @@ def test_a_reader_goes_on_where_another_tidies(
     assert len(shards(two_shards)) == 2
 
 
+@pytest.mark.parametrize("method", ["stat", "read_bytes"])
+def test_a_file_that_goes_while_it_is_read_is_absent(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "part"
+    path.write_bytes(b"x")
+    look = getattr(Path, method)
+
+    def gone(self: Path, *arguments: object, **options: object) -> object:
+        path.unlink(missing_ok=True)
+        return look(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, method, gone)
+    with pytest.raises(FileNotFoundError):
+        files.stored(path)
+
+
 def test_a_part_that_is_none(two_shards: Path) -> None:
     first, _ = shards(two_shards)
     keys = keys_of(first)
