@@ -189,7 +189,8 @@ def _solve(costs, position, stride, a, b, epsilon, schedule, f, g, next_g):
     omega, error, iteration = 1.0, 0.0, 0
     while True:
         iteration += 1
-        old_f[:] = f
+        for i in range(n):  # not old_f[:] = f: Numba would compile what says that shapes differ
+            old_f[i] = f[i]
         _step(
             costs, position, stride, kernel, a, b, epsilon, F(damping), F(omega), f0, g0,
             f, next_f, g, next_g,
