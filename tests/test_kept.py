@@ -50,7 +50,7 @@ def one_by_one(n: Any, *_: Any) -> Any:
 INTERRUPTED = {
     # Where: what is interrupted, when it is called for which time, and what is kept.
     "reading": ("geospot_gpu.points.readers._table", 1, ""),
-    "building": ("geospot_gpu.regions.collection.merge_duplicates", 3, ""),
+    "building": ("geospot_gpu.regions.drawing.merge_duplicates", 3, ""),
     "encoding first": ("geospot_gpu.encoders.geoclip.unit_rows", 1, ""),
     "encoding": ("geospot_gpu.encoders.geoclip.unit_rows", 3, f"; encoded points {GOES_ON}"),
     "solving first": ("geospot_gpu.sweep.run.solve_pairs", 1, ""),

@@ -206,7 +206,7 @@ PHASES = {
     ),
     "building": (
         f"{_LARGE} encoder=none",
-        ("geospot_gpu.regions.collection", "merge_duplicates", 2 * MIB),
+        ("geospot_gpu.regions.drawing", "merge_duplicates", 2 * MIB),
         "building regions",
     ),
     "self terms": (
