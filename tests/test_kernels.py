@@ -243,6 +243,27 @@ def test_compiled_loops_are_exact_at_awkward_places(monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(costs, cost_matrix(regions, 0, 1, cost), atol=3e-7)
 
 
+def test_the_run_that_compiles_computes_what_later_runs_compute(tmp_path: Path) -> None:
+    pytest.importorskip("numba")
+    code = """
+import geospot_gpu as gs
+from tests.clouds import random_regions
+regions = random_regions([40, 130, 61, 300, 500], dimension=None, spread=0.3)
+print(gs.pairwise(regions, engine=gs.Engine(device="cpu")).divergence.values.tolist())
+"""
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    )
+    assert first == second
+
+
 def test_without_numba_torch_computes_the_same() -> None:
     code = """
 import sys

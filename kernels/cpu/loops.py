@@ -52,7 +52,9 @@ def _can_be_cached() -> bool:
 
 _CACHE = _can_be_cached()
 parallel = njit(parallel=True, cache=_CACHE, fastmath=_FAST, error_model="numpy")
-serial = njit(cache=_CACHE, fastmath=_FAST, error_model="numpy")
+# Inlined into what calls it: a call would go to the code of this process where it was compiled in
+# this process, and to the caller's own copy, which rounds differently, where that came from disk.
+serial = njit(cache=_CACHE, forceinline=True, fastmath=_FAST, error_model="numpy")
 _inline = njit(inline="always", fastmath={"contract", "nsz"}, error_model="numpy")
 
 
