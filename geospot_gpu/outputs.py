@@ -102,7 +102,11 @@ class OutputFolder:
         except OSError as error:
             raise files.unwritable(self._named(staged, error), error) from error
         finally:
-            shutil.rmtree(staged, ignore_errors=True)
+            try:
+                shutil.rmtree(staged, ignore_errors=True)
+            except KeyboardInterrupt:  # a signal that comes while this is done already
+                shutil.rmtree(staged, ignore_errors=True)
+                raise
 
     def current(self, names: Collection[str], about: str) -> bool:
         """Whether these files and no others are there, as they were written from ``about``."""

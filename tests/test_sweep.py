@@ -283,7 +283,10 @@ def test_the_summary_ranks_pairs_without_repeating_one(tmp_path: Path, towns: Pa
 
 
 def test_an_unfinished_run_opens_with_gaps_and_is_finished_later(
-    tmp_path: Path, towns: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    towns: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     regions = regions_of(towns)
     with monkeypatch.context() as patch:
@@ -299,7 +302,11 @@ def test_an_unfinished_run_opens_with_gaps_and_is_finished_later(
     assert int(dataset.divergence.isnull().sum()) == 12 - 2 * len(known)
     assert int(dataset.converged.sum()) == 4 + 2 * len(known)
 
+    assert f"{tmp_path}: 4 of 6 pairs are missing: run the same geospot sweep again" in caplog.text
+    caplog.clear()
     assert counts(sweep(tmp_path, regions)) == (6, 4, 2)
+    assert gs.open_run(tmp_path).divergence.notnull().all()
+    assert caplog.text == ""
     assert first.items() <= contents(tmp_path).items()
     assert stored(tmp_path)["key"].is_unique
     assert_same(gs.open_run(tmp_path), gs.pairwise(regions, cost=GEOGRAPHY, engine=CPU))

@@ -360,7 +360,13 @@ def open_run(out: str | Path) -> xarray.Dataset:
     """
     store = Store(checks.path(out, "out"))
     manifest = required_manifest(store)
-    dataset = _dataset(manifest, _regions(store, manifest), stored_pairs(store, manifest))
+    pairs = stored_pairs(store, manifest)
+    n, targets = len(manifest["sources"]), manifest["targets"]
+    total = n * (n - 1) // 2 if targets is None else n * len(targets)
+    if len(pairs) < total:
+        log.warning("%s: %d of %d pairs are missing: run the same geospot sweep again to have them",
+                    out, total - len(pairs), total)  # fmt: skip
+    dataset = _dataset(manifest, _regions(store, manifest), pairs)
     dataset.attrs = {"value": manifest["value"], "manifest": json.dumps(manifest)}
     return dataset
 
