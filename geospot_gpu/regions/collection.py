@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from geospot_gpu import checks
 from geospot_gpu.devices import find_device
@@ -21,8 +20,7 @@ from geospot_gpu.names import Name, Names, name_of
 from geospot_gpu.points.readers import require_geopandas
 from geospot_gpu.regions.construction import FromPoints
 from geospot_gpu.regions.counts import describe_counts
-from geospot_gpu.regions.drawing import Drawn, Source, building, draw
-from geospot_gpu.regions.selection import Sampling
+from geospot_gpu.regions.drawing import Drawn, building, draw
 from geospot_gpu.sphere import centre
 
 if TYPE_CHECKING:
@@ -33,50 +31,13 @@ _SHOWN = 12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Regions(FromPoints):
+class Regions(FromPoints, Drawn):
     """A ragged collection of named, weighted point clouds.
 
     Region ``r`` is rows ``offsets[r]:offsets[r + 1]`` of every flat array. Points with the same
-    coordinates (and features) are merged into one that carries their mass.
-
-    Attributes:
-        names: region names, in order.
-        offsets: int64 [R + 1], on the CPU.
-        xyz: unit vectors of the points, float64 [N, 3].
-        weight: mass of the points, float64 [N]; sums to one within a region.
-        square_weight: sum of the squared masses of the points that were merged into one,
-            float64 [N]; what the variance of a weighted mean is made of.
-        features: feature vectors, float32 [N, D], or None.
-        unit_features: whether feature vectors have length one.
-        lon, lat: coordinates in degrees, float64 [N], on the CPU.
-        n_points: how many points were taken into each region, duplicates counted, int64 [R].
-        n_available: how many points there were before subsampling, int64 [R].
-        mass: total weight of a region before normalising and subsampling, float64 [R].
-        digests: hash of each region's content.
-        encoder: version of the encoder the features come from.
-        sampling: how points were subsampled.
-        sources: where the points of each region come from.
-        counts: where the points of the table went, each once: ``given`` is the sum of ``used``,
-            the distinct points that are in a region, and of those that are not, by reason.
+    coordinates (and features) are merged into one that carries their mass. Its attributes are those
+    of :class:`~geospot_gpu.regions.drawing.Drawn`.
     """
-
-    names: tuple[str, ...]
-    offsets: NDArray[np.int64]
-    xyz: Tensor
-    weight: Tensor
-    square_weight: Tensor
-    features: Tensor | None
-    unit_features: bool
-    lon: NDArray[np.float64]
-    lat: NDArray[np.float64]
-    n_points: NDArray[np.int64]
-    n_available: NDArray[np.int64]
-    mass: NDArray[np.float64]
-    digests: tuple[str, ...]
-    encoder: str
-    sampling: Sampling
-    sources: tuple[Source, ...]
-    counts: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -210,7 +171,7 @@ class Regions(FromPoints):
 
     @classmethod
     def _of(cls, drawn: Drawn) -> Regions:
-        return cls(**drawn._asdict()).to(drawn.sources[0].device)
+        return cls(**vars(drawn)).to(drawn.sources[0].device)
 
     def resampled(self, index: NDArray[np.int64], max_points: int) -> Regions:
         """The regions at ``index`` [K] from samples of another size, drawn and encoded anew.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -213,7 +214,7 @@ class FromPoints:
             "excluded": len(usable) - len(asked),
             "too_small": len(asked) - len(union_of(chosen.kept.values())),
         }
-        return cls._of(drawn._replace(counts=check_counts(counts | drawn.counts)))
+        return cls._of(replace(drawn, counts=check_counts(counts | drawn.counts)))
 
 
 def _in_order(points: Points, rows: NDArray[np.int64]) -> NDArray[np.int64]:

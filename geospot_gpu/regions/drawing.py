@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -36,8 +37,30 @@ class Source(NamedTuple):
     device: str
 
 
-class Drawn(NamedTuple):
-    """What :class:`~geospot_gpu.regions.collection.Regions` consist of, and says of each."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Drawn:
+    """What :class:`~geospot_gpu.Regions` consist of.
+
+    Attributes:
+        names: region names, in order.
+        offsets: int64 [R + 1], on the CPU.
+        xyz: unit vectors of the points, float64 [N, 3].
+        weight: mass of the points, float64 [N]; sums to one within a region.
+        square_weight: sum of the squared masses of the points that were merged into one,
+            float64 [N]; what the variance of a weighted mean is made of.
+        features: feature vectors, float32 [N, D], or None.
+        unit_features: whether feature vectors have length one.
+        lon, lat: coordinates in degrees, float64 [N], on the CPU.
+        n_points: how many points were taken into each region, duplicates counted, int64 [R].
+        n_available: how many points there were before subsampling, int64 [R].
+        mass: total weight of a region before normalising and subsampling, float64 [R].
+        digests: hash of each region's content.
+        encoder: version of the encoder the features come from.
+        sampling: how points were subsampled.
+        sources: where the points of each region come from.
+        counts: where the points of the table went, each once: ``given`` is the sum of ``used``,
+            the distinct points that are in a region, and of those that are not, by reason.
+    """
 
     names: tuple[str, ...]
     offsets: NDArray[np.int64]
@@ -55,7 +78,7 @@ class Drawn(NamedTuple):
     encoder: str
     sampling: Sampling
     sources: tuple[Source, ...]
-    counts: dict[str, int]
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 @building
