@@ -10,7 +10,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # there is a process for every core alr
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,19 @@ def rewrite_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -
     for marker in (folder / outputs.RECORD).glob("manifest.json-*"):
         marker.unlink()
     outputs.adopt(folder, ["manifest.json"])
+
+
+@contextmanager
+def mounted_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A disk of its own at a folder, where that is permitted; skips where it is not."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("no permission to mount a disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 from matplotlib import image
 
 import geospot_gpu as gs
-from tests.conftest import GEOSPOT, Geospot
+from tests.conftest import GEOSPOT, Geospot, mounted_disk
 
 TOWNS = (
     "points=table",
@@ -401,13 +401,8 @@ def test_files_that_may_not_grow(limit: int, towns: Path, tmp_path: Path, here: 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 32 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("no permission to mount a small disk")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted_disk(tmp_path / "disk", "32k") as folder:
+        yield folder
 
 
 def test_a_full_disk(small_disk: Path, sweep: Run, here: Run) -> None:

@@ -20,6 +20,7 @@ import pytest
 from geospot_gpu import outputs
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.outputs import RECORD, OutputFolder, adopt, write_csv
+from tests.conftest import mounted_disk
 
 NAMES = ("table.csv", "map.png", "summary.json")
 FORK = multiprocessing.get_context("fork")
@@ -288,13 +289,8 @@ def test_nothing_is_made_before_there_are_results(tmp_path: Path) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 64 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("no permission to mount a small disk")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted_disk(tmp_path / "disk", "64k") as folder:
+        yield folder
 
 
 def test_a_full_disk(disk: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 import geospot_gpu as gs
 from geospot_gpu.maps import land
 from geospot_gpu.transfer.groups import group_of
-from tests.conftest import Geospot, rewrite_manifest
+from tests.conftest import Geospot, mounted_disk, rewrite_manifest
 
 NAMES = [f"r{k:02d}" for k in range(10)]
 SWEEP = ("sweep", "points=table", "points.path=points.csv", "points.region=region")
@@ -279,11 +279,7 @@ def test_damaged_baselines_are_computed_again(run: Geospot, tmp_path: Path) -> N
 def test_a_read_only_sweep_can_be_judged(
     swept: Path, tmp_path: Path, geospot_here: Geospot, caplog: pytest.LogCaptureFixture
 ) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], capture_output=True).returncode:
-        pytest.skip("no permission to mount a disk")
-    try:
+    with mounted_disk(tmp_path / "disk", "50%") as disk:
         shutil.copytree(swept, disk, dirs_exist_ok=True)
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         report = ("sweep=disk/run", "scores=disk/scores.csv", *REPORT[2:])
@@ -292,8 +288,6 @@ def test_a_read_only_sweep_can_be_judged(
         assert "baselines: cannot be written (Read-only file system)" in caplog.text
         assert (tmp_path / "report" / "summary.json").exists()
         assert "cannot be created" in geospot_here("transfer", *report, "out=disk/report").stderr
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 def test_baselines_of_other_regions_are_computed_again(run: Geospot, tmp_path: Path) -> None:
