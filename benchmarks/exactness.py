@@ -16,7 +16,7 @@ import geospot_gpu as gs
 from benchmarks.peers import published
 from benchmarks.record import save
 from benchmarks.side_by_side import PAPER
-from geospot_gpu.engine import PairEngine
+from geospot_gpu.engine.engine import PairEngine
 from tests.clouds import Array, cost_matrix, weights
 
 PAIRS = 50

@@ -23,7 +23,7 @@ from benchmarks.floor import floor, rates
 from benchmarks.peers import pot_numpy
 from benchmarks.record import PeakMemory, Stopwatch, save
 from benchmarks.workloads import EPSILON, problem, random_cloud
-from geospot_gpu.engine import PairEngine
+from geospot_gpu.engine.engine import PairEngine
 from geospot_gpu.kernels import choose_kernel, make_kernel
 from geospot_gpu.kernels.contract import Schedule
 from geospot_gpu.kernels.spec import Workload

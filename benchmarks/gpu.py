@@ -25,11 +25,11 @@ from benchmarks.gpu_selection import check_selection, nearest_on
 from benchmarks.gpu_tools import Ceilings, floor, seconds
 from benchmarks.peers import pot_as_published
 from benchmarks.record import save, show
-from geospot_gpu.engine import Indices, PairEngine
+from geospot_gpu.distances.pairwise import all_pairs, self_terms, solve_pairs
+from geospot_gpu.engine.engine import Indices, PairEngine
 from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.contract import Cloud, Schedule
 from geospot_gpu.kernels.keops import keops_problem
-from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
 from geospot_gpu.sinkhorn.bounds import certify
 from geospot_gpu.sinkhorn.solver import iterate
 

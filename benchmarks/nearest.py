@@ -18,8 +18,8 @@ from tqdm import tqdm
 import geospot_gpu as gs
 from benchmarks.record import Stopwatch, save
 from benchmarks.workloads import districts
-from geospot_gpu.engine import PairEngine
-from geospot_gpu.pairs import self_terms, solve_pairs
+from geospot_gpu.distances.pairwise import self_terms, solve_pairs
+from geospot_gpu.engine.engine import PairEngine
 from geospot_gpu.selection.search import NeighbourSearch
 
 NEAREST = 20

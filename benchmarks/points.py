@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from benchmarks.record import Stopwatch, save
 from geospot_gpu.encoders.geoclip import GeoClip, load_location_encoder
-from geospot_gpu.maps import land
+from geospot_gpu.land import land
 from geospot_gpu.points import Points
 from geospot_gpu.points.gallery import read_gallery
 from geospot_gpu.regions import grouping

@@ -13,8 +13,8 @@ from benchmarks.floor import floor, rates
 from benchmarks.peers import ACCURACY, PEERS, installed, pot_as_published, tuned
 from benchmarks.record import Stopwatch
 from benchmarks.workloads import Indices, problem, sampled_pairs
-from geospot_gpu.engine import PairEngine
-from geospot_gpu.pairs import self_terms, solve_pairs
+from geospot_gpu.distances.pairwise import self_terms, solve_pairs
+from geospot_gpu.engine.engine import PairEngine
 
 ROUNDS = 3
 REFERENCES = 8

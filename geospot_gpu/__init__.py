@@ -14,32 +14,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from geospot_gpu.cost import GroundCost
+    from geospot_gpu.distances.baselines import baselines
+    from geospot_gpu.distances.pairwise import pairwise
     from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder, Precomputed
-    from geospot_gpu.engine import Engine
+    from geospot_gpu.engine.engine import Engine
+    from geospot_gpu.engine.warm import WarmStarts
     from geospot_gpu.errors import GeospotError
-    from geospot_gpu.pairs import pairwise
     from geospot_gpu.points import Points
     from geospot_gpu.points.readers import read_points
     from geospot_gpu.regions import Regions
     from geospot_gpu.regions.grouping import by_column, by_country, by_grid, by_polygons
-    from geospot_gpu.selection.nearest import nearest_regions
+    from geospot_gpu.runs.sweep import open_run
+    from geospot_gpu.selection.neighbours import nearest_regions
     from geospot_gpu.selection.points import select_points
     from geospot_gpu.selection.regions import select_regions
     from geospot_gpu.sinkhorn.geomloss import GeomLoss
     from geospot_gpu.sinkhorn.solver import Sinkhorn
-    from geospot_gpu.sweep.run import open_run
-    from geospot_gpu.transfer.baselines import baselines
     from geospot_gpu.transfer.contributions import contributions
     from geospot_gpu.transfer.correlation import correlate
     from geospot_gpu.transfer.predictor import Predictor
     from geospot_gpu.transfer.scores import read_scores
-    from geospot_gpu.warm import WarmStarts
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Encoder": "geospot_gpu.encoders",
-    "Engine": "geospot_gpu.engine",
+    "Engine": "geospot_gpu.engine.engine",
     "GeoClip": "geospot_gpu.encoders",
     "GeomLoss": "geospot_gpu.sinkhorn.geomloss",
     "GeospotError": "geospot_gpu.errors",
@@ -50,17 +50,17 @@ _HOMES = {
     "Predictor": "geospot_gpu.transfer.predictor",
     "Regions": "geospot_gpu.regions",
     "Sinkhorn": "geospot_gpu.sinkhorn.solver",
-    "WarmStarts": "geospot_gpu.warm",
-    "baselines": "geospot_gpu.transfer.baselines",
+    "WarmStarts": "geospot_gpu.engine.warm",
+    "baselines": "geospot_gpu.distances.baselines",
     "by_column": "geospot_gpu.regions.grouping",
     "by_country": "geospot_gpu.regions.grouping",
     "by_grid": "geospot_gpu.regions.grouping",
     "by_polygons": "geospot_gpu.regions.grouping",
     "contributions": "geospot_gpu.transfer.contributions",
     "correlate": "geospot_gpu.transfer.correlation",
-    "nearest_regions": "geospot_gpu.selection.nearest",
-    "open_run": "geospot_gpu.sweep.run",
-    "pairwise": "geospot_gpu.pairs",
+    "nearest_regions": "geospot_gpu.selection.neighbours",
+    "open_run": "geospot_gpu.runs.sweep",
+    "pairwise": "geospot_gpu.distances.pairwise",
     "read_points": "geospot_gpu.points.readers",
     "read_scores": "geospot_gpu.transfer.scores",
     "select_points": "geospot_gpu.selection.points",

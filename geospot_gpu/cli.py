@@ -13,20 +13,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.kept import with_notes
-from geospot_gpu.memory import out_of_memory
-from geospot_gpu.say import one_line, say
+from geospot_gpu.errors.kept import with_notes
+from geospot_gpu.errors.memory import out_of_memory
+from geospot_gpu.errors.say import one_line, say
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 COMMANDS = {
-    "sweep": ("geospot_gpu.sweep.command", "the distance between every two regions"),
-    "transfer": ("geospot_gpu.transfer.command", "do the distances predict how models transfer"),
-    "predict": ("geospot_gpu.transfer.predict", "where will a model underperform"),
-    "explain": ("geospot_gpu.transfer.explain", "which places drive a distance"),
-    "select": ("geospot_gpu.selection.select", "which samples to take for a target"),
-    "nearest": ("geospot_gpu.selection.nearest", "the regions most like one of them"),
+    "sweep": ("geospot_gpu.commands.sweep", "the distance between every two regions"),
+    "transfer": ("geospot_gpu.commands.transfer", "do the distances predict how models transfer"),
+    "predict": ("geospot_gpu.commands.predict", "where will a model underperform"),
+    "explain": ("geospot_gpu.commands.explain", "which places drive a distance"),
+    "select": ("geospot_gpu.commands.select", "which samples to take for a target"),
+    "nearest": ("geospot_gpu.commands.nearest", "the regions most like one of them"),
 }
 """Module of each command, which has a function of the same name, and one line about it."""
 
@@ -113,10 +113,10 @@ def _run(command: str, arguments: list[str]) -> bool:
     from omegaconf import OmegaConf, read_write
     from omegaconf.errors import OmegaConfBaseException
 
-    from geospot_gpu.config import text_keys
+    from geospot_gpu.config.overrides import FolderNames, environment, keep_text, literal
+    from geospot_gpu.config.settings import text_keys
     from geospot_gpu.distances.columns import choices
     from geospot_gpu.files import expanded
-    from geospot_gpu.overrides import FolderNames, environment, keep_text, literal
 
     text = text_keys(command)
     # A shell leaves the ~ of out=~/runs as it is, and Hydra makes folders of a multirun itself.

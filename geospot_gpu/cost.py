@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from geospot_gpu import checks
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.sphere import HALF_CIRCUMFERENCE_KM
 
 FeatureCost = Literal["cosine", "sqeuclidean", "euclidean"]

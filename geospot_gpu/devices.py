@@ -6,8 +6,7 @@ import re
 
 import torch
 
-from geospot_gpu import checks
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors import GeospotError, checks
 
 
 def device_name(value: object) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from functools import cache
 
-from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost
+from geospot_gpu.errors import checks
 from geospot_gpu.kernels import cpu, gpu, keops, reference
 from geospot_gpu.kernels.contract import Cloud, Kernel
 from geospot_gpu.kernels.spec import KernelSpec, Workload

@@ -25,8 +25,9 @@ if not torch.cuda.is_available():  # before Triton is imported, by torch.compile
     os.environ["TRITON_INTERPRET"] = "1"
 
 import geospot_gpu as gs
-from geospot_gpu import cli, outputs
-from geospot_gpu.sweep.manifest import seal
+from geospot_gpu import cli
+from geospot_gpu.files import outputs
+from geospot_gpu.runs.manifest import seal
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("geospot", deadline=None)

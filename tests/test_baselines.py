@@ -8,10 +8,10 @@ import torch
 from scipy.spatial.distance import cdist, pdist
 
 import geospot_gpu as gs
+from geospot_gpu.distances import baselines as module
+from geospot_gpu.distances.baselines import baselines
 from geospot_gpu.distances.columns import stored
 from geospot_gpu.kernels.keops import quiet_import
-from geospot_gpu.transfer import baselines as module
-from geospot_gpu.transfer.baselines import baselines
 from tests.clouds import cost_matrix, random_regions, weights
 
 SIZES = [40, 55, 1]

@@ -23,7 +23,7 @@ from benchmarks.selection.paper import greedy_union
 from benchmarks.selection.statistics import SHOWN, compare, holm
 from benchmarks.side_by_side import PAPER
 from benchmarks.workloads import kd_leaves, problem, sampled_pairs
-from geospot_gpu.engine import PairEngine
+from geospot_gpu.engine.engine import PairEngine
 from geospot_gpu.transfer import correlation
 from tests.clouds import random_regions
 

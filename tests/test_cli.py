@@ -492,7 +492,7 @@ def test_a_matrix_of_fewer_regions_is_not_left_standing(
     three = here("out=run", "regions.include=[lima,oslo,rome]")
     assert three.returncode == 0
     assert (tmp_path / "run" / "matrix.csv").exists()
-    monkeypatch.setattr("geospot_gpu.sweep.command.LARGEST_MATRIX", 3)
+    monkeypatch.setattr("geospot_gpu.commands.sweep.LARGEST_MATRIX", 3)
     four = here("out=run")
     assert counts(four)[:2] == (6, 3)
     assert "no matrix.csv and heatmap.png of more than 3 regions" in four.stdout

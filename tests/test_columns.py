@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 import geospot_gpu as gs
 from benchmarks import page
 from geospot_gpu.distances import columns
+from geospot_gpu.distances.baselines import baselines
 from geospot_gpu.distances.column import Column
 from geospot_gpu.distances.columns import REGISTER, choices, find, schema
 from geospot_gpu.distances.dataset import to_dataset
-from geospot_gpu.engine import PairEngine, default_cost
-from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
+from geospot_gpu.distances.pairwise import all_pairs, self_terms, solve_pairs
+from geospot_gpu.engine.engine import PairEngine, default_cost
 from geospot_gpu.regions import Regions
-from geospot_gpu.selection.toward import check_distance
-from geospot_gpu.sweep.store import Store
-from geospot_gpu.transfer.baselines import baselines
-from geospot_gpu.transfer.distances import matrices
+from geospot_gpu.runs.store import Store
+from geospot_gpu.selection.target_distances import check_distance
+from geospot_gpu.transfer.evidence import matrices
 from geospot_gpu.transfer.groups import group_of
 from tests.clouds import random_regions
 from tests.conftest import Geospot

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 import geospot_gpu as gs
-from geospot_gpu.engine import PairEngine
+from geospot_gpu.engine.engine import PairEngine
 from geospot_gpu.kernels.contract import Schedule
 from geospot_gpu.sinkhorn.coverage import certify_coverage, damping, importance
 from geospot_gpu.sinkhorn.solver import iterate

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import geospot_gpu as gs
-from geospot_gpu.engine import PairEngine
-from geospot_gpu.sweep.plan import plan_batches
+from geospot_gpu.engine.engine import PairEngine
+from geospot_gpu.runs.plan import plan_batches
 from tests.clouds import random_regions
 
 CPU = gs.Engine(device="cpu")

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import geospot_gpu as gs
-from geospot_gpu.growth import above_target
-from geospot_gpu.sweep.run import SweepResult, run_sweep
+from geospot_gpu.engine.growth import above_target
+from geospot_gpu.runs.sweep import SweepResult, run_sweep
 from tests.conftest import Geospot
 
 CPU = gs.Engine(device="cpu")

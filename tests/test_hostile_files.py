@@ -19,13 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from geospot_gpu import inputs
-from geospot_gpu.config import SCHEMAS, text_keys
+from geospot_gpu.config.settings import SCHEMAS, text_keys
 from geospot_gpu.encoders.files import read_features
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import regular
+from geospot_gpu.files import inputs, regular
+from geospot_gpu.files.tables import read_table as read_scores
 from geospot_gpu.points.readers import read_table
-from geospot_gpu.tables import read_table as read_scores
 from tests.conftest import Geospot
 
 BASE = {

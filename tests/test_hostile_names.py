@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from geospot_gpu.cli import _Warning
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.say import one_line, printable, say
+from geospot_gpu.errors.say import one_line, printable, say
 from tests.conftest import Geospot
 
 NAMES = (

@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 import geospot_gpu as gs
-from geospot_gpu import config as settings
-from geospot_gpu import overrides
+from geospot_gpu.config import overrides, settings
+from geospot_gpu.config.overrides import keep_text, literal
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.overrides import keep_text, literal
 from tests.conftest import Geospot
 
 BASE = ("points=table", "points.region=region", "encoder=none", "regions.min_points=1")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.kept import kept, with_notes
+from geospot_gpu.errors.kept import kept, with_notes
 from tests.conftest import Geospot
 
 GOES_ON = "are kept, and the same command goes on from there"
@@ -53,8 +53,8 @@ INTERRUPTED = {
     "building": ("geospot_gpu.regions.drawing.merge_duplicates", 3, ""),
     "encoding first": ("geospot_gpu.encoders.geoclip.unit_rows", 1, ""),
     "encoding": ("geospot_gpu.encoders.geoclip.unit_rows", 3, f"; encoded points {GOES_ON}"),
-    "solving first": ("geospot_gpu.sweep.run.solve_pairs", 1, ""),
-    "solving": ("geospot_gpu.sweep.run.solve_pairs", 2, f"; finished batches {GOES_ON}"),
+    "solving first": ("geospot_gpu.runs.sweep.solve_pairs", 1, ""),
+    "solving": ("geospot_gpu.runs.sweep.solve_pairs", 2, f"; finished batches {GOES_ON}"),
 }
 
 
@@ -65,7 +65,7 @@ def test_an_interruption_says_what_is_kept(
     function, count, kept = INTERRUPTED[where]
     monkeypatch.setenv("GEOSPOT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("geospot_gpu.encoders.cache.MOST", 20)
-    monkeypatch.setattr("geospot_gpu.sweep.run.plan_batches", one_by_one)
+    monkeypatch.setattr("geospot_gpu.runs.sweep.plan_batches", one_by_one)
     monkeypatch.setattr(function, nth(count, pkgutil.resolve_name(function)))
     arguments = ["encoder=geoclip"] if where.startswith("encoding") else []
     done = sweep(*arguments)
@@ -98,18 +98,18 @@ def test_other_commands_keep_nothing(
     command: str, sweep: Geospot, geospot_here: Geospot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert sweep().returncode == 0
-    monkeypatch.setattr("geospot_gpu.engine.iterate", interrupt)
+    monkeypatch.setattr("geospot_gpu.engine.engine.iterate", interrupt)
     monkeypatch.setattr("geospot_gpu.selection.points.cover_points", interrupt)
-    monkeypatch.setattr("geospot_gpu.selection.select.select_regions", interrupt)
+    monkeypatch.setattr("geospot_gpu.commands.select.select_regions", interrupt)
     done = geospot_here(*command.split(), "out=other")
     assert done.returncode == 130
     assert last(done.stderr) == "interrupted"
 
 
 def test_an_error_says_what_is_kept(sweep: Geospot, monkeypatch: pytest.MonkeyPatch) -> None:
-    function = "geospot_gpu.sweep.run.solve_pairs"
+    function = "geospot_gpu.runs.sweep.solve_pairs"
     monkeypatch.setattr(function, nth(2, pkgutil.resolve_name(function), MemoryError))
-    monkeypatch.setattr("geospot_gpu.sweep.run.plan_batches", one_by_one)
+    monkeypatch.setattr("geospot_gpu.runs.sweep.plan_batches", one_by_one)
     error = last(sweep().stderr)
     assert error.startswith("error: out of memory while running geospot sweep: take fewer regions")
     assert error.endswith(f"; finished batches {GOES_ON}")

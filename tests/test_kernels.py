@@ -14,7 +14,7 @@ import torch
 from scipy.special import logsumexp
 
 import geospot_gpu as gs
-from geospot_gpu.engine import PairEngine
+from geospot_gpu.engine.engine import PairEngine
 from geospot_gpu.kernels import NAMES, REGISTRY, choose_kernel, cpu, gpu, keops, make_kernel
 from geospot_gpu.kernels.contract import Schedule
 from geospot_gpu.kernels.keops import keops_problem

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pytest
 import torch
 
-from geospot_gpu import config
+from geospot_gpu.config import settings as config
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.memory import OutOfMemory, out_of_memory
+from geospot_gpu.errors.memory import OutOfMemory, out_of_memory
 from tests.conftest import Geospot
 
 # --- every library says it in its own way
@@ -211,12 +211,12 @@ PHASES = {
     ),
     "self terms": (
         _TILES,
-        ("geospot_gpu.engine:PairEngine", "_solve_batch", 32 * MIB),
+        ("geospot_gpu.engine.engine:PairEngine", "_solve_batch", 32 * MIB),
         "solving a (6000 points) - a (6000)",
     ),
     "solving": (
         f"{_TILES} solver.debias=false",
-        ("geospot_gpu.engine:PairEngine", "_solve_batch", 32 * MIB),
+        ("geospot_gpu.engine.engine:PairEngine", "_solve_batch", 32 * MIB),
         "solving a (6000 points) - b (6000)",
     ),
     "selection": (
@@ -226,7 +226,7 @@ PHASES = {
     ),
     "picture": (
         f"nearest {_SMALL} target=a",
-        ("geospot_gpu.maps", "draw_land", 1 * MIB),
+        ("geospot_gpu.pictures.maps", "draw_land", 1 * MIB),
         "drawing a picture",
     ),
 }

@@ -17,9 +17,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from geospot_gpu import outputs
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.outputs import RECORD, OutputFolder, adopt, write_csv
+from geospot_gpu.files import outputs
+from geospot_gpu.files.outputs import RECORD, OutputFolder, adopt, write_csv
 from tests.conftest import mounted_disk
 
 NAMES = ("table.csv", "map.png", "summary.json")

@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import geospot_gpu as gs
-from geospot_gpu.engine import PairEngine
+from geospot_gpu.engine.engine import PairEngine
 from geospot_gpu.kernels import cpu
 from tests.clouds import random_regions
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import geospot_gpu as gs
-from geospot_gpu.engine import Engine, PairEngine
+from geospot_gpu.engine.engine import Engine, PairEngine
 from geospot_gpu.selection.quota import expected_minimum, quota_costs
 from tests.clouds import cost_matrix, random_regions
 

@@ -14,7 +14,7 @@ from geospot_gpu import Regions
 from geospot_gpu.encoders import Precomputed
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.points import Points
-from geospot_gpu.regions.selection import Sampling, select_groups
+from geospot_gpu.regions.sampling import Sampling, select_groups
 from geospot_gpu.sphere import unit_vectors
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import geospot_gpu as gs
-from geospot_gpu.sweep.run import run_sweep
+from geospot_gpu.runs.sweep import run_sweep
 
 CPU = gs.Engine(device="cpu")
 GEOGRAPHY = gs.GroundCost(geo_weight=1.0, geo_scale=3000.0)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import geospot_gpu as gs
-from geospot_gpu.engine import Engine, PairEngine
-from geospot_gpu.pairs import self_terms, solve_pairs
+from geospot_gpu.distances.pairwise import self_terms, solve_pairs
+from geospot_gpu.engine.engine import Engine, PairEngine
 from geospot_gpu.selection import rounded as rounded_features
 from geospot_gpu.selection.lower_bounds import (
     HalfSteps,

@@ -12,7 +12,7 @@ import torch
 
 import geospot_gpu as gs
 from geospot_gpu.encoders.precomputed import MappedFeatures
-from geospot_gpu.engine import Engine, PairEngine
+from geospot_gpu.engine.engine import Engine, PairEngine
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.selection import points as lazy
 from geospot_gpu.selection import rounded as rounded_features

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import geospot_gpu as gs
-from geospot_gpu.sweep.parts import Parts
+from geospot_gpu.runs.parts import Parts
 from tests.conftest import GEOSPOT, Geospot
 from tests.test_transfer import NAMES, SWEEP, points
 

@@ -18,7 +18,7 @@ from scipy.optimize import linear_sum_assignment
 import geospot_gpu as gs
 from benchmarks.peers import published
 from benchmarks.side_by_side import PAPER
-from geospot_gpu.engine import PairEngine
+from geospot_gpu.engine.engine import PairEngine
 from geospot_gpu.kernels import relaxation
 from geospot_gpu.kernels.contract import Schedule
 from geospot_gpu.sinkhorn.solver import iterate

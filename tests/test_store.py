@@ -24,8 +24,8 @@ import geospot_gpu as gs
 from geospot_gpu import files
 from geospot_gpu.distances.columns import schema
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.sweep.run import SweepResult, run_sweep
-from geospot_gpu.sweep.store import Store
+from geospot_gpu.runs.store import Store
+from geospot_gpu.runs.sweep import SweepResult, run_sweep
 
 COLUMNS = [
     *("key", "source", "target", "n_source", "n_target", "geo_weight", "epsilon"),

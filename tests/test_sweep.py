@@ -14,14 +14,15 @@ from matplotlib import image
 from numpy.typing import NDArray
 
 import geospot_gpu as gs
-from geospot_gpu.batching import batches_of_similar_size
-from geospot_gpu.engine import PairEngine
+from geospot_gpu.commands.sweep_summary import summary
+from geospot_gpu.engine.batching import batches_of_similar_size
+from geospot_gpu.engine.engine import PairEngine
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.sweep import run
-from geospot_gpu.sweep.plan import plan_batches
-from geospot_gpu.sweep.report import _cluster_order, summary, write_heatmap
-from geospot_gpu.sweep.run import SweepResult, run_sweep
-from geospot_gpu.sweep.store import Store
+from geospot_gpu.pictures.sweep import _cluster_order, write_heatmap
+from geospot_gpu.runs import sweep as run
+from geospot_gpu.runs.plan import plan_batches
+from geospot_gpu.runs.store import Store
+from geospot_gpu.runs.sweep import SweepResult, run_sweep
 
 GEOGRAPHY = gs.GroundCost(geo_weight=1.0)
 CPU = gs.Engine(device="cpu")

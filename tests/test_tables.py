@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import geospot_gpu as gs
-from geospot_gpu.tables import read_table
+from geospot_gpu.files.tables import read_table
 
 TEXT = "source,target,score\nPerú,Côte,0.5\nNA,Perú,-\n"
 ROWS = [["Perú", "Côte", "0.5"], ["NA", "Perú", "-"]]

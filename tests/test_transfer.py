@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import geospot_gpu as gs
-from geospot_gpu.maps import land
+from geospot_gpu.land import land
 from geospot_gpu.transfer.groups import group_of
 from tests.conftest import Geospot, mounted_disk, rewrite_manifest
 

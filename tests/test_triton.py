@@ -18,7 +18,7 @@ pytest.importorskip("triton")
 import geospot_gpu as gs
 from geospot_gpu import kernels
 from geospot_gpu.cost import FeatureCost
-from geospot_gpu.engine import Indices, PairEngine
+from geospot_gpu.engine.engine import Indices, PairEngine
 from geospot_gpu.kernels import choose_kernel, halves, make_kernel, relaxation
 from geospot_gpu.kernels.contract import Schedule
 from geospot_gpu.kernels.gpu import batch as launches

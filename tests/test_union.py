@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import geospot_gpu as gs
-from geospot_gpu.engine import Engine, PairEngine
+from geospot_gpu.engine.engine import Engine, PairEngine
 from geospot_gpu.kernels.costs import costs_between
 from geospot_gpu.selection.union import Mixture, Unions
 from tests.clouds import cost_matrix, exact_transport, random_regions, weights

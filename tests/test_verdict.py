@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import geospot_gpu as gs
+from geospot_gpu.distances import baselines
 from geospot_gpu.distances.columns import evidence, groups, measured
-from geospot_gpu.engine import PairEngine
-from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
-from geospot_gpu.transfer import baselines, correlation
+from geospot_gpu.distances.pairwise import all_pairs, self_terms, solve_pairs
+from geospot_gpu.engine.engine import PairEngine
+from geospot_gpu.pictures.transfer import correlation_picture
+from geospot_gpu.transfer import correlation
 from geospot_gpu.transfer.correlation import Correlations, correlate
-from geospot_gpu.transfer.distances import matrices
+from geospot_gpu.transfer.evidence import matrices
 from geospot_gpu.transfer.groups import group_of
-from geospot_gpu.transfer.pictures import correlation_picture
 from geospot_gpu.transfer.scores import Scores
 from geospot_gpu.transfer.verdict import Figures, Verdict, decide
 from tests.clouds import random_regions

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 import geospot_gpu as gs
+from geospot_gpu.runs.sweep import run_sweep
 from geospot_gpu.selection.pool import Pool
-from geospot_gpu.sweep.run import run_sweep
 
 WRONG: list[Any] = [
     *(None, "text", "", b"bytes", 3, 0, -1, 2.5, float("nan"), float("inf"), -float("inf"), True),

@@ -96,17 +96,17 @@ class Phase(NamedTuple):
 
 
 PHASES = (
-    Phase("reading", "geospot_gpu.config:make_regions"),
+    Phase("reading", "geospot_gpu.config.settings:make_regions"),
     Phase("encoding", "geospot_gpu.encoders.geoclip:GeoClip._run"),
-    Phase("self terms", "geospot_gpu.engine:PairEngine.self_terms"),
-    Phase("solving", "geospot_gpu.engine:PairEngine.pairs"),
+    Phase("self terms", "geospot_gpu.engine.engine:PairEngine.self_terms"),
+    Phase("solving", "geospot_gpu.engine.engine:PairEngine.pairs"),
     Phase("solving", "geospot_gpu.transfer.contributions:contributions"),
     Phase("choosing", "geospot_gpu.selection.regions:select_regions"),
     Phase("bounding", "geospot_gpu.selection.search:NeighbourSearch.nearest"),
-    Phase("baselines", "geospot_gpu.transfer.baselines:baselines"),
+    Phase("baselines", "geospot_gpu.distances.baselines:baselines"),
     Phase("correlating", "geospot_gpu.transfer.correlation:correlate"),
     Phase("predicting", "geospot_gpu.transfer.predictor:Predictor.__init__"),
-    Phase("writing outputs", "geospot_gpu.outputs:OutputFolder.replacing"),
+    Phase("writing outputs", "geospot_gpu.files.outputs:OutputFolder.replacing"),
 )
 KEPT = {
     "sweep": ("encoding", "self terms", "solving"),

@@ -26,11 +26,11 @@ from tqdm import tqdm
 import geospot_gpu as gs
 from benchmarks.record import Stopwatch, save
 from benchmarks.transfer.tasks import DAMS, MOST, TASKS, Task, scores
-from geospot_gpu.engine import PairEngine
-from geospot_gpu.pairs import all_pairs, self_terms, solve_pairs
-from geospot_gpu.transfer.baselines import baselines
+from geospot_gpu.distances.baselines import baselines
+from geospot_gpu.distances.pairwise import all_pairs, self_terms, solve_pairs
+from geospot_gpu.engine.engine import PairEngine
 from geospot_gpu.transfer.correlation import correlate, difference
-from geospot_gpu.transfer.distances import features, matrices, tidy
+from geospot_gpu.transfer.evidence import features, matrices, tidy
 from geospot_gpu.transfer.groups import group_of
 from geospot_gpu.transfer.predictor import Predictor
 from geospot_gpu.transfer.scores import read_scores

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from geospot_gpu import checks
 from geospot_gpu.encoders.base import Encoder
 from geospot_gpu.encoders.geoclip import GeoClip
 from geospot_gpu.encoders.none import NoEncoder
 from geospot_gpu.encoders.precomputed import Precomputed
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors import GeospotError, checks
 
 __all__ = ["Encoder", "GeoClip", "NoEncoder", "Precomputed", "get_encoder"]
 

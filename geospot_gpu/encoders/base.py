@@ -10,8 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from geospot_gpu import checks
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.points.table import Points
 
 log = logging.getLogger("geospot_gpu")

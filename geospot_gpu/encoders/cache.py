@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from geospot_gpu.errors.kept import kept
 from geospot_gpu.files import atomic_path, clear_leftovers, content_hash, reason
-from geospot_gpu.kept import kept
 
 log = logging.getLogger("geospot_gpu")
 

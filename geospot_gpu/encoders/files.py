@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from geospot_gpu.encoders.columns import feature_columns, matrix
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files import regular
-from geospot_gpu.inputs import check_zip, why
+from geospot_gpu.files.inputs import check_zip, why
 from geospot_gpu.names import labels
 from geospot_gpu.points.readers import column, read_table
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from geospot_gpu import checks
 from geospot_gpu.devices import find_device
 from geospot_gpu.encoders.base import Encoder, checked_rows, unit_rows
 from geospot_gpu.encoders.cache import EmbeddingCache
+from geospot_gpu.errors import checks
 from geospot_gpu.points.gallery import geoclip_folder
 from geospot_gpu.points.table import Points
 

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu import checks
 from geospot_gpu.encoders.base import (
     Encoder,
     Features,
@@ -22,7 +21,7 @@ from geospot_gpu.encoders.base import (
 )
 from geospot_gpu.encoders.columns import feature_columns, matrix, shown
 from geospot_gpu.encoders.files import FeatureFile, id_labels, is_table, read_features
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import keys, name_of, positions
 from geospot_gpu.points.readers import column
 from geospot_gpu.points.table import Points

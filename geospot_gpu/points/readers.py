@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from geospot_gpu import checks
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.files import regular
-from geospot_gpu.inputs import check_first_line, check_parquet, unpacked, why
-from geospot_gpu.memory import out_of_memory
+from geospot_gpu.files.inputs import check_first_line, check_parquet, unpacked, why
 from geospot_gpu.names import Names, name_key, name_of
 from geospot_gpu.points.table import Invalid, Points
 

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from geospot_gpu import checks
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors import GeospotError, checks
 
 log = logging.getLogger("geospot_gpu")
 

@@ -13,9 +13,8 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from geospot_gpu import checks
 from geospot_gpu.devices import find_device
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import Name, Names, name_of
 from geospot_gpu.points.readers import require_geopandas
 from geospot_gpu.regions.construction import FromPoints

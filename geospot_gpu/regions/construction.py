@@ -13,10 +13,10 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from geospot_gpu import checks
 from geospot_gpu.devices import device_name
 from geospot_gpu.encoders import Encoder, NoEncoder, Precomputed, get_encoder
 from geospot_gpu.encoders.base import usable_rows
+from geospot_gpu.errors import checks
 from geospot_gpu.points.arrays import matrix, one_each
 from geospot_gpu.points.gallery import read_gallery
 from geospot_gpu.points.readers import read_points
@@ -25,7 +25,7 @@ from geospot_gpu.regions import grouping
 from geospot_gpu.regions.counts import check_counts, union_of
 from geospot_gpu.regions.drawing import Drawn, Source, building, draw
 from geospot_gpu.regions.rows import rows_of
-from geospot_gpu.regions.selection import Sampling, select_groups
+from geospot_gpu.regions.sampling import Sampling, select_groups
 
 if TYPE_CHECKING:
     import geopandas

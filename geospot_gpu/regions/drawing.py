@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geospot_gpu.encoders import Encoder
-from geospot_gpu.memory import out_of_memory
+from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions.cloud import digest, merge_duplicates
 from geospot_gpu.regions.counts import union_of
-from geospot_gpu.regions.selection import Sampling
+from geospot_gpu.regions.sampling import Sampling
 from geospot_gpu.sphere import unit_vectors
 
 building = out_of_memory(

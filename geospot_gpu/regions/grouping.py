@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu import checks
-from geospot_gpu.errors import GeospotError
-from geospot_gpu.memory import out_of_memory
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.names import labels, unified
 from geospot_gpu.points.readers import (
     column,

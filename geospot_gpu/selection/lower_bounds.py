@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geospot_gpu.engine import Indices, PairEngine
+from geospot_gpu.engine.engine import Indices, PairEngine
 from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.contract import Cloud, Schedule, required
 from geospot_gpu.regions import Regions

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost, check_one_scale
-from geospot_gpu.engine import Engine, PairEngine, Solver, settled
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.engine.engine import Engine, PairEngine, Solver, settled
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.kernels.contract import PointArrays
-from geospot_gpu.memory import out_of_memory
 from geospot_gpu.names import Name
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.importance import importance_weights

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.encoders.base import Features, usable_rows
-from geospot_gpu.engine import Indices, PairEngine
+from geospot_gpu.engine.engine import Indices, PairEngine
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.kernels.contract import Cloud, PointArrays
 from geospot_gpu.kernels.costs import costs_between, cover_gains, mean_costs
-from geospot_gpu.memory import out_of_memory
 from geospot_gpu.names import labels
 from geospot_gpu.points.readers import column
 from geospot_gpu.points.table import Points

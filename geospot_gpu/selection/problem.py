@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu import checks
-from geospot_gpu.engine import Indices
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.engine.engine import Indices
+from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import Name, Names, labels, positions, unified
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.facility import Limits

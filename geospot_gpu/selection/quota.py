@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geospot_gpu.engine import Indices, PairEngine
+from geospot_gpu.engine.engine import Indices, PairEngine
 from geospot_gpu.kernels.contract import Cloud
 from geospot_gpu.kernels.costs import costs_between
 

@@ -14,17 +14,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost, check_one_scale
-from geospot_gpu.engine import Engine, Indices, PairEngine, Solver, settled
-from geospot_gpu.errors import GeospotError
-from geospot_gpu.memory import out_of_memory
+from geospot_gpu.engine.engine import Engine, Indices, PairEngine, Solver, settled
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.names import Name
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.facility import Cover, cover_greedily, covered
 from geospot_gpu.selection.problem import Problem, pose
 from geospot_gpu.selection.quota import quota_costs
-from geospot_gpu.selection.toward import check_distance, computed
+from geospot_gpu.selection.target_distances import check_distance, computed
 from geospot_gpu.selection.union import Distance, Mixture, Unions
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 

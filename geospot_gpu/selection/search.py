@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.cost import check_one_scale
-from geospot_gpu.engine import Indices, PairEngine
+from geospot_gpu.distances.pairwise import debiased, self_terms
+from geospot_gpu.engine.engine import Indices, PairEngine
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.pairs import debiased, self_terms
 from geospot_gpu.selection.lower_bounds import (
     HalfSteps,
     MomentBounds,

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geospot_gpu.engine import SELF_TOLERANCE, Indices, PairEngine
+from geospot_gpu.engine.engine import SELF_TOLERANCE, Indices, PairEngine
 from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays, Potentials, Schedule
 from geospot_gpu.kernels.costs import costs_between, kernel_of_costs
 from geospot_gpu.sinkhorn.bounds import certify

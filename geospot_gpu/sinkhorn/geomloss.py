@@ -9,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.kernels.contract import Cloud, Part
 from geospot_gpu.kernels.keops import quiet_import
 from geospot_gpu.kernels.reference.dense import DenseKernel

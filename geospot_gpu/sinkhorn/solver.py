@@ -7,8 +7,7 @@ from typing import Literal, get_args
 
 import torch
 
-from geospot_gpu import checks
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.kernels import relaxation
 from geospot_gpu.kernels.contract import Kernel, Potentials, Schedule, best_shift, marginal_error
 

@@ -7,11 +7,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from geospot_gpu import checks
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.engine import Engine, PairEngine, settled
-from geospot_gpu.errors import GeospotError
-from geospot_gpu.memory import out_of_memory
+from geospot_gpu.engine.engine import Engine, PairEngine, settled
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.names import Name
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.coverage import importance

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.checks import whole
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.memory import out_of_memory
+from geospot_gpu.errors.checks import whole
+from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.transfer.groups import group_of
 from geospot_gpu.transfer.labelled import align
 from geospot_gpu.transfer.resampling import Association, Pairs, relabelled, relabellings, resampled

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.checks import instance
 from geospot_gpu.distances.columns import evidence
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors.checks import instance
 from geospot_gpu.names import name_key, name_of
 
 if TYPE_CHECKING:

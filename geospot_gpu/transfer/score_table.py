@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files.tables import Table
 from geospot_gpu.names import Names, labels, name_key, positions, unified
-from geospot_gpu.tables import Table
 from geospot_gpu.transfer.cells import numbers
 
 log = logging.getLogger("geospot_gpu")

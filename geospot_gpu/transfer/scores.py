@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu import checks
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.files.tables import read_table
 from geospot_gpu.names import name_of
-from geospot_gpu.tables import read_table
 from geospot_gpu.transfer.score_table import ROLES, Role, read_pairs
 
 if TYPE_CHECKING:

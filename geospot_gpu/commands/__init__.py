@@ -1,0 +1,1 @@
+"""Commands of ``geospot``: settings into calls, results into files and lines."""

@@ -1,0 +1,88 @@
+"""The command ``geospot nearest``: the regions most like one of them."""
+
+from __future__ import annotations
+
+import time
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from geospot_gpu.config import settings
+from geospot_gpu.errors.say import say
+from geospot_gpu.files.outputs import OutputFolder, write_csv, write_summary
+from geospot_gpu.pictures.selection import neighbour_map
+from geospot_gpu.selection.neighbours import nearest_regions
+
+_FILES = ("nearest.csv", "nearest.png", "summary.json")
+
+
+def nearest(config: DictConfig) -> None:
+    """Find the neighbours that ``config`` asks for, and say which they are."""
+    typed = settings.typed(config, settings.NearestConfig)
+    results = OutputFolder(
+        typed.out, _FILES, inputs=settings.inputs(typed), overwrite=typed.overwrite
+    )
+    results.check_writable()
+    cost, solver = settings.make_cost(typed), settings.make_solver(typed)
+    engine, encoder = settings.make_engine(typed), settings.make_encoder(typed)
+    regions, against = settings.make_regions(typed, encoder, str(engine.torch_device()))
+    started = time.perf_counter()
+    found = nearest_regions(
+        regions, typed.target, typed.k, against=against, cost=cost, solver=solver, engine=engine
+    )
+    seconds = time.perf_counter() - started
+    where = regions if against is None else against
+    table, target = found.table, where.names[where.position(typed.target, "target")]
+    share = found.solved / found.candidates
+    unconverged, certain = int((~table["converged"]).sum()), _certain(table)
+    text = (
+        f"the {len(table)} regions nearest to {target} of {found.candidates}, "
+        f"{found.solved} of which were solved ({share:.1%})"
+    )
+    summary = {
+        "verdict": text,
+        "target": target,
+        "candidates": found.candidates,
+        "half_steps": found.half_steps,
+        "solved": found.solved,
+        "unconverged": unconverged,
+        "order_is_certain": certain,
+        "seconds": round(seconds, 3),
+    }
+    with results.replacing() as staged:
+        write_csv(table, staged / "nearest.csv", index=False, float_format="%.9g")
+        neighbour_map(table, regions, where, target, staged / "nearest.png")
+        write_summary(staged, summary)
+    if len(table) < typed.k:
+        say(f"k={typed.k}: there are only {found.candidates} other regions: all are listed")
+    say(f"{text}:")
+    say(*_report(table))
+    if unconverged:
+        say(
+            f"{unconverged} of them did not converge: raise solver.max_iterations, "
+            "solver.tolerance or solver.epsilon"
+        )
+    if not certain:
+        say("intervals of neighbours overlap: they may stand in another order")
+    for side in (regions, against):
+        if side is not None:
+            say(side.account(typed.regions.by))
+    say(
+        f"results in {results.folder}",
+        f"nearest={len(table)} candidates={found.candidates} "
+        f"solved={found.solved} unconverged={unconverged}",
+    )
+
+
+def _certain(table: pd.DataFrame) -> bool:
+    """Whether the intervals of successive regions are disjoint."""
+    return bool((table["upper"].to_numpy()[:-1] < table["lower"].to_numpy()[1:]).all())
+
+
+def _report(table: pd.DataFrame) -> list[str]:
+    width = table["region"].str.len().max()
+    return [
+        f"  {row.rank:3d}  {row.region:{width}}  {row.divergence:z.4f}  "
+        f"in [{row.lower:z.5f}, {row.upper:z.5f}]"
+        for row in table.itertuples()
+    ]

@@ -1,0 +1,242 @@
+"""The command ``geospot select``: which samples to take for a target."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from geospot_gpu.commands.results import results_folder
+from geospot_gpu.config import settings
+from geospot_gpu.encoders import Precomputed
+from geospot_gpu.encoders.files import is_table
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.say import say
+from geospot_gpu.files import expanded
+from geospot_gpu.files.outputs import OutputFolder, write_csv, write_summary
+from geospot_gpu.names import Names
+from geospot_gpu.pictures.selection import point_map, selection_picture
+from geospot_gpu.points.readers import read_points, read_table
+from geospot_gpu.points.table import check_invalid
+from geospot_gpu.runs.reopen import Reopened, reopen
+from geospot_gpu.selection.points import select_points
+from geospot_gpu.selection.pool import Pool
+from geospot_gpu.selection.regions import Selection, check_method, select_regions
+from geospot_gpu.selection.stored_distances import stored_row
+
+_REGIONS = ("selection.csv", "selection.png", "summary.json")
+_POINTS = ("points.parquet", "points.png", "summary.json")
+
+
+def select(config: DictConfig) -> None:
+    """Choose what ``config`` asks for, and say what came out."""
+    typed = settings.checked(config, settings.SelectConfig)
+    if typed.over not in ("regions", "points"):
+        raise GeospotError(f"over={typed.over} is unknown: use regions or points")
+    _check_fit(typed)
+    sweep = expanded(typed.sweep)
+    if typed.over == "regions":
+        results = results_folder(typed, _REGIONS, stale=_POINTS)
+        _select_regions(typed, sweep, reopen(sweep), results)
+    else:
+        results = results_folder(typed, _POINTS, stale=_REGIONS)
+        _select_points(typed, reopen(sweep), results)
+
+
+def _check_fit(config: settings.SelectConfig) -> None:
+    """Raise where a setting is lacking, or would silently be ignored."""
+    of_regions = ("max_regions", "quota", "prices", "by", "exhaustive", "seed")
+    of_pool = ("path", "features", "id", "lon", "lat")
+    needed: dict[str, str] = {}
+    if config.over == "regions":
+        needed |= {"neighbours": "over=points"} | {f"pool.{key}": "over=points" for key in of_pool}
+        if config.method != "nearest":
+            needed["by"] = "method=nearest"
+        if config.method != "random":
+            needed["seed"] = "method=random"
+        if config.method == "all":
+            needed["max_regions"] = "a method that chooses: coverage, union, nearest or random"
+    else:
+        needed |= dict.fromkeys(of_regions, "over=regions")
+        if config.method != "importance":
+            needed["neighbours"] = "method=importance"
+        if config.pool.path is None:
+            needed |= {f"pool.{key}": "pool=FILE" for key in ("features", "lon", "lat")}
+        else:
+            needed |= dict.fromkeys(("exclude", "include_target"), "the sweep's points as the pool")
+    settings.refuse_unused(config, settings.SelectConfig(), needed)
+    if config.budget is None and (config.over, config.method) != ("points", "importance"):
+        raise GeospotError("budget is needed: give budget=..., how many samples to take")
+
+
+def _named(value: Any, key: str) -> Any:
+    """A name, a list of names or a mapping from names, as the command line gives them."""
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        return value if key == "target" else [value]
+    pairs = [part for part in value if isinstance(part, list)]
+    if not pairs:
+        return value
+    if any(len(part) != 2 for part in pairs) or len(pairs) < len(value):
+        raise GeospotError(f"{key}: give a list of names, as [FRA,DEU], or numbers of all of them")
+    names = Names([name for name, _ in pairs])
+    if len(names) < len(pairs):
+        raise GeospotError(f"{key}: a region is named twice: name each once")
+    return dict(pairs)
+
+
+def _select_regions(
+    config: settings.SelectConfig, sweep: Path, run: Reopened, results: OutputFolder
+) -> None:
+    check_method(config.method, config.exhaustive)
+    prices = None if config.prices is None else _read_prices(Path(config.prices))
+    found = select_regions(
+        run.regions,
+        _named(config.target, "target"),
+        float(config.budget or 0.0),
+        method=config.method,  # type: ignore[arg-type]
+        against=run.against,
+        max_regions=config.max_regions,
+        quota=config.quota,
+        prices=prices,
+        exclude=config.exclude,
+        have=_named(config.have, "have"),
+        include_target=config.include_target,
+        by=partial(stored_row, sweep, run, by=config.by),
+        exhaustive=config.exhaustive,
+        seed=config.seed,
+        cost=run.cost,
+        solver=run.solver,
+        engine=run.engine,
+    )
+    samples = int(found.table["quota"].sum())
+    text = _sentence(found, samples)
+    summary = {
+        "verdict": text,
+        "targets": found.targets,
+        "method": config.method,
+        "distance": found.distance,
+        "regions": len(found.table),
+        "samples": samples,
+        "shortfall": found.shortfall,
+        "price": float(found.table["price"].sum()),
+        "coverage": found.coverage,
+        "guarantee": found.guarantee,
+        "improves_until": found.improves_until,
+    }
+    with results.replacing() as staged:
+        write_csv(found.table, staged / "selection.csv", index=False, float_format="%.9g")
+        selection_picture(found, run.regions, run.against or run.regions, staged / "selection.png")
+        write_summary(staged, summary)
+    say(
+        f"for {', '.join(found.targets)}, by {config.method} ({found.distance} after each step, "
+        "95 % interval; ~ improves by less than its error):"
+    )
+    say(*_report(found.table))
+    say(text)
+    say(
+        f"results in {results.folder}",
+        f"regions={len(found.table)} samples={samples} "
+        f"coverage={found.coverage:.6g} improves_until={found.improves_until}",
+    )
+
+
+def _read_prices(path: Path) -> pd.DataFrame:
+    return read_table(path, ("region",))
+
+
+def _sentence(found: Selection, samples: int) -> str:
+    until, count = found.improves_until, len(found.table)
+    text = f"{samples} samples from {count} region{'s' if count > 1 else ''}; "
+    if until == count:
+        text += "every step improves by more than its error"
+    elif until == 0:
+        text += "no step improves by more than its error"
+    else:
+        text += f"nothing improves by more than its error after step {until}"
+    if found.guarantee is not None:
+        text += f"; the gain is at least {100 * found.guarantee:.1f} % of the best possible"
+    return text
+
+
+def _report(table: pd.DataFrame) -> list[str]:
+    width = table["region"].str.len().max()
+    return [
+        f"  {row.order:3d}  {row.region:{width}}  {row.quota:6d} of {row.available:<6d}  "
+        f"{row.distance:.4f}  [{row.lower:.4f}, {row.upper:.4f}]{'' if row.improves else '  ~'}"
+        for row in table.itertuples()
+    ]
+
+
+def _select_points(config: settings.SelectConfig, run: Reopened, results: OutputFolder) -> None:
+    pool = None if config.pool.path is None else _read_pool(config.pool, run)
+    found = select_points(
+        run.regions,
+        _named(config.target, "target"),
+        None if config.budget is None else checks.whole(config.budget, "budget"),
+        method=config.method,  # type: ignore[arg-type]
+        pool=pool,
+        against=run.against,
+        exclude=config.exclude,
+        have=_named(config.have, "have"),
+        include_target=config.include_target,
+        neighbours=config.neighbours,
+        id=config.pool.id,
+        cost=run.cost,
+        solver=run.solver,
+        engine=run.engine,
+    )
+    table = found.table
+    text = f"{len(table)} of {found.available:,} points, mean cost {found.distance:.4f}"
+    if found.guarantee is not None:
+        text += f"; the gain is at least {100 * found.guarantee:.1f} % of the best possible"
+    if config.budget is not None and len(table) < config.budget:
+        text += f"; no more than {len(table)} of budget={config.budget:g} are of use"
+    summary = {
+        "verdict": text,
+        "targets": found.targets,
+        "method": config.method,
+        "points": len(table),
+        "available": found.available,
+        "coverage": found.distance,
+        "guarantee": found.guarantee,
+        "evaluations": found.evaluations,
+        "converged": found.converged,
+    }
+    with results.replacing() as staged:
+        table.to_parquet(staged / "points.parquet", index=False)
+        point_map(found, run.against or run.regions, staged / "points.png")
+        write_summary(staged, summary)
+    say(f"for {', '.join(found.targets)}, by {config.method}: {text}")
+    say(f"results in {results.folder}", f"points={len(table)} coverage={found.distance:.6g}")
+
+
+def _read_pool(config: settings.PoolConfig, run: Reopened) -> Pool:
+    """The points of a table of their own, encoded as those of the sweep."""
+    encoder = settings.make_encoder(run.config)
+    if config.features is not None:
+        if not isinstance(encoder, Precomputed) or encoder.path is None:
+            raise GeospotError(
+                "pool.features has no effect: the sweep's features are not from encoder.path"
+            )
+        path = Path(config.features)
+        # Of a table, those that the sweep took: others would compare without a word.
+        taken = run.regions.sources[0].encoder.taken if is_table(path) else None
+        encoder = Precomputed(
+            columns=encoder.columns or taken,
+            path=path,
+            id=encoder.id,
+            normalize=encoder.unit_length,
+        )
+    points = read_points(
+        str(config.path),
+        lon=config.lon or run.config.points.lon,
+        lat=config.lat or run.config.points.lat,
+        text=(config.id, encoder.id),
+        invalid=check_invalid(run.config.points.invalid),
+    )
+    return Pool.of_table(points, encoder, str(run.engine.torch_device()))

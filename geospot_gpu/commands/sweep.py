@@ -1,0 +1,77 @@
+"""The command ``geospot sweep``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from geospot_gpu.commands.sweep_summary import summary
+from geospot_gpu.config import settings
+from geospot_gpu.engine.warm import WarmStarts
+from geospot_gpu.errors.say import say
+from geospot_gpu.pictures.sweep import LARGEST_MATRIX, write_heatmap, write_matrix
+from geospot_gpu.runs.identity import run_identity
+from geospot_gpu.runs.store import Store
+from geospot_gpu.runs.sweep import run_sweep
+
+if TYPE_CHECKING:
+    import xarray
+
+_WARM = WarmStarts()
+"""What the jobs of a multirun, which share this process, hand on to each other."""
+
+
+def sweep(config: DictConfig) -> None:
+    """Run the sweep that ``config`` describes, and say what came out."""
+    typed = settings.typed(config, settings.SweepConfig)
+    started = time.perf_counter()
+    cost, solver = settings.make_cost(typed), settings.make_solver(typed)
+    engine, encoder = settings.make_engine(typed), settings.make_encoder(typed)
+    out = Path(typed.out)
+    store = Store(out)
+    outputs = store.output_folder(settings.inputs(typed), overwrite=typed.overwrite)
+    store.check_identity(run_identity(encoder.version, typed.regions.seed, cost, solver))
+    device = str(engine.torch_device())
+    regions, against = settings.make_regions(typed, encoder, device)
+    preparing_seconds = time.perf_counter() - started
+    square = against is None
+
+    def draw(dataset: xarray.Dataset, folder: Path) -> None:
+        write_matrix(dataset, folder / "matrix.csv")
+        write_heatmap(dataset, folder / "heatmap.png", square=square)
+
+    largest = max(len(regions), len(against or ()))
+    result = run_sweep(
+        out,
+        regions,
+        against,
+        cost=cost,
+        solver=solver,
+        engine=engine,
+        config=settings.with_absolute_paths(
+            cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+        ),
+        warm=_WARM if HydraConfig.get().mode == RunMode.MULTIRUN else None,
+        outputs=outputs,
+        draw=draw if largest <= LARGEST_MATRIX else None,
+    )
+    count = f"{len(regions)}" if against is None else f"{len(regions)} x {len(against)}"
+    say(f"{count} regions, {result.total} pairs, by {result.value.replace('_', ' ')}:")
+    accounts = [side.account(typed.regions.by) for side in (regions, against) if side is not None]
+    say(*summary(result, cost, solver, accounts))
+    if largest > LARGEST_MATRIX:
+        say(
+            f"no matrix.csv and heatmap.png of more than {LARGEST_MATRIX:,} regions: "
+            "distances/ has all pairs"
+        )
+    say(
+        f"time: {preparing_seconds:.1f} s reading and encoding, {result.seconds:.1f} s solving",
+        f"results in {out}",
+        f"pairs total={result.total} computed={result.computed} reused={result.reused} "
+        f"unconverged={result.unconverged}",
+    )

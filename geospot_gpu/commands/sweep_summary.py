@@ -1,0 +1,84 @@
+"""What ``geospot sweep`` says of what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.distances.columns import find
+from geospot_gpu.engine.engine import Solver
+from geospot_gpu.runs.sweep import SweepResult
+from geospot_gpu.sinkhorn.geomloss import GeomLoss
+from geospot_gpu.sinkhorn.solver import Sinkhorn
+
+
+def summary(
+    result: SweepResult, cost: GroundCost, solver: Solver, accounts: Sequence[str] = ()
+) -> list[str]:
+    """Lines of a short text: nearest and farthest pairs, what epsilon means, and convergence.
+
+    Args:
+        result: what the sweep did.
+        cost, solver: with what.
+        accounts: a line for each table of points, on where they went.
+    """
+    value = result.value
+    ranked = result.pairs.dropna(subset=[value]).sort_values([value, "source", "target"])
+    nearest = ranked.head(min(5, (len(ranked) + 1) // 2))
+    farthest = ranked.tail(min(5, len(ranked) // 2))[::-1]
+    width = max([len(name) for side in (nearest, farthest) for name in side["source"]], default=0)
+    wide = max([len(name) for side in (nearest, farthest) for name in side["target"]], default=0)
+    lines = []
+    for title, rows in (("nearest", nearest), ("farthest", farthest)):
+        for position, (_, row) in enumerate(rows.iterrows()):
+            label = title if position == 0 else ""
+            names = f"{row['source']:>{width}} - {row['target']:<{wide}}"
+            lines.append(f"  {label:10s}{names}  {_value(row, value)}")
+    lines += accounts
+    if cost.scaling == "pair_max":
+        lines.append(
+            "every pair has a scale of its own (cost.scaling=pair_max): do not compare pairs"
+        )
+    km = cost.epsilon_km(solver.epsilon)
+    if km is not None:
+        lines.append(
+            f"epsilon {solver.epsilon:g} blurs like {km:,.0f} km of great circle "
+            f"(geo_weight {cost.geo_weight:g})"
+        )
+    if isinstance(solver, Sinkhorn) and solver.target_error is not None:
+        lines.append(f"target error {solver.target_error:g}: {_samples(result)}")
+    kernels = result.pairs["kernel"].value_counts()
+    used = ", ".join(f"{name} {number}" for name, number in kernels.items())
+    lines.append(f"not converged: {_unconverged(result, solver)}; kernels: {used}")
+    return lines
+
+
+def _samples(result: SweepResult) -> str:
+    """How large the samples became."""
+    most = result.pairs[["n_source", "n_target"]].max(axis=1)
+    sizes = most.value_counts().sort_index()
+    return "pairs by their larger sample: " + ", ".join(
+        f"{number} of {size} points" for size, number in sizes.items()
+    )
+
+
+def _unconverged(result: SweepResult, solver: Solver) -> str:
+    worst = f"largest marginal error {result.pairs['marginal_error'].max():.1e}"
+    if isinstance(solver, GeomLoss):
+        return f"unknown, solver=geomloss does not check; {worst}"
+    count = f"{result.unconverged} of {result.total}"
+    if result.unconverged == 0:
+        return count
+    return f"{count}, {worst}; raise solver.max_iterations, solver.tolerance or solver.epsilon"
+
+
+def _value(row: pd.Series, value: str) -> str:
+    shown = f"{row[value]:z.4f}"
+    bounds = [row[bound] for bound in find(value).bounds]
+    if np.isnan(bounds).any():
+        return shown
+    lower, upper = bounds
+    return f"{shown}  in [{lower:z.5f}, {upper:z.5f}]"

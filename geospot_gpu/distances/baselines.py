@@ -1,0 +1,186 @@
+"""Simple distances that a claim about transport has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from geospot_gpu.distances.columns import stored, stored_in
+from geospot_gpu.engine.engine import Indices
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.memory import out_of_memory
+from geospot_gpu.kernels.tiles import great_circle_km
+from geospot_gpu.regions import Regions
+
+_TILE_ENTRIES = 1 << 22
+_MEDIAN_OF = 1000
+"""Points among which the bandwidth of the Gaussian kernel is found."""
+
+
+@out_of_memory("computing baselines", "take fewer regions, or lower regions.max_points")
+def baselines(
+    regions: Regions,
+    left: Indices,
+    right: Indices,
+    width: float | None = None,
+    progress: tqdm[Any] | None = None,
+) -> pd.DataFrame:
+    """Baseline distances of pairs of regions, one row per pair.
+
+    Distances between points are Euclidean between their features, or between their unit vectors on
+    the sphere where they have no features. Means are weighted by the masses of the points.
+
+    - ``centroid_cosine``: one minus the cosine between the mean vectors of the two regions.
+    - ``mean_feature_distance``, ``mean_great_circle_km``: means over all pairs of points.
+    - ``energy_distance``, ``gaussian_mmd``: kernel norms with GeomLoss's convention, half of the
+      squared norm (Feydy et al. 2019, section 1). The Gaussian's width is the same for all pairs.
+    - ``dissimilarity_source_to_target``: mean over the target of the dissimilarity index of the
+      area of applicability (Meyer & Pebesma 2021, Predicting into unknown space?, section 2.2):
+      distance to the nearest source point, over the mean distance between source points, every
+      feature scaled by its standard deviation in the source. All features count alike, for there is
+      no model yet.
+
+    Args:
+        regions: the regions.
+        left, right: positions of the two regions of each pair, [K].
+        width: of the Gaussian; :func:`kernel_width` of the regions if not given.
+        progress: counts pairs.
+
+    Returns:
+        The columns that the register (:mod:`geospot_gpu.distances.columns`) has of baselines, in
+        float64.
+
+    Raises:
+        GeospotError: the positions are not those of regions, or not equally many.
+    """
+    checks.instance(regions, Regions, "regions", "as Regions.from_table makes them")
+    left = checks.positions(left, len(regions), "left")
+    right = checks.positions(right, len(regions), "right")
+    if len(left) != len(right):
+        raise GeospotError(f"left has {len(left)} positions and right {len(right)}: give pairs")
+    vectors = regions.xyz.float() if regions.features is None else regions.features
+    clouds = [
+        (vectors[slice(*ends)], regions.xyz[slice(*ends)], regions.weight[slice(*ends)])
+        for ends in zip(regions.offsets[:-1].tolist(), regions.offsets[1:].tolist(), strict=True)
+    ]
+    means = torch.stack([(w[:, None] * x.double()).sum(0) for x, _, w in clouds])
+    unit = torch.nn.functional.normalize(means, dim=1)
+    index_left, index_right = torch.from_numpy(left), torch.from_numpy(right)
+    cosine = (unit[index_left] * unit[index_right]).sum(1)
+    width = kernel_width(regions) if width is None else width
+    own = {
+        k: _kernel_means(clouds[k][0], clouds[k][0], clouds[k][2], clouds[k][2], width)
+        for k in np.unique(np.concatenate([left, right])).tolist()
+    }
+    there, back = _dissimilarity(regions, vectors, left, right)
+    found = {
+        "centroid_cosine": (1.0 - cosine).cpu().numpy(),
+        "mean_feature_distance": np.empty(len(left)),
+        "mean_great_circle_km": np.empty(len(left)),
+        "energy_distance": np.empty(len(left)),
+        "gaussian_mmd": np.empty(len(left)),
+        "dissimilarity_source_to_target": there,
+        "dissimilarity_target_to_source": back,
+    }
+    for k, (i, j) in enumerate(zip(left.tolist(), right.tolist(), strict=True)):
+        (x, position_x, a), (y, position_y, b) = clouds[i], clouds[j]
+        between, near = _kernel_means(x, y, a, b, width)
+        found["mean_feature_distance"][k] = between
+        found["mean_great_circle_km"][k] = _mean_km(position_x.float(), position_y.float(), a, b)
+        found["energy_distance"][k] = between - (own[i][0] + own[j][0]) / 2
+        found["gaussian_mmd"][k] = (own[i][1] + own[j][1]) / 2 - near
+        if progress is not None:
+            progress.update()
+    for column in stored_in("baselines"):
+        found |= column.computed(regions, left, right)
+    return pd.DataFrame(found)[list(stored("baselines"))]
+
+
+def kernel_width(regions: Regions) -> float:
+    """Width of the Gaussian kernel: the median distance between points of all regions."""
+    vectors = regions.xyz if regions.features is None else regions.features
+    some = vectors[:: max(1, len(vectors) // _MEDIAN_OF)]
+    return max(float(torch.pdist(some.float()).median()), 1e-12)
+
+
+def _kernel_means(x: Tensor, y: Tensor, a: Tensor, b: Tensor, width: float) -> tuple[float, float]:
+    """Weighted means of the distance and of the Gaussian kernel between [n, D] and [m, D]."""
+    norm_x, norm_y = x.square().sum(1), y.square().sum(1)
+    distance, near = 0.0, 0.0
+    for rows in _row_blocks(len(x), len(y)):
+        squares = torch.addmm(norm_y.expand(len(x[rows]), -1), x[rows], y.T, alpha=-2.0)
+        squares.add_(norm_x[rows, None]).clamp_(min=0.0)
+        if x is y:
+            squares.diagonal(rows.start).zero_()
+        mass = a[rows].float()
+        distance += float((mass @ squares.sqrt()).double() @ b)
+        near += float((mass @ squares.mul_(-0.5 / width**2).exp_()).double() @ b)
+    return distance, near
+
+
+def _mean_km(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> float:
+    """Weighted mean of great circles between unit vectors [n, 3] and [m, 3]."""
+    total = 0.0
+    for rows in _row_blocks(len(x), len(y)):
+        total += float((a[rows].float() @ great_circle_km(x[None, rows], y[None])[0]).double() @ b)
+    return total
+
+
+def _row_blocks(n: int, m: int) -> Iterator[slice]:
+    """Slices of n rows with at most ``_TILE_ENTRIES`` entries in m columns."""
+    rows = max(1, _TILE_ENTRIES // m)
+    for low in range(0, n, rows):
+        yield slice(low, min(n, low + rows))
+
+
+def _dissimilarity(
+    regions: Regions, vectors: Tensor, left: Indices, right: Indices
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The index of the right region seen from the left one, and the other way, [K] each."""
+    points = np.ascontiguousarray(vectors.cpu().numpy(), np.float32)
+    weight = regions.weight.cpu().numpy()
+    there, back = np.empty(len(left)), np.empty(len(left))
+    for k in np.unique(np.concatenate([left, right])).tolist():
+        own = slice(*regions.offsets[k : k + 2].tolist())
+        mean = weight[own] @ points[own]
+        deviation = np.sqrt(weight[own] @ (points[own] - mean) ** 2)
+        scale = (1.0 / np.where(deviation > 0, deviation, np.inf)).astype(np.float32)
+        if not scale.any():  # one place: nothing to scale by
+            scale[:] = 1.0
+        source = points[own] * scale
+        index = _exact_index(source)
+        spread = _mean_distance(source)
+        for others, selves, out in ((right, left, there), (left, right, back)):
+            for at in np.flatnonzero(selves == k):
+                rows = slice(*regions.offsets[others[at] : others[at] + 2].tolist())
+                squares = index.search(points[rows] * scale, 1)[0][:, 0]
+                out[at] = weight[rows] @ np.sqrt(np.maximum(squares, 0.0)) / spread
+    return there, back
+
+
+def _exact_index(points: NDArray[np.float32]) -> Any:
+    """FAISS's exact search among points [n, D], on a GPU where it has one."""
+    import faiss
+
+    index: Any = faiss.IndexFlatL2(points.shape[1])
+    if hasattr(faiss, "get_num_gpus") and faiss.get_num_gpus() > 0:
+        index = faiss.index_cpu_to_all_gpus(index)
+    index.add(points)
+    return index
+
+
+def _mean_distance(points: NDArray[np.float32]) -> float:
+    """Mean distance between different points; one where there is a single one."""
+    n = len(points)
+    if n < 2:
+        return 1.0
+    vectors, equal = torch.from_numpy(points), torch.full((n,), 1.0 / n, dtype=torch.float64)
+    mean = _kernel_means(vectors, vectors, equal, equal, 1.0)[0] * n / (n - 1)
+    return max(mean, 1e-12)

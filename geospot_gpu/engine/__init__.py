@@ -1,0 +1,1 @@
+"""The engine: batches of pairs solved on one device."""

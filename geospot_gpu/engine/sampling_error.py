@@ -1,0 +1,123 @@
+"""What a sample of points leaves uncertain about a distance between the regions they stand for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from geospot_gpu.kernels.contract import Cloud, PointArrays, Potentials
+
+if TYPE_CHECKING:
+    from geospot_gpu.engine.engine import Indices, PairEngine
+
+
+class SamplingError:
+    """Standard error and bias of divergences between subsampled regions.
+
+    The divergence of samples of n and m points is asymptotically normal around its own mean, with
+    variance ``Var(f_ab - f_aa) / n + Var(g_ab - g_bb) / m`` (del Barrio et al. 2023, An improved
+    central limit theorem and fast convergence rates for entropic transportation costs), times
+    ``1 - n / N`` for samples of n out of N points drawn without replacement. For points of masses
+    w, ``Var(h) / n`` is ``sum w^2 (h - sum w h)^2``, the variance of a ratio estimate (Cochran
+    1977, Sampling Techniques, section 6.3). That mean lies above
+    the distance of all points by a bias of order 1 / n: halving both samples adds as much again as
+    the whole ones have, of which ``1 - n / N`` remains, the larger one where two sides differ.
+
+    Near zero the limit degenerates: no claim is made where a certified interval contains zero or
+    the bias is more than half of the divergence. Where no point was left out, both are zero.
+
+    Args:
+        engine: what solves the pairs; its solver debiases.
+    """
+
+    def __init__(self, engine: PairEngine) -> None:
+        regions = engine.regions
+        self._engine = engine
+        self._square_weight = engine.regions.square_weight
+        self._left_over = 1.0 - regions.n_points / regions.n_available
+        self._offsets = regions.offsets
+        self._half_sizes = np.where(self.subsampled, np.maximum(engine.sizes // 2, 1), engine.sizes)
+        self._potential = torch.zeros_like(engine.points.mass)
+        self._half_terms = np.full(len(regions), np.nan)
+
+    @property
+    def subsampled(self) -> NDArray[np.bool_]:
+        """Whether points were left out of each region, [R]."""
+        sampled: NDArray[np.bool_] = self._left_over > 0.0
+        return sampled
+
+    @cached_property
+    def _half_points(self) -> PointArrays:
+        """The same points with the masses of half samples, the first halves of shuffled points."""
+        points, mass = self._engine.points, self._engine.points.mass.clone()
+        for k in np.flatnonzero(self.subsampled):
+            kept = slice(int(self._offsets[k]), int(self._offsets[k] + self._half_sizes[k]))
+            mass[kept] /= mass[kept].sum()
+        return PointArrays(points.features, points.xyz, mass)
+
+    def half_clouds(self, pair: tuple[Indices, Indices]) -> tuple[Indices, tuple[Cloud, Cloud]]:
+        """Which pairs [B] of regions have a subsampled side, and the half samples of those."""
+        left, right = pair
+        some = np.flatnonzero(self.subsampled[left] | self.subsampled[right])
+        source, target = (
+            Cloud(self._half_points, self._offsets[side[some]], self._half_sizes[side[some]])
+            for side in pair
+        )
+        return some, (source, target)
+
+    def keep(
+        self,
+        index: Indices,
+        cloud: Cloud,
+        potentials: Potentials,
+        half_values: NDArray[np.float64],
+    ) -> None:
+        """Remember self potentials and the OT values [B] of half samples of regions [B]."""
+        mean = (potentials.f + potentials.next_g) / 2
+        for start, size, row in zip(cloud.start, cloud.size, mean, strict=True):
+            self._potential[start : start + size] = row[:size]
+        self._half_terms[index] = half_values
+
+    def prepare(self, left: Indices, right: Indices) -> None:
+        """Solve the self terms that the pairs need and that were not solved in this process."""
+        some = self.subsampled[left] | self.subsampled[right]
+        needed = np.unique(np.concatenate([left[some], right[some]]))
+        needed = needed[np.isnan(self._half_terms[needed])]
+        if len(needed):
+            self._engine.self_terms(needed)
+
+    def std_error(
+        self, pair: tuple[Indices, Indices], clouds: tuple[Cloud, Cloud], potentials: Potentials
+    ) -> NDArray[np.float64]:
+        """Standard errors [B] of the divergences of a batch."""
+        variance = np.zeros(len(pair[0]))
+        sides = zip(pair, clouds, (potentials.f, potentials.next_g), strict=True)
+        for index, cloud, potential in sides:
+            weight = cloud.weight.double()
+            difference = (potential - cloud.padded_values(self._potential)).double()
+            mean = (weight * difference).sum(1, keepdim=True)
+            squares = cloud.padded_values(self._square_weight) * (weight > 0.0)
+            spread = (squares * (difference - mean).square()).sum(1).cpu().numpy()
+            variance += spread * self._left_over[index]
+        return np.sqrt(variance)
+
+    def add_bias(self, pairs: pd.DataFrame, left: Indices, right: Indices) -> pd.DataFrame:
+        """Pairs with columns ``std_error`` and ``bias``, null where no claim can be made.
+
+        Args:
+            pairs: columns ``divergence``, ``lower``, ``std_error`` and ``half_ot_value``, one row
+                per pair.
+            left, right: positions of the two regions of each pair.
+        """
+        halves = pairs["half_ot_value"] - (self._half_terms[left] + self._half_terms[right]) / 2
+        left_over = np.maximum(self._left_over[left], self._left_over[right])
+        bias = ((halves - pairs["divergence"]) * left_over).where(left_over > 0.0, 0.0)
+        claim = (pairs["lower"] > 0) & (pairs["divergence"] > 2 * bias.abs()) | (left_over == 0.0)
+        pairs = pairs.drop(columns="half_ot_value").assign(bias=bias)
+        pairs[["std_error", "bias"]] = pairs[["std_error", "bias"]].where(claim)
+        return pairs

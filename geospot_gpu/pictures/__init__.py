@@ -1,0 +1,1 @@
+"""Pictures: matrices, maps and scatters, for people to look at."""

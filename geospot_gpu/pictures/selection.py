@@ -1,0 +1,134 @@
+"""Pictures of neighbours and of selections."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from geospot_gpu.pictures.maps import draw_land, drawing, label, pyplot, save, world_axes
+from geospot_gpu.regions import Regions
+from geospot_gpu.selection.points import PointSelection
+from geospot_gpu.selection.regions import Selection
+
+_TARGET = "C3"
+_MOST_LABELS = 30
+
+
+@drawing
+def neighbour_map(
+    table: pd.DataFrame, regions: Regions, against: Regions, target: str, path: Path
+) -> None:
+    """The points of the nearest regions, coloured by divergence, and those of the target.
+
+    Args:
+        table: columns ``rank``, ``region`` and ``divergence``.
+        regions: where the neighbours are.
+        against: where the target is.
+        target: its name.
+        path: the PNG file.
+    """
+    plt = pyplot()
+    figure, axes = world_axes(plt)
+    places = [_points(regions, name) for name in table["region"]]
+    colour = np.repeat(table["divergence"].to_numpy(float), [len(x) for x in places])
+    lon, lat = np.concatenate(places).T
+    drawn = axes.scatter(lon, lat, c=colour, cmap="viridis", s=10, zorder=3)
+    _targets(axes, [target], against)
+    if len(table) <= _MOST_LABELS:
+        for rank, place in zip(table["rank"], places, strict=True):
+            _label(axes, str(rank), np.median(place, axis=0))
+    axes.set_title(f"The {len(table)} regions nearest to {label(target)}", fontsize=10)
+    figure.colorbar(drawn, ax=axes, label="divergence", shrink=0.7)
+    save(figure, path)
+
+
+@drawing
+def selection_picture(selection: Selection, regions: Regions, against: Regions, path: Path) -> None:
+    """The chosen regions on a map, and the distance after each step with its interval.
+
+    Args:
+        selection: what was chosen.
+        regions: where the chosen regions are.
+        against: where the targets are.
+        path: the PNG file.
+    """
+    plt, table = pyplot(), selection.table
+    figure, (axes, steps) = plt.subplots(
+        1, 2, figsize=(13.5, 4.6), width_ratios=[2.2, 1], layout="constrained"
+    )
+    draw_land(axes)
+    places = [_points(regions, name) for name in table["region"]]
+    order = np.repeat(table["order"].to_numpy(float), [len(x) for x in places])
+    lon, lat = np.concatenate(places).T
+    axes.scatter(lon, lat, c=order, cmap="viridis_r", s=8, zorder=3)
+    _targets(axes, selection.targets, against)
+    if len(table) <= _MOST_LABELS:
+        for number, place in zip(table["order"], places, strict=True):
+            _label(axes, str(number), np.median(place, axis=0))
+    half = [table["distance"] - table["lower"], table["upper"] - table["distance"]]
+    steps.errorbar(
+        table["order"], table["distance"], yerr=np.maximum(half, 0.0), fmt="o-", capsize=3
+    )
+    if 0 < selection.improves_until < len(table):
+        steps.axvline(selection.improves_until + 0.5, color="0.6", linestyle="--", linewidth=1)
+        steps.set_title("nothing improves beyond the error bars after the line", fontsize=9)
+    if len(table) <= _MOST_LABELS:
+        steps.set_xticks(table["order"], labels=table["region"].map(label), rotation=90, fontsize=8)
+    steps.set_xlabel("regions, in order")
+    steps.set_ylabel(f"{selection.distance} after each (95 % interval)")
+    save(figure, path)
+
+
+@drawing
+def point_map(selection: PointSelection, against: Regions, path: Path) -> None:
+    """The chosen points, the heavier the larger, and those of the targets.
+
+    Args:
+        selection: what was chosen.
+        against: where the targets are.
+        path: the PNG file.
+    """
+    plt, table = pyplot(), selection.table
+    figure, axes = world_axes(plt)
+    _targets(axes, selection.targets, against, alpha=0.35)
+    weight = table["weight"].to_numpy(float)
+    size = 4.0 + 60.0 * weight / max(weight.max(initial=0.0), 1e-12)
+    drawn = axes.scatter(
+        table["lon"], table["lat"], c=table["order"], cmap="viridis_r", s=size, zorder=4,
+        edgecolor="0.2", linewidth=0.2,
+    )  # fmt: skip
+    axes.set_title(f"{len(table)} points for {_listed(selection.targets)}", fontsize=10)
+    figure.colorbar(drawn, ax=axes, label="order", shrink=0.7)
+    save(figure, path)
+
+
+def _targets(axes: Any, names: list[str], against: Regions, alpha: float = 1.0) -> None:
+    """The points of the targets, with a legend."""
+    shown = _listed(names)
+    own = np.concatenate([_points(against, name) for name in names])
+    axes.scatter(*own.T, color=_TARGET, s=10, marker="^", alpha=alpha, label=shown, zorder=3)
+    axes.legend(fontsize=8, loc="lower left").set_zorder(5)
+
+
+def _listed(names: list[str]) -> str:
+    """The first of some names."""
+    shown = ", ".join(map(label, names[:3]))
+    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _points(regions: Regions, name: str) -> NDArray[np.float64]:
+    """Longitude and latitude [n, 2] of the points of a region."""
+    k = regions.names.index(name)
+    rows = slice(*regions.offsets[k : k + 2])
+    return np.stack([regions.lon[rows], regions.lat[rows]], axis=1)
+
+
+def _label(axes: Any, text: str, place: NDArray[np.float64]) -> None:
+    axes.annotate(
+        text, place, fontsize=8, ha="center", va="center", zorder=5, parse_math=False,
+        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.8, "linewidth": 0.4},
+    )  # fmt: skip

@@ -1,0 +1,80 @@
+"""The matrix of a sweep, as a table and as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geospot_gpu.distances.columns import find
+from geospot_gpu.files.outputs import write_csv
+from geospot_gpu.pictures.maps import drawing, label, pyplot, save
+
+if TYPE_CHECKING:
+    import xarray
+
+LARGEST_MATRIX = 2000
+"""Regions up to which the matrix and the heatmap are written."""
+_MOST_LABELS = 120
+
+
+def write_matrix(dataset: xarray.Dataset, path: Path) -> None:
+    """The value of every pair as CSV: sources in rows, targets in columns."""
+    write_csv(dataset[dataset.attrs["value"]].to_pandas(), path, float_format="%.7g")
+
+
+@drawing
+def write_heatmap(dataset: xarray.Dataset, path: Path, *, square: bool) -> None:
+    """A picture of the matrix, its regions ordered so that similar ones are neighbours.
+
+    Args:
+        dataset: what :func:`~geospot_gpu.open_run` returned.
+        path: the PNG file.
+        square: whether the targets are the sources again.
+    """
+    plt = pyplot()
+    name = dataset.attrs["value"]
+    values = dataset[name].to_numpy()
+    rows = _cluster_order(values)
+    columns = rows if square else _cluster_order(values.T)
+    height = float(np.clip(0.16 * len(rows), 4, 24))
+    width = float(np.clip(0.16 * len(columns), 4, 24))
+    figure, axes = plt.subplots(figsize=(width + 2.2, height + 1.2), layout="constrained")
+    shown = np.ma.masked_invalid(values[np.ix_(rows, columns)])
+    if square:  # zeros on the diagonal would take half of the colours
+        shown[np.diag_indices(len(rows))] = np.ma.masked
+    colours = plt.colormaps["viridis"].with_extremes(bad="0.85")
+    image = axes.imshow(shown, cmap=colours, interpolation="nearest", aspect="auto")
+    for axis, labels, order in (
+        (axes.yaxis, dataset.source.to_numpy(), rows),
+        (axes.xaxis, dataset.target.to_numpy(), columns),
+    ):
+        if len(order) <= _MOST_LABELS:
+            axis.set_ticks(range(len(order)), labels=[*map(label, labels[order])], fontsize=7)
+        else:
+            axis.set_ticks([])
+    axes.tick_params(axis="x", labelrotation=90, length=2)
+    axes.tick_params(axis="y", length=2)
+    axes.set_xlabel("target")
+    axes.set_ylabel("source")
+    shows = find(name)
+    axes.set_title(f"{shows.title} between {len(rows)} x {len(columns)} regions", fontsize=10)
+    figure.colorbar(image, ax=axes, label=f"{shows.title} ({shows.unit})", shrink=0.8)
+    save(figure, path)
+
+
+def _cluster_order(values: np.ndarray) -> np.ndarray:
+    """Rows in the order of an average-linkage clustering of their profiles."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    if len(values) < 3 or np.isnan(values).all():
+        return np.arange(len(values))
+    known = np.where(np.isnan(values), np.nanmean(values), values)
+    # Through a matrix product: scipy's pdist takes ten seconds for 2,000 rows.
+    lengths = (known**2).sum(1)
+    squared = lengths[:, None] + lengths - 2 * known @ known.T
+    condensed = np.sqrt(np.maximum(squared, 0.0)[np.triu_indices(len(known), k=1)])
+    tree = linkage(condensed, "average", optimal_ordering=len(values) <= 500)
+    ordered: np.ndarray = leaves_list(tree)
+    return ordered

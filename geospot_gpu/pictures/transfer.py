@@ -1,0 +1,128 @@
+"""Pictures of correlations, predictions and contributions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from geospot_gpu.pictures.maps import drawing, label, pyplot, save, world_axes
+from geospot_gpu.transfer.scores import Scores
+from geospot_gpu.transfer.verdict import LEVEL, Verdict
+
+
+@drawing
+def correlation_picture(
+    table: pd.DataFrame,
+    distances: Mapping[str, NDArray[np.float64]],
+    scores: Scores,
+    verdict: Verdict,
+    path: Path,
+) -> None:
+    """Every distance's correlation with its interval, and the best distance against the loss."""
+    plt = pyplot()
+    overall = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
+    ordered = overall.dropna(subset=["value"]).sort_values("value")
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(11, max(4.0, 0.26 * len(ordered) + 1.4)), layout="constrained"
+    )
+    low, high = ordered["value"] - ordered["lower"], ordered["upper"] - ordered["value"]
+    at = np.arange(len(ordered))
+    left.errorbar(ordered["value"], at, xerr=np.maximum([low, high], 0.0), fmt="none", ecolor="0.6")
+    certain = ordered["p_family"].to_numpy(float) <= LEVEL
+    covariate = (ordered["group"] == "covariate").to_numpy()
+    for chosen, colour, key in (
+        (certain, "C0", "p ≤ 0.05"),
+        (~certain & ~covariate, "0.6", "p > 0.05"),
+        (covariate, "0.85", "covariate"),
+    ):
+        if chosen.any():
+            left.scatter(ordered["value"][chosen], at[chosen], color=colour, label=key, zorder=3)
+    left.axvline(0.0, color="0.8", linewidth=0.8)
+    left.set_yticks(at, labels=ordered["distance"], fontsize=8)
+    left.set_xlabel("Spearman's rho with the loss (95 % interval)")
+    if len(ordered):
+        figure.legend(
+            title="family-wise", fontsize=8, title_fontsize=8, loc="outside lower left", ncols=3
+        )
+    if verdict.distance is not None:
+        loss = scores.loss.to_numpy()
+        known = np.isfinite(loss)
+        right.scatter(distances[verdict.distance][known], loss[known], s=6, alpha=0.4)
+        right.set_xlabel(verdict.distance)
+        right.set_ylabel("loss in transfer (more is worse)")
+    else:
+        right.set_axis_off()
+    figure.suptitle(verdict.text, fontsize=9, wrap=True)
+    save(figure, path)
+
+
+@drawing
+def prediction_map(predictions: pd.DataFrame, degrees: float, kind: str, path: Path) -> None:
+    """Cells of a grid, coloured by predicted score, hatched where a prediction extrapolates.
+
+    Args:
+        predictions: columns ``lon`` and ``lat`` of the south-western corner of each cell,
+            ``predicted`` and ``extrapolates``.
+        degrees: size of a cell.
+        kind: ``accuracy``, ``error`` or ``skill``.
+        path: the PNG file.
+    """
+    plt = pyplot()
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Patch, Rectangle
+
+    figure, axes = world_axes(plt, cover=True)
+    corners = predictions[["lon", "lat"]].to_numpy(float)
+    cells = [Rectangle((lon, lat), degrees, degrees) for lon, lat in corners]
+    colours = "viridis_r" if kind == "error" else "viridis"
+    drawn = PatchCollection(cells, cmap=colours, edgecolor="none", alpha=0.9)
+    drawn.set_array(predictions["predicted"].to_numpy(float))
+    axes.add_collection(drawn)
+    beyond = predictions["extrapolates"].to_numpy(bool)
+    if beyond.any():
+        hatched = [cell for cell, outside in zip(cells, beyond, strict=True) if outside]
+        axes.add_collection(
+            PatchCollection(hatched, facecolor="none", edgecolor="0.25", hatch="////", linewidth=0)
+        )
+        key = Patch(
+            facecolor="none", edgecolor="0.25", hatch="////", label="unlike all that was seen"
+        )
+        axes.legend(handles=[key], loc="lower left", fontsize=8).set_zorder(4)
+    figure.colorbar(drawn, ax=axes, label=f"predicted {kind}", shrink=0.7)
+    save(figure, path)
+
+
+@drawing
+def contribution_map(points: pd.DataFrame, title: str, path: Path) -> None:
+    """Points of two regions, coloured by what a unit of their mass contributes to the divergence.
+
+    Args:
+        points: columns ``lon``, ``lat``, ``region``, ``weight`` and ``contribution``.
+        title: what is shown.
+        path: the PNG file.
+    """
+    plt = pyplot()
+    figure, axes = world_axes(plt)
+    points = points.assign(share=points["contribution"] / points["weight"])
+    low, high = np.quantile(points["share"], [0.01, 0.99])
+    colours = "viridis"
+    if low < 0.0:  # white is where a place contributes nothing
+        colours, high = "RdBu_r", max(-low, high)
+        low = -high
+    for marker, (name, some) in zip("o^", points.groupby("region", sort=False), strict=False):
+        drawn = axes.scatter(
+            some["lon"], some["lat"], c=some["share"], cmap=colours, marker=marker,
+            vmin=low, vmax=high, s=14, edgecolor="0.3", linewidth=0.2, label=label(str(name)),
+        )  # fmt: skip
+    span = [points[axis].to_numpy(float) for axis in ("lon", "lat")]
+    pad = [max(2.0, 0.1 * np.ptp(x)) for x in span]
+    axes.set_xlim(max(-180, span[0].min() - pad[0]), min(180, span[0].max() + pad[0]))
+    axes.set_ylim(max(-90, span[1].min() - pad[1]), min(90, span[1].max() + pad[1]))
+    axes.legend(fontsize=8)
+    axes.set_title(title, fontsize=10)
+    figure.colorbar(drawn, ax=axes, label="contribution to the divergence, per mass", shrink=0.7)
+    save(figure, path)

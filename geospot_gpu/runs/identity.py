@@ -1,0 +1,70 @@
+"""What a stored number depends on: the identity of a run, of a region in it, and of a pair."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.engine.engine import Indices, Solver
+from geospot_gpu.regions import Regions
+
+Identity = dict[str, object]
+
+
+def run_identity(encoder: str, seed: int, cost: GroundCost, solver: Solver) -> Identity:
+    """Encoder, cost, solver and sampling seed: all that the pairs of one folder share.
+
+    A target error only says which samples are solved, so a folder may take another one.
+    """
+    settings = {key: value for key, value in asdict(solver).items() if key != "target_error"}
+    return {
+        "encoder": encoder,
+        "cost": asdict(cost),
+        "solver": {"name": type(solver).__name__.lower(), **settings},
+        "seed": seed,
+    }
+
+
+def region_keys(regions: Regions, identity: Identity) -> list[str]:
+    """A hash of each region's name and content under an identity, 24 hexadecimal digits."""
+    common = json.dumps(identity, sort_keys=True)
+    return [
+        hashlib.blake2b(json.dumps([name, digest, common]).encode(), digest_size=12).hexdigest()
+        for name, digest in zip(regions.names, regions.digests, strict=True)
+    ]
+
+
+def pair_keys(keys: Sequence[str], left: Indices, right: Indices) -> pa.Array:
+    """Keys of the pairs of the regions at ``left`` and ``right`` [K], from the keys of all regions.
+
+    They stay in Arrow's memory: a large sweep has millions.
+    """
+    regions = pa.array(keys, pa.large_string())
+    separator = pa.scalar("", pa.large_string())
+    return pc.binary_join_element_wise(regions.take(left), regions.take(right), separator)
+
+
+def describe_difference(stored: Identity, wanted: Identity) -> str:
+    """What differs between two identities, as ``cost.geo_weight=0.5 there, 1.0 here``."""
+    there, here = _flat(stored), _flat(wanted)
+    return "; ".join(
+        f"{key}={there.get(key, 'absent')} there, {here.get(key, 'absent')} here"
+        for key in sorted(there.keys() | here.keys())
+        if there.get(key) != here.get(key)
+    )
+
+
+def _flat(identity: Identity) -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in identity.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{name}": part for name, part in value.items()}
+        else:
+            flat[key] = value
+    return flat

@@ -1,0 +1,139 @@
+"""Rows by key in Parquet files that are written once, and named by the hash of their content."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from geospot_gpu import files
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors.memory import out_of_memory
+
+log = logging.getLogger("geospot_gpu")
+
+
+_ATTEMPTS = 10
+
+
+class Parts:
+    """A folder of rows that have a key.
+
+    A part is never changed, so that writers need no lock: they may add the same rows twice, and a
+    later one tidies. Its name is the hash of its content, so that damage anywhere in it is noticed:
+    Parquet's own checksums leave page headers and the footer out.
+
+    Args:
+        folder: where the parts are.
+        schema: columns of a part, with a ``key``; those that a part lacks are null.
+        what: what the rows are, for messages.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, what: str) -> None:
+        self.folder, self.schema, self._what = folder, schema, what
+        self.repeats = False
+        """Whether the last reading found rows more than once."""
+
+    def write(self, rows: pd.DataFrame) -> None:
+        """Store rows for good; columns of the schema that are absent become null.
+
+        Raises:
+            GeospotError: the folder cannot be written.
+        """
+        columns = rows.reindex(columns=self.schema.names)
+        self._write(pa.Table.from_pandas(columns, schema=self.schema, preserve_index=False))
+
+    @out_of_memory("reading stored results", "take fewer regions")
+    def read(self, keys: pa.Array) -> pd.DataFrame:
+        """The rows of ``keys`` that are stored, each once; damaged parts are set aside, aloud.
+
+        Raises:
+            GeospotError: a part cannot be read, or is of another version.
+        """
+        for attempt in range(_ATTEMPTS):
+            tables = [self.schema.empty_table()]
+            try:
+                for _, table in self._tables():
+                    wanted = pc.is_in(table["key"].cast(keys.type), value_set=keys)
+                    tables.append(table.filter(wanted))
+                break
+            except FileNotFoundError as error:  # somebody tidied: its rows are in another part
+                if attempt == _ATTEMPTS - 1:
+                    raise files.unreadable(Path(error.filename), error) from error
+        rows: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+        once = rows.drop_duplicates("key", ignore_index=True)
+        self.repeats = len(once) < len(rows)
+        return once
+
+    def tidy(self) -> None:
+        """Leave one row of each key, where the last reading found rows that several have stored.
+
+        A part goes when its rows are stored in another, so that a row is always in one at least,
+        whoever else reads, writes or tidies.
+        """
+        if not self.repeats:
+            return
+        try:
+            self._merge()
+        except (
+            FileNotFoundError,
+            files.Unwritable,
+        ) as error:  # somebody tidies, or nobody can write
+            log.warning("%s: some rows stay stored twice: %s", self.folder, error)
+
+    def _merge(self) -> None:
+        tables = dict(self._tables())
+        keys = pd.concat([table["key"].to_pandas() for table in tables.values()], keys=tables)
+        repeated = keys[keys.duplicated(keep=False)].index.unique(0)
+        if len(repeated) == 0:
+            return
+        merged = pa.concat_tables([tables[path] for path in repeated])
+        name = self._write(merged.filter(pa.array(~merged["key"].to_pandas().duplicated())))
+        for path in repeated:
+            if path.name != name:
+                path.unlink(missing_ok=True)
+
+    def _write(self, table: pa.Table) -> str:
+        content = pa.BufferOutputStream()
+        pq.write_table(table.replace_schema_metadata(None), content, compression="zstd")
+        part = content.getvalue().to_pybytes()
+        path = self.folder / _name(part)
+        if not path.exists():
+            try:
+                self.folder.mkdir(exist_ok=True)
+            except OSError as error:
+                raise files.unwritable(self.folder, error) from error
+            files.clear_leftovers(self.folder)
+            with files.written(path) as temporary:
+                temporary.write_bytes(part)
+        return path.name
+
+    def _tables(self) -> Iterator[tuple[Path, pa.Table]]:
+        """The parts with their tables, undamaged ones only."""
+        for path in sorted(self.folder.glob("part-*.parquet")):
+            content = files.stored(path)
+            if path.name != _name(content):
+                log.warning("%s: is damaged, its %s have to be computed again", path, self._what)
+                with contextlib.suppress(OSError):  # a reader may not be allowed to write
+                    path.rename(path.with_suffix(".damaged"))
+                continue
+            try:
+                table = pq.read_table(pa.BufferReader(content), schema=self.schema)
+            except MemoryError:  # one of Arrow's is an ArrowException, too
+                raise
+            except (ValueError, pa.ArrowException) as error:
+                raise GeospotError(
+                    f"{path}: was not written by this version of geospot_gpu ({error}): update "
+                    "the package, or move the file away"
+                ) from error
+            yield path, table
+
+
+def _name(content: bytes) -> str:
+    return f"part-{files.content_hash(content)}.parquet"

@@ -1,0 +1,62 @@
+"""The regions of a stored sweep, read anew from its points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from geospot_gpu.config import settings
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.distances.pairwise import joined
+from geospot_gpu.engine.engine import Engine, Solver
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.regions import Regions
+from geospot_gpu.runs.identity import describe_difference, region_keys, run_identity
+from geospot_gpu.runs.manifest import entries
+from geospot_gpu.runs.store import Store
+from geospot_gpu.runs.sweep import required_manifest
+
+
+class Reopened(NamedTuple):
+    """What a sweep was made from."""
+
+    regions: Regions
+    against: Regions | None
+    cost: GroundCost
+    solver: Solver
+    engine: Engine
+    config: settings.SweepConfig
+    keys: list[str]
+    """Of the regions, those of ``against`` last."""
+
+
+def reopen(out: str | Path) -> Reopened:
+    """Read the points of a sweep again, as its manifest says, and encode them.
+
+    Raises:
+        GeospotError: there is no sweep, it was not made by the command, or its points have changed
+            since.
+    """
+    manifest = required_manifest(Store(out))
+    if manifest["config"] is None:
+        raise GeospotError(
+            f"{out}: was made from Python, which does not say where its points are: make it with "
+            "geospot sweep"
+        )
+    typed = settings.of_manifest(manifest["config"], f"{out}/manifest.json")
+    cost, solver = settings.make_cost(typed), settings.make_solver(typed)
+    engine, encoder = settings.make_engine(typed), settings.make_encoder(typed)
+    identity = run_identity(encoder.version, typed.regions.seed, cost, solver)
+    if identity != manifest["identity"]:
+        difference = describe_difference(manifest["identity"], identity)
+        raise GeospotError(
+            f"{out}: the configuration in its manifest is not that of its distances "
+            f"({difference}): run geospot sweep again with its settings"
+        )
+    regions, against = settings.make_regions(typed, encoder, str(engine.torch_device()))
+    found = region_keys(joined(regions, against), identity)
+    if found != [entry["key"] for entry in entries(manifest)]:
+        raise GeospotError(
+            f"{out}: its points have changed since: run geospot sweep again with its settings"
+        )
+    return Reopened(regions, against, cost, solver, engine, typed, found)

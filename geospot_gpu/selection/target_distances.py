@@ -1,0 +1,88 @@
+"""Distances from candidates to targets: what is stored, and what has to be computed."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.distances import baselines as simple
+from geospot_gpu.distances.columns import choices, find
+from geospot_gpu.distances.pairwise import self_terms, solve_pairs
+from geospot_gpu.engine.engine import Engine, PairEngine, Solver
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.selection.problem import Problem
+from geospot_gpu.sinkhorn.solver import Sinkhorn
+
+log = logging.getLogger("geospot_gpu")
+
+Array = NDArray[np.float64]
+
+
+def check_distance(by: str) -> None:
+    """Raise unless ``by`` is one of :func:`~geospot_gpu.distances.columns.choices`."""
+    if not isinstance(by, str) or by not in choices():
+        raise GeospotError(f"by={by} is unknown: use one of {', '.join(choices())}")
+
+
+def directed(pairs: pd.DataFrame, by: str, problem: Problem, *, square: bool) -> Array:
+    """Values of ``by`` from every candidate to every target, NaN where they are not known, [R, T].
+
+    Args:
+        pairs: columns ``source``, ``target``, and ``by`` or both of its directions.
+        by: the distance.
+        problem: candidates and targets.
+        square: whether the pairs are of one table, either region of a pair being the source.
+    """
+    names = problem.regions.names
+    sources = pd.Index([names[k] for k in problem.candidates])
+    targets = pd.Index([names[k] for k in problem.targets])
+    there, back = find(by).sides()
+    found = np.full((len(sources), len(targets)), np.nan)
+    directions = [("source", "target", there), ("target", "source", back)]
+    for source, target, stored in directions if square else directions[:1]:
+        if stored in pairs:
+            i = sources.get_indexer(pd.Index(pairs[source]))
+            j = targets.get_indexer(pd.Index(pairs[target]))
+            known = (i >= 0) & (j >= 0)
+            found[i[known], j[known]] = pairs[stored][known].astype(float)
+    return found
+
+
+def computed(cost: GroundCost, solver: Solver, engine: Engine, problem: Problem, by: str) -> Array:
+    """Distances from every candidate to every target, solved now, [R, T].
+
+    Raises:
+        GeospotError: there is no such distance, or the solver does not give it.
+    """
+    check_distance(by)
+    index = np.array(problem.candidates), np.array(problem.targets)
+    left, right = (side.ravel() for side in np.meshgrid(*index, indexing="ij"))
+    names = np.array(problem.regions.names, dtype=object)
+    column = find(by)
+    if column.table == "pairs":
+        if isinstance(solver, Sinkhorn):  # no more than is asked for
+            covers = {"relaxed", "nearest"} & set(column.needs)
+            solver = replace(solver, rho=(solver.rho or Sinkhorn.rho) if covers else None)
+        pair_engine = PairEngine(problem.regions, cost, solver, engine)
+        needed = np.unique(np.concatenate([left, right]))
+        selves = self_terms(pair_engine, needed)
+        at = np.zeros(len(problem.regions), np.int64)
+        at[needed] = np.arange(len(needed))
+        pairs = solve_pairs(pair_engine, left, right, selves.iloc[at])
+        if isinstance(solver, Sinkhorn) and not pairs["converged"].all():
+            log.warning(
+                f"by={by}: {int((~pairs['converged']).sum())} of {len(pairs)} distances did not "
+                "converge: raise solver.max_iterations, solver.tolerance or solver.epsilon"
+            )
+    else:
+        pairs = simple.baselines(problem.regions, left, right)
+    pairs = pairs.assign(source=names[left], target=names[right])
+    found = directed(pairs, by, problem, square=False)
+    if np.isnan(found).any():
+        raise GeospotError(f"by={by}: this solver does not give it: use transport_cost")
+    return found

@@ -1,0 +1,214 @@
+"""All distances of a sweep as matrices, baselines among them, and what else predicts transfer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from geospot_gpu.distances import baselines as simple
+from geospot_gpu.distances.columns import compared, predictors, schema, stored, stored_in
+from geospot_gpu.distances.pairwise import all_pairs
+from geospot_gpu.engine.engine import Indices
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors.kept import kept
+from geospot_gpu.errors.memory import out_of_memory
+from geospot_gpu.files import Unwritable
+from geospot_gpu.regions import Regions
+from geospot_gpu.runs.identity import pair_keys
+from geospot_gpu.runs.parts import Parts
+from geospot_gpu.runs.reopen import Reopened, reopen
+from geospot_gpu.runs.store import Store
+from geospot_gpu.runs.sweep import required_manifest, stored_pairs
+from geospot_gpu.sphere import EARTH_RADIUS_KM
+
+log = logging.getLogger("geospot_gpu")
+
+Array = NDArray[np.float64]
+_CHUNK = 5000
+"""Pairs whose baselines are stored at once."""
+
+
+def matrices(
+    pairs: pd.DataFrame, sources: Sequence[str], targets: Sequence[str] | None = None
+) -> dict[str, Array]:
+    """Distances by name, sources in rows and targets in columns, [R, R'].
+
+    Directed ones say how far the column's region is for a model from the row's; their names end in
+    ``_reversed`` where it is the other way round. The numbers of points are among them.
+
+    Args:
+        pairs: columns of a sweep and of :func:`~geospot_gpu.distances.baselines.baselines`; each
+            unordered pair once where ``targets`` is None. What is not known becomes NaN.
+        sources: names of the regions in rows.
+        targets: of those in columns; the sources again if not given.
+    """
+    square = targets is None
+    rows, columns = pd.Index(sources), pd.Index(sources if targets is None else targets)
+    i, j = (
+        rows.get_indexer(pd.Index(pairs["source"])),
+        columns.get_indexer(pd.Index(pairs["target"])),
+    )
+
+    def matrix(there: str, back: str) -> Array:
+        values = np.full((len(rows), len(columns)), np.nan)
+        if square and back in pairs:
+            values[j, i] = pairs[back]
+        if there in pairs:
+            values[i, j] = pairs[there]
+        return values
+
+    found = {}
+    for column in compared():
+        there, back = column.sides()
+        for name, sides in zip(column.matrices, ((there, back), (back, there)), strict=False):
+            found[name] = matrix(*sides)
+    # A solver that does not debias has no divergence; a transport cost every solver has.
+    return {
+        name: values
+        for name, values in found.items()
+        if name == "transport_cost" or not np.isnan(values).all()
+    }
+
+
+@out_of_memory("computing baselines", "take fewer regions, or lower regions.max_points")
+def stored_baselines(
+    folder: Path, keys: pa.Array, regions: Regions, left: Indices, right: Indices
+) -> pd.DataFrame:
+    """Baselines of pairs, from a sweep's folder where they are stored, else computed and stored.
+
+    Args:
+        folder: of the sweep.
+        keys: of the pairs, as in the sweep, [K].
+        regions: the regions.
+        left, right: positions of the regions of each pair, [K].
+
+    Returns:
+        Columns ``key``, ``source``, ``target`` and the baselines, one row per pair.
+    """
+    names = np.array(regions.names, dtype=object)
+    wanted = pd.DataFrame({"key": keys.to_pylist(), "source": names[left], "target": names[right]})
+    parts = Parts(folder / "baselines", schema("baselines"), "baselines")
+    # One of them depends on all regions, by the width of its kernel; rows may have more columns.
+    width = simple.kernel_width(regions)
+    more = "".join(f"@{c.name}" for c in stored_in("baselines") if c.compute is not None)
+    own = [f"{key}@{width!r}{more}" for key in wanted["key"]]
+    known = parts.read(pa.array(own, pa.large_string()))
+    missing = np.flatnonzero(~pd.Index(own).isin(known["key"]))
+    computed: list[pd.DataFrame] = []
+    writable = True
+    with (
+        tqdm(
+            desc="baselines", unit=" pairs", total=len(missing), disable=len(missing) == 0
+        ) as progress,
+        kept("finished baselines", lambda: writable and bool(computed)),
+    ):
+        for start in range(0, len(missing), _CHUNK):
+            chunk = missing[start : start + _CHUNK]
+            found = simple.baselines(regions, left[chunk], right[chunk], width, progress)
+            rows = wanted.iloc[chunk].reset_index(drop=True).join(found)
+            rows = rows.assign(key=[own[k] for k in chunk])
+            try:
+                if writable:
+                    parts.write(rows)
+            except Unwritable as error:  # they are of use now, and can be computed again
+                log.warning("baselines are not kept: %s", error)
+                writable = False
+            computed.append(rows)
+    parts.tidy()
+    found = pd.concat([known, *computed]).drop_duplicates("key").set_index("key")
+    distances = found.loc[own, list(stored("baselines"))].reset_index(drop=True)
+    return pd.concat([wanted, distances], axis=1)
+
+
+class Loaded(NamedTuple):
+    """A sweep with its regions, its distances and its baselines."""
+
+    run: Reopened
+    distances: dict[str, Array]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the regions, in the order of the matrices."""
+        return list(self.run.regions.names)
+
+
+def load(sweep: str | Path) -> Loaded:
+    """A sweep of all pairs of regions, with baselines, which are stored beside it.
+
+    Raises:
+        GeospotError: there is no such sweep, it is not one of all pairs, or its points are not
+            there any more.
+    """
+    store = Store(sweep)
+    manifest = required_manifest(store)
+    if manifest["targets"] is not None:
+        raise GeospotError(
+            f"{sweep}: compares two tables: make a sweep of all pairs of regions, without against"
+        )
+    run = reopen(sweep)
+    pairs = stored_pairs(store, manifest)
+    left, right = all_pairs(len(run.regions), None)
+    keys = pair_keys(run.keys, left, right)
+    simple_ = stored_baselines(store.folder, keys, run.regions, left, right)
+    merged = simple_.drop(columns="key").merge(pairs, on=["source", "target"], how="left")
+    return Loaded(run, matrices(merged, list(run.regions.names)))
+
+
+def spreads(regions: Regions) -> Array:
+    """Mean great circle in km from the points of each region to its centre, [R]."""
+    xyz, weight = regions.xyz.cpu().numpy(), regions.weight.cpu().numpy()
+    found = np.empty(len(regions))
+    for k, (start, end) in enumerate(zip(regions.offsets[:-1], regions.offsets[1:], strict=True)):
+        mean = weight[start:end] @ xyz[start:end]
+        centre = mean / max(np.linalg.norm(mean), 1e-12)
+        angle = np.arccos(np.clip(xyz[start:end] @ centre, -1.0, 1.0))
+        found[k] = EARTH_RADIUS_KM * (weight[start:end] @ angle)
+    return found
+
+
+def features(
+    distances: Mapping[str, Array],
+    sources: Regions,
+    targets: Regions,
+    in_domain: Array | None,
+) -> dict[str, Array]:
+    """What predictions are made from, [R, R'] by name; the distances among them come first.
+
+    Beside the distances these are the absolute latitudes and the spreads of both regions, the
+    difference of the latitudes, and the score of each source in itself.
+
+    Args:
+        distances: what :func:`matrices` returned.
+        sources, targets: the regions.
+        in_domain: score of each source's model at home, [R]; None where it is not known for all.
+    """
+    found = {name: distances[name] for name in predictors() if name in distances}
+    shape = len(sources), len(targets)
+    latitude = [np.abs(side.table()["lat"].to_numpy()) for side in (sources, targets)]
+    spread = [spreads(side) for side in (sources, targets)]
+    found["latitude_difference"] = np.abs(latitude[0][:, None] - latitude[1])
+    for name, (source, target) in (("latitude", latitude), ("spread_km", spread)):
+        found[f"{name}_source"] = np.broadcast_to(source[:, None], shape)
+        found[f"{name}_target"] = np.broadcast_to(target, shape)
+    if in_domain is not None:
+        found["score_source"] = np.broadcast_to(in_domain[:, None], shape)
+    return found
+
+
+def tidy(matrices_: Mapping[str, Array], sources: list[str], targets: list[str]) -> pd.DataFrame:
+    """One row per pair: ``source``, ``target`` and the matrices."""
+    i, j = (side.ravel() for side in np.indices((len(sources), len(targets))))
+    table = pd.DataFrame(
+        {"source": np.array(sources, object)[i], "target": np.array(targets, object)[j]}
+    )
+    for name, values in matrices_.items():
+        table[name] = values.ravel()
+    return table
