@@ -17,7 +17,7 @@ from benchmarks.peers import published
 from benchmarks.record import save
 from benchmarks.side_by_side import PAPER
 from geospot_gpu.engine.engine import PairEngine
-from tests.clouds import Array, cost_matrix, weights
+from tests.helpers.clouds import Array, cost_matrix, weights
 
 PAIRS = 50
 EPSILON = 0.01

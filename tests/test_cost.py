@@ -13,7 +13,7 @@ import geospot_gpu as gs
 from geospot_gpu.kernels.contract import Cloud
 from geospot_gpu.kernels.tiles import CostTiles, blocks, great_circle_km
 from geospot_gpu.sphere import EARTH_RADIUS_KM, HALF_CIRCUMFERENCE_KM, unit_vectors
-from tests.clouds import cloud, cost_matrix, random_regions
+from tests.helpers.clouds import cloud, cost_matrix, random_regions
 
 SPHERE = Geod(a=EARTH_RADIUS_KM * 1000, b=EARTH_RADIUS_KM * 1000)
 LON = st.floats(-180, 180, width=32)

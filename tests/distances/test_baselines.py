@@ -1,0 +1,82 @@
+"""Baselines against GeomLoss, SciPy and plain NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import cdist, pdist
+
+import geospot_gpu as gs
+from geospot_gpu.distances import baselines as module
+from geospot_gpu.distances.baselines import baselines
+from geospot_gpu.distances.columns import stored
+from geospot_gpu.kernels.keops import quiet_import
+from tests.helpers.clouds import cost_matrix, random_regions, weights
+
+SIZES = [40, 55, 1]
+
+
+@pytest.fixture(params=[8, None], ids=["features", "places"])
+def regions(request: pytest.FixtureRequest) -> gs.Regions:
+    return random_regions(SIZES, dimension=request.param)
+
+
+def vectors(regions: gs.Regions, k: int) -> np.ndarray:
+    rows = slice(*regions.offsets[k : k + 2].tolist())
+    found = regions.xyz if regions.features is None else regions.features
+    return found[rows].double().numpy()
+
+
+def test_they_are_what_their_names_say(
+    regions: gs.Regions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TILE_ENTRIES", 700)  # several blocks
+    left, right = np.triu_indices(3, 1)
+    found = baselines(regions, left, right)
+    assert list(found) == list(stored("baselines"))
+    with quiet_import():
+        from geomloss import SamplesLoss
+    pooled = np.concatenate([vectors(regions, k) for k in range(3)])
+    width = float(np.median(pdist(pooled)))
+    losses = {
+        "energy_distance": SamplesLoss("energy", backend="tensorized"),
+        "gaussian_mmd": SamplesLoss("gaussian", blur=width, backend="tensorized"),
+    }
+    for (_, row), i, j in zip(found.iterrows(), left.tolist(), right.tolist(), strict=True):
+        x, y, a, b = (
+            vectors(regions, i),
+            vectors(regions, j),
+            weights(regions, i),
+            weights(regions, j),
+        )
+        mean_x, mean_y = a @ x, b @ y
+        cosine = mean_x @ mean_y / np.linalg.norm(mean_x) / np.linalg.norm(mean_y)
+        assert row["centroid_cosine"] == pytest.approx(1 - cosine, abs=1e-6)
+        assert row["mean_feature_distance"] == pytest.approx(a @ cdist(x, y) @ b, rel=1e-5)
+        km = cost_matrix(regions, i, j, gs.GroundCost(geo_weight=1.0, geo_scale=1.0))
+        assert row["mean_great_circle_km"] == pytest.approx(a @ km @ b, rel=1e-5)
+        tensors = [torch.from_numpy(v) for v in (a, x, b, y)]
+        for name, loss in losses.items():
+            # The median of torch is the lower of the middle two.
+            assert row[name] == pytest.approx(float(loss(*tensors)), rel=2e-3, abs=1e-5)
+
+
+def test_dissimilarity_is_the_index_of_meyer_and_pebesma() -> None:
+    regions = random_regions([40, 55], dimension=6)
+    row = baselines(regions, np.array([0]), np.array([1])).iloc[0]
+    for source, target, name in (
+        (0, 1, "dissimilarity_source_to_target"),
+        (1, 0, "dissimilarity_target_to_source"),
+    ):
+        x, y = vectors(regions, source), vectors(regions, target)
+        a, b = weights(regions, source), weights(regions, target)
+        deviation = np.sqrt(a @ (x - a @ x) ** 2)
+        x, y = x / deviation, y / deviation
+        index = cdist(x, y).min(0) / pdist(x).mean()
+        assert row[name] == pytest.approx(b @ index, rel=1e-4)
+
+
+def test_a_region_of_one_place_has_baselines(regions: gs.Regions) -> None:
+    found = baselines(regions, np.array([0]), np.array([2]))
+    assert np.isfinite(found.to_numpy()).all()

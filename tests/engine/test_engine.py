@@ -1,0 +1,144 @@
+"""The engine: what it plans, what it refuses, and what it leaves as it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import geospot_gpu as gs
+from geospot_gpu.engine.engine import PairEngine
+from geospot_gpu.runs.plan import plan_batches
+from tests.helpers.clouds import random_regions
+
+CPU = gs.Engine(device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"device": "gpu"}, "device='gpu' is unknown: use auto, cpu, cuda or cuda:1"),
+        (
+            {"kernel": "fast"},
+            "kernel='fast' is unknown: use one of auto, triton, dense",
+        ),
+        ({"memory_budget": "1.1.1GiB"}, "engine.memory_budget='1.1.1GiB': give auto or at least"),
+        ({"memory_budget": "2 parsecs"}, "engine.memory_budget='2 parsecs': give auto"),
+        ({"memory_budget": "12"}, "engine.memory_budget='12': give auto or at least 1MiB"),
+    ],
+)
+def test_values_that_are_not_understood_are_refused(
+    settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(gs.GeospotError, match=message):
+        gs.Engine(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_cuda_without_cuda_is_refused(device: str) -> None:
+    with pytest.raises(gs.GeospotError, match=f"device={device}: there is no CUDA device here"):
+        gs.pairwise(random_regions([3, 4]), engine=gs.Engine(device=device))
+
+
+def test_budgets_are_bytes() -> None:
+    assert gs.Engine(memory_budget="1.5GiB").budget_bytes() == 3 * 2**29
+    assert gs.Engine(memory_budget=2**21).budget_bytes() == 2**21
+    assert 0 < gs.Engine(device="cpu").budget_bytes() <= 2**31
+
+
+def test_features_are_needed_for_a_feature_cost() -> None:
+    regions = random_regions([5, 6], dimension=None)
+    with pytest.raises(gs.GeospotError, match=r"geo_weight=0.5 needs features"):
+        gs.pairwise(regions, cost=gs.GroundCost(geo_weight=0.5))
+    assert gs.pairwise(regions).converged.all()  # by default geography alone
+
+
+def test_cosine_needs_vectors_of_length_one() -> None:
+    regions = gs.Regions.from_points(
+        lon=[0, 1],
+        lat=[0, 1],
+        region=["a", "b"],
+        features=[[3.0, 4.0], [1.0, 2.0]],
+        normalize=False,
+    )
+    with pytest.raises(gs.GeospotError, match="cosine needs features of length one"):
+        gs.pairwise(regions)
+
+
+def test_one_region_is_refused() -> None:
+    with pytest.raises(gs.GeospotError, match=r"only one region \(r00\): distances need two"):
+        gs.pairwise(random_regions([5]))
+
+
+def test_the_features_of_a_batch_stay_within_the_budget() -> None:
+    regions = random_regions([1] * 200, dimension=512)
+    engine = PairEngine(
+        regions, gs.GroundCost(), gs.Sinkhorn(precision="high"), gs.Engine("cpu", "auto", "4MiB")
+    )
+    left, right = np.triu_indices(200, 1)
+    for _, batch in engine._plan(regions.sizes[left], regions.sizes[right]):
+        assert 2 * len(batch) * 512 * 8 <= 2**20
+
+
+@pytest.mark.parametrize("precision", ["single", "high"])
+def test_small_budgets_change_nothing_but_rounding(precision: str) -> None:
+    regions = random_regions([150, 90, 120])
+    small = gs.Engine(device="cpu", memory_budget="1MiB")
+    solver = gs.Sinkhorn(precision=precision)  # type: ignore[arg-type]
+    one, other = (gs.pairwise(regions, solver=solver, engine=e) for e in (CPU, small))
+    np.testing.assert_allclose(one.divergence, other.divergence, atol=1e-5)
+
+
+@pytest.mark.parametrize("dimension", [None, 8])
+def test_auto_streams_beyond_the_budget_on_a_cpu(dimension: int | None) -> None:
+    """Also where there are few features: KeOps is many times slower there."""
+    engine = gs.Engine(device="cpu", memory_budget="1MiB")
+    regions = random_regions([600, 700], dimension=dimension)
+    cost = gs.GroundCost(geo_weight=1.0 if dimension is None else 0.5)
+    solved = PairEngine(regions, cost, gs.Sinkhorn(), engine).pairs(np.array([0]), np.array([1]))
+    assert solved["kernel"].tolist() == ["streaming"]
+    assert solved["converged"].all()
+
+
+@pytest.mark.parametrize("kernel", ["streaming", "keops", "triton"])
+def test_geomloss_refuses_kernels_that_it_would_not_use(kernel: str) -> None:
+    engine = gs.Engine(device="cpu", kernel=kernel)
+    message = f"kernel={kernel} has no effect with solver=geomloss, which keeps all costs"
+    with pytest.raises(gs.GeospotError, match=message):
+        gs.pairwise(random_regions([5, 6]), solver=gs.GeomLoss(), engine=engine)
+
+
+def test_geomloss_does_not_depend_on_what_else_is_solved() -> None:
+    regions = random_regions([30, 25, 28])
+    solver = gs.GeomLoss(epsilon=0.05, scaling=0.5)
+    engine = PairEngine(regions, gs.GroundCost(), solver, CPU)
+    together = engine.pairs(np.array([0, 0, 1]), np.array([1, 2, 2]))
+    alone = engine.pairs(np.array([0]), np.array([1]))
+    assert together["ot_value"][0] == alone["ot_value"][0]
+
+
+def test_geomloss_on_points_that_coincide() -> None:
+    regions = gs.Regions.from_points(lon=[1, 1], lat=[1, 1], region=["a", "b"])
+    result = gs.pairwise(regions, solver=gs.GeomLoss(), engine=CPU)
+    assert float(result.ot_value[0, 1]) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_shards_of_tiny_regions_are_not_endless() -> None:
+    ones = np.ones(250_000, np.int64)
+    batches = plan_batches(ones, ones, "cpu")
+    assert max(map(len, batches)) <= 100_000
+    assert sum(map(len, batches)) == 250_000
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("kernel", ["dense", "streaming", "keops", "triton"])
+@pytest.mark.parametrize("geo_weight", [0.0, 0.5, 1.0])
+def test_cuda_gives_what_the_cpu_gives(kernel: str, geo_weight: float) -> None:
+    regions = random_regions([300, 260, 40, 35])
+    cost = gs.GroundCost(geo_weight=geo_weight)
+    exact = gs.pairwise(regions, cost=cost, solver=gs.Sinkhorn(precision="high"), engine=CPU)
+    cuda = gs.pairwise(regions, cost=cost, engine=gs.Engine(device="cuda", kernel=kernel))
+    np.testing.assert_allclose(cuda.ot_value, exact.ot_value, rtol=1e-4)
+    assert (cuda.ot_lower <= exact.ot_upper).all()
+    assert (exact.ot_lower <= cuda.ot_upper).all()

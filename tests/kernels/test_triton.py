@@ -1,0 +1,369 @@
+"""Triton's kernel against float64 formulas: on a GPU where there is one, else interpreted."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import logsumexp
+
+pytest.importorskip("triton")
+
+import geospot_gpu as gs
+from geospot_gpu import kernels
+from geospot_gpu.cost import FeatureCost
+from geospot_gpu.engine.engine import Indices, PairEngine
+from geospot_gpu.kernels import choose_kernel, halves, make_kernel, relaxation
+from geospot_gpu.kernels.contract import Schedule
+from geospot_gpu.kernels.gpu import batch as launches
+from geospot_gpu.kernels.gpu import iterate as on_device
+from geospot_gpu.kernels.gpu import layout
+from geospot_gpu.kernels.gpu.iterate import Buffers
+from geospot_gpu.kernels.gpu.kernel import TritonKernel
+from geospot_gpu.kernels.spec import Workload
+from geospot_gpu.kernels.tiles import CostTiles
+from geospot_gpu.sinkhorn.bounds import certify
+from geospot_gpu.sinkhorn.solver import iterate
+from tests.helpers.clouds import Array, cost_matrix, exact_transport, random_regions, weights
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+MIXED = gs.GroundCost(geo_weight=0.5)
+SIZES = [1, 1, 3, 70, 130, 65]
+LEFT, RIGHT = np.array([0, 2, 4]), np.array([1, 3, 5])
+COSTS = [
+    MIXED,
+    gs.GroundCost(geo_weight=0.0),
+    gs.GroundCost(geo_weight=1.0),
+    gs.GroundCost(feature="sqeuclidean", geo_weight=0.5, feature_scale=20.0),
+    gs.GroundCost(feature="sqeuclidean", geo_weight=0.0, feature_scale=20.0),
+    gs.GroundCost(geo_weight=0.5, scaling="pair_max"),
+]
+EPSILON = 0.02
+
+
+def regions_of(sizes: list[int] = SIZES, dimension: int = 40) -> gs.Regions:
+    return random_regions(sizes, dimension=dimension)
+
+
+def batch(
+    regions: gs.Regions,
+    cost: gs.GroundCost = MIXED,
+    *,
+    keep: bool = False,
+    left: Indices = LEFT,
+    right: Indices = RIGHT,
+) -> TritonKernel:
+    engine = PairEngine(regions, cost, gs.Sinkhorn(), gs.Engine(device=DEVICE))
+    source = engine.clouds(left)
+    target = engine.clouds(right)
+    return TritonKernel(CostTiles(cost, source, target, 1 << 20), source, target, EPSILON, keep)
+
+
+def potentials_of(kernel: TritonKernel, scale: float = 0.2) -> list[torch.Tensor]:
+    """Random potentials f, g and positive vectors u, v."""
+    generator = torch.Generator().manual_seed(0)
+    sides = (kernel.source, kernel.target) * 2
+    return [scale * torch.rand(*s.shape, generator=generator).to(DEVICE) for s in sides]
+
+
+def scaled(regions: gs.Regions, i: int, j: int, cost: gs.GroundCost) -> Array:
+    """The cost in float64, also with ``pair_max``."""
+    if cost.scaling == "global":
+        return cost_matrix(regions, i, j, cost)
+    feature = cost_matrix(regions, i, j, gs.GroundCost(geo_weight=0.0))
+    geo = cost_matrix(regions, i, j, gs.GroundCost(geo_weight=1.0))
+    mixed = (1 - cost.geo_weight) * feature / feature.max() + cost.geo_weight * geo / geo.max()
+    scaled: Array = mixed / mixed.max()
+    return scaled
+
+
+def numbers(values: torch.Tensor) -> Array:
+    found: Array = values.double().cpu().numpy()
+    return found
+
+
+def softmins(costs: Array, a: Array, b: Array, f: Array, g: Array) -> tuple[Array, Array]:
+    by_row = -EPSILON * logsumexp((g - costs) / EPSILON, b=b, axis=1)
+    by_column = -EPSILON * logsumexp((f[:, None] - costs) / EPSILON, b=a[:, None], axis=0)
+    return by_row, by_column
+
+
+@pytest.mark.parametrize("cost", COSTS, ids=str)
+@pytest.mark.parametrize("dimension", [40, 128])
+def test_reductions_are_those_of_float64(cost: gs.GroundCost, dimension: int) -> None:
+    """Softmins, a step, marginals and integrals of a batch of very different sizes."""
+    regions = regions_of(dimension=dimension)
+    kernel = batch(regions, cost)
+    f, g, u, v = potentials_of(kernel)
+    omega = torch.tensor([1.0, 1.5, 1.2], device=DEVICE)
+    stepped = [numbers(x) for x in kernel.step(f, g, omega, 1.0)]
+    halves = numbers(kernel.softmin(g, "source")), numbers(kernel.softmin(f, "target"))
+    marginals = [numbers(x) for x in kernel.marginals(f, g)]
+    sums = kernel.plan_sums(f, g, u, v)
+    for p, (i, j) in enumerate(zip(LEFT, RIGHT, strict=True)):
+        costs, a, b = scaled(regions, i, j, cost), weights(regions, i), weights(regions, j)
+        n, m = costs.shape
+        fp, gp = numbers(f)[p, :n], numbers(g)[p, :m]
+        by_row, by_column = softmins(costs, a, b, fp, gp)
+        np.testing.assert_allclose(halves[0][p, :n], by_row, atol=2e-6)
+        np.testing.assert_allclose(halves[1][p, :m], by_column, atol=2e-6)
+        relaxed = fp + float(omega[p]) * (by_row - fp)
+        next_g = softmins(costs, a, b, relaxed, gp)[1]
+        for ours, reference in zip(stepped, (by_row, relaxed, next_g), strict=True):
+            np.testing.assert_allclose(ours[p, : len(reference)], reference, atol=4e-6)
+        density = np.exp((fp[:, None] + gp - costs) / EPSILON)
+        np.testing.assert_allclose(marginals[0][p, :n], density @ b, rtol=1e-4)
+        np.testing.assert_allclose(marginals[1][p, :m], a @ density, rtol=1e-4)
+        density += np.outer(numbers(u)[p, :n], numbers(v)[p, :m])
+        transport = a @ (density * costs) @ b
+        entropy = a @ (density * np.log(density)) @ b
+        assert sums.transport_cost[p].item() == pytest.approx(transport, rel=3e-5)
+        assert sums.entropy[p].item() == pytest.approx(entropy, rel=3e-5, abs=3e-5)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("keep", [True, False])
+def test_cheap_steps_are_steps(keep: bool, whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On kept costs, in registers or read twice, and on costs that are computed anew."""
+    if not whole:
+        monkeypatch.setattr(launches, "_WHOLE", 32)
+        monkeypatch.setattr(launches, "_WIDE", (16, 32))
+    kernel = batch(regions_of(), keep=keep)
+    f, g, _, _ = potentials_of(kernel)
+    omega = torch.tensor([1.0, 1.5, 1.2], device=DEVICE)
+    pending = torch.tensor([1, 0, 1], dtype=torch.int32, device=DEVICE)
+    unset = [torch.full_like(x, -7.0) for x in (f, f, g)]
+    to = Buffers(f, g, omega, pending, *unset)
+    kernel._cheap_step(to)
+    exact = kernel.step(f, g, omega, 1.0)
+    for ours, reference in zip((to.softmin_f, to.f, to.next_g), exact, strict=True):
+        assert (ours[1] == -7.0).all()  # a solved problem is left as it was
+        for p, side in ((0, ours), (2, ours)):
+            there = kernel.target if side is to.next_g else kernel.source
+            size = int(there.size[p])
+            np.testing.assert_allclose(ours[p, :size].cpu(), reference[p, :size].cpu(), atol=1e-3)
+            assert (ours[p, size:] == -7.0).all()
+
+
+def test_kept_costs_are_as_good_as_16_bits_and_halves() -> None:
+    regions = regions_of()
+    kernel = batch(regions, keep=True)
+    costs, start, offset, step = (x.cpu() for x in kernel.batch.kept)
+    for p, (i, j) in enumerate(zip(LEFT, RIGHT, strict=True)):
+        reference = cost_matrix(regions, i, j, MIXED)
+        n, m = reference.shape
+        pitch = -(-m // 16) * 16
+        first = int(start[p]) * 16
+        ours = costs[first : first + n * pitch].view(n, pitch)[:, :m].double()
+        ours = float(offset[p]) + float(step[p]) * ours
+        assert float(step[p]) <= (1.01 * np.ptp(reference) + 1e-3) / 65535 or n * m == 1
+        bound = float(step[p]) * (n * m > 1) / 2 + 0.5 * 2 * 2.0**-11 + 1e-6
+        assert np.abs(ours.numpy() - reference).max() <= bound
+
+
+def test_products_of_halves_are_as_exact_as_claimed() -> None:
+    for dimension, scale in itertools.product((3, 512, 2000), (1e-6, 1.0, 3e4)):
+        x, y = scale * torch.randn(2, 50, dimension, dtype=torch.float64).float().double()
+        left, right = halves.split(x.float()), halves.split(y.float())
+        parts = [h.unit * (h.high.double() + h.low.double() / halves.STEP) for h in (left, right)]
+        lows = [h.unit * h.low.double() / halves.STEP for h in (left, right)]
+        product = parts[0] @ parts[1].T - lows[0] @ lows[1].T
+        norms = x.norm(dim=1)[:, None] * y.norm(dim=1)
+        assert ((product - x @ y.T).abs() / norms).max() < halves.ROUNDOFF
+        np.testing.assert_allclose(left.square, x.square().sum(1), rtol=1e-5)
+        np.testing.assert_allclose(left.high_square, x.square().sum(1), rtol=1e-2)
+
+
+def test_coinciding_points_antipodes_poles_and_the_antimeridian() -> None:
+    lon, lat = [0, 0, 180, 179.9999, -180, 77, 0.001], [0, 90, 0, 0, 0, -90, 0]
+    names = [f"{side}{k}" for side in "ab" for k in range(7)]
+    regions = gs.Regions.from_points(lon=lon * 2, lat=lat * 2, region=names)
+    left, right = np.repeat(np.arange(7), 7), np.tile(np.arange(7, 14), 7)
+    cost = gs.GroundCost(geo_weight=1.0)
+    kernel = batch(regions, cost, left=left, right=right)
+    zero = torch.zeros(49, 1, device=DEVICE)
+    ours = numbers(kernel.softmin(zero, "source"))[:, 0]
+    reference = [
+        cost_matrix(regions, int(i), int(j), cost)[0, 0] for i, j in zip(left, right, strict=True)
+    ]
+    np.testing.assert_allclose(ours, reference, atol=3e-7)
+
+
+def test_many_chunks_and_slabs_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    regions = regions_of([300, 290])
+    index = np.array([0]), np.array([1])
+    kernel = batch(regions, left=index[0], right=index[1])
+    f, g, u, v = potentials_of(kernel)
+
+    def reductions(kernel: TritonKernel) -> list[torch.Tensor]:
+        sums = [x.float() for x in kernel.plan_sums(f, g, u, v)]
+        halves = kernel.softmin(g, "source"), kernel.softmin(f, "target")
+        return [*halves, *kernel.marginals(f, g), *sums]
+
+    expected = reductions(kernel)
+    for module in (layout, launches):
+        monkeypatch.setattr(module, "SLAB", 1)
+    monkeypatch.setattr(layout, "_LEAST_TILES", 1)
+    split = batch(regions, left=index[0], right=index[1])
+    assert len(split.batch.views["source"].slabs) == 3
+    assert len(split.batch.views["source"].work) == 9
+    for ours, reference in zip(reductions(split), expected, strict=True):
+        torch.testing.assert_close(ours, reference, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("cost", COSTS, ids=str)
+def test_values_are_certified_and_those_of_pot(cost: gs.GroundCost, keep: bool) -> None:
+    regions = regions_of()
+    kernel = batch(regions, cost, keep=keep)
+    transport = certify(kernel, cost, iterate(kernel, Schedule(1e-3, 500)), 1e-3)
+    assert transport.converged.all()
+    for p, (i, j) in enumerate(zip(LEFT, RIGHT, strict=True)):
+        costs = scaled(regions, i, j, cost)
+        value, moved = exact_transport(weights(regions, i), weights(regions, j), costs, EPSILON)
+        assert transport.ot_lower[p].item() <= value <= transport.ot_upper[p].item()
+        assert transport.ot_upper[p] - transport.ot_lower[p] < 2e-4
+        assert transport.ot_value[p].item() == pytest.approx(value, rel=1e-4)
+        assert transport.transport_cost[p].item() == pytest.approx(moved, rel=2e-3)
+        low, high = transport.transport_cost_lower[p], transport.transport_cost_upper[p]
+        assert low.item() <= moved <= high.item()
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_iterations_are_those_of_the_dense_kernel(keep: bool) -> None:
+    regions = regions_of()
+    ours = batch(regions, keep=keep)
+    dense = make_kernel("dense", MIXED, ours.source, ours.target, EPSILON, 2**28)
+    a, b = ours.source.weight, ours.target.weight
+    for schedule in (Schedule(1e-12, 7), Schedule(1e-12, 7, relaxed=False), Schedule(1e-2, 200)):
+        mine, reference = iterate(ours, schedule), iterate(dense, schedule)
+        assert (mine.iterations - reference.iterations)[1:].abs().max() <= 1
+        assert (mine.iterations <= schedule.max_iterations).all()
+        values = [(a * r.f).sum(1) + (b * r.next_g).sum(1) for r in (mine, reference)]
+        torch.testing.assert_close(*values, rtol=1e-4, atol=1e-5)
+
+
+def test_a_fine_tolerance_takes_iterations_on_exact_costs() -> None:
+    kernel = batch(regions_of(), keep=True)
+    found = iterate(kernel, Schedule(2e-5, 500))
+    assert (found.marginal_error <= 2e-5).all()
+    f = kernel.softmin(found.g, "source")
+    torch.testing.assert_close(found.f, f, rtol=0, atol=0)
+    torch.testing.assert_close(found.next_g, kernel.softmin(f, "target"), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("every", [1, 8])
+def test_a_problem_does_not_depend_on_its_batch(
+    every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is solved long before the others."""
+    monkeypatch.setitem(on_device.READ_EVERY, DEVICE, every)
+    regions, schedule = regions_of(), Schedule(1e-3, 200)
+    together = iterate(batch(regions, keep=True), schedule)
+    assert together.iterations.min() < together.iterations.max() // 2
+    alone = batch(regions, keep=True).select(torch.tensor([1]))
+    single = iterate(alone, schedule)
+    assert single.iterations[0] == together.iterations[1]
+    np.testing.assert_array_equal(single.f[0, :3].cpu(), together.f[1, :3].cpu())
+    np.testing.assert_array_equal(single.g[0, :70].cpu(), together.g[1, :70].cpu())
+
+
+def test_self_terms() -> None:
+    regions = regions_of([60, 65, 2])
+    exact = PairEngine(regions, MIXED, gs.Sinkhorn(precision="high"), gs.Engine(device="cpu"))
+    engine = gs.Engine(device=DEVICE, kernel="triton")
+    ours = PairEngine(regions, MIXED, gs.Sinkhorn(), engine).self_terms(np.arange(3))
+    reference = exact.self_terms(np.arange(3))
+    assert ours["converged"].all()
+    assert (ours["iterations"] < 10).all()
+    assert (ours["ot_lower"] <= reference["ot_upper"]).all()
+    assert (reference["ot_lower"] <= ours["ot_upper"]).all()
+    np.testing.assert_allclose(ours["ot_value"], reference["ot_value"], atol=1e-5)
+
+
+@pytest.mark.parametrize("feature", ["cosine", "sqeuclidean", "euclidean"])
+def test_pairs_of_all_sizes_agree_with_float64(feature: FeatureCost) -> None:
+    regions = regions_of([1, 9, 40, 90])
+    cost = gs.GroundCost(feature=feature, geo_weight=0.5, feature_scale=5.0)
+    solver = gs.Sinkhorn(epsilon=EPSILON)
+    engine = gs.Engine(device=DEVICE, kernel="triton")
+    left, right = np.triu_indices(4, 1)
+    ours = PairEngine(regions, cost, solver, engine).pairs(left, right)
+    high = gs.Sinkhorn(epsilon=EPSILON, precision="high", tolerance=1e-6)
+    exact = PairEngine(regions, cost, high, gs.Engine(device="cpu")).pairs(left, right)
+    assert set(ours["kernel"]) == {"dense" if feature == "euclidean" else "triton"}
+    assert ours["converged"].all()
+    assert (ours["ot_lower"] <= exact["ot_value"]).all()
+    assert (exact["ot_value"] <= ours["ot_upper"]).all()
+    np.testing.assert_allclose(ours["ot_value"], exact["ot_value"], rtol=1e-4)
+
+
+def test_euclidean_and_double_precision_fall_back(caplog: pytest.LogCaptureFixture) -> None:
+    kernels._warn_once.cache_clear()
+    workload = Workload(MIXED, 8, torch.float32, DEVICE, 2**30)
+    assert choose_kernel("triton", workload, 100).name == "triton"
+    euclidean = workload._replace(cost=gs.GroundCost(feature="euclidean", geo_weight=0.5))
+    assert choose_kernel("triton", euclidean, 100).name == "dense"
+    assert "kernel=triton is not available, it needs a feature cost other than" in caplog.text
+    assert choose_kernel("triton", workload._replace(dtype=torch.float64), 100).name == "dense"
+    assert "kernel=triton is not available, it computes in float32" in caplog.text
+
+
+@pytest.mark.parametrize("missing", ["triton", "GPU"])
+def test_triton_falls_back_with_one_warning(missing: str) -> None:
+    code = """
+import sys
+if MISSING == "triton":
+    sys.modules["triton"] = None
+import logging; logging.basicConfig(format="%(levelname)s: %(message)s")
+import geospot_gpu as gs
+regions = gs.Regions.from_points(lon=[0, 1, 2, 9], lat=[0, 0, 1, 1], region=list("aabb"))
+engine = gs.Engine(device="cpu", kernel="triton")
+for epsilon in (0.01, 0.5):
+    gs.pairwise(regions, solver=gs.Sinkhorn(epsilon=epsilon), engine=engine)
+print("done")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code.replace("MISSING", repr(missing))],
+        env={name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout == "done\n"
+    lines = [line for line in ran.stderr.splitlines() if line.startswith("WARNING")]
+    assert len(lines) == 1, ran.stderr
+    reason = {"triton": "triton is not installed", "GPU": "there is no GPU"}[missing]
+    assert f"kernel=triton is not available, {reason}: using dense or streaming" in lines[0]
+
+
+def test_relaxation_in_the_long_run_is_the_rule() -> None:
+    """The steady number of iterations gives what the true number gives."""
+    generator = torch.Generator().manual_seed(0)
+    truth = ours = relaxation.begin(50, torch.device("cpu"))
+    error = torch.ones(50, dtype=torch.float64)
+    for iteration in range(1, 60):
+        error = error * (0.7 + 0.35 * torch.rand(50, generator=generator, dtype=torch.float64))
+        truth = relaxation.update(truth, iteration, error)
+        ours = on_device._relax(ours, iteration, error)
+        torch.testing.assert_close(ours.omega, truth.omega, rtol=0, atol=0)
+    assert len(truth.omega.unique()) > 10
+
+
+def test_all_passes_compile_for_a_gpu(tmp_path: Path) -> None:
+    """Which needs no GPU; shared memory must fit that of a Hopper GPU's block."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.kernels.compile_triton"],
+        env=os.environ | {"TRITON_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    compiled = [line.split() for line in ran.stdout.splitlines()]
+    assert len(compiled) == 13
+    assert max(int(shared) for _, shared in compiled) <= 227 * 1024
