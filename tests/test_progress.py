@@ -1,0 +1,47 @@
+"""Progress is drawn where it is asked for, once, and counted in any case."""
+
+from __future__ import annotations
+
+import pytest
+
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.progress import Progress, progress_shown, shows_progress
+
+
+@shows_progress
+def work(total: int, *, done: int = 0, progress: bool = False) -> int:
+    """Work that counts, within which other work counts, too."""
+    with Progress("working", "steps", total=total, done=done) as outer:
+        for _ in range(total - done):
+            with Progress("within", "parts", total=3) as inner:
+                inner.update(3)
+            outer.update()
+    return outer.done + inner.done
+
+
+def test_nothing_is_drawn_unasked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert work(4) == work(4, progress=False) == 7
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_is_drawn_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    assert work(4, done=1, progress=True) == 7
+    drawn = capsys.readouterr().err
+    assert "working: 100%" in drawn
+    assert "4/4" in drawn
+    assert "steps/s" in drawn
+    assert "within" not in drawn
+    work(4)
+    assert capsys.readouterr().err == "", "only while it was asked for"
+
+
+def test_commands_ask_once_for_all_that_they_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_shown():
+        work(2)
+        work(3)
+    assert capsys.readouterr().err.count("100%") == 2
+
+
+def test_progress_is_true_or_false() -> None:
+    with pytest.raises(GeospotError, match="progress='no': give true or false"):
+        work(4, progress="no")  # type: ignore[arg-type]
