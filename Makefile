@@ -1,5 +1,5 @@
 # make demo   the distance between every two of 63 countries, into runs/world
-# make test   style, types and tests
+# make test   style, types, imports and tests
 #
 # Each sets up .venv first. EXTRA=gpu takes the packages for GPU nodes; PYTHON=... another python3.
 
@@ -28,6 +28,7 @@ test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest --numprocesses=logical --dist=loadfile
 
 # Always made anew, and marked ready only at the end: the sets for CPU and GPU do not mix, and half
