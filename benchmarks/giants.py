@@ -53,7 +53,7 @@ def two_countries() -> dict[str, object]:
         transport = pot_numpy([one], LOOSE)[0]
     few = np.array([KEOPS_POINTS])
     source, target = (replace(pair_engine.clouds(side), size=few) for side in (left, right))
-    lazy = make_kernel("keops", cost, source, target, EPSILON, 2**31)
+    lazy = make_kernel(cost, source, target, EPSILON, 2**31, backend="keops")
     zero = torch.zeros(1, KEOPS_POINTS)
     lazy.softmin(zero, "source")  # compiles
     with Stopwatch() as keops_watch:
@@ -81,7 +81,7 @@ def two_countries() -> dict[str, object]:
 def beyond_memory(points: int, budget: int = 2**30) -> dict[str, object]:
     source, target = (random_cloud(points, DIMENSION, seed) for seed in (0, 1))
     cost = gs.GroundCost(geo_weight=0.5)
-    spec = choose_kernel("auto", Workload.of(cost, source, budget), points * points)
+    spec = choose_kernel(Workload.of(cost, source, budget), points * points)
     rate = rates(2048, 2048, DIMENSION, 2**26)
     least = floor(rate, points * points, 2.0 * ITERATIONS, products=ITERATIONS)
     with PeakMemory() as memory, Stopwatch() as watch:

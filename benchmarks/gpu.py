@@ -97,12 +97,13 @@ def check() -> Figures:
     found: Figures = {}
     for cost in costs[: 2 if REHEARSAL else None]:
         high = gs.Sinkhorn(epsilon=0.02, tolerance=1e-6, precision="high")
-        exact = PairEngine(regions, cost, high, gs.Engine(DEVICE, "dense")).pairs(left, right)
-        names = ["dense", "streaming", "triton"]
+        engine = gs.Engine(DEVICE, "torch", "kept")
+        exact = PairEngine(regions, cost, high, engine).pairs(left, right)
+        names = ["torch kept", "torch streamed", "triton kept", "triton streamed"]
         if cost.geo_weight == 0.5 and keops_problem(DEVICE) is None:  # it compiles for long
-            names.append("keops")
+            names.append("keops streamed")
         for name in names:
-            engine = gs.Engine(DEVICE, name)
+            engine = gs.Engine(DEVICE, *name.split())
             ours = PairEngine(regions, cost, gs.Sinkhorn(epsilon=0.02), engine).pairs(left, right)
             error = float((ours["ot_value"] / exact["ot_value"] - 1.0).abs().max())
             inside = np.ones(len(ours), bool)
@@ -121,7 +122,7 @@ def check() -> Figures:
 
 def sweep(
     regions: gs.Regions, cost: gs.GroundCost, left: Indices, right: Indices,
-    ceilings: Ceilings, kernels: tuple[str, ...] = ("triton",),
+    ceilings: Ceilings, kernels: tuple[str, ...] = ("triton auto",),
 ) -> Figures:  # fmt: skip
     """Divergences of pairs and the self terms they need, end to end, beside the floor."""
     needed = np.unique(np.concatenate([left, right]))
@@ -129,7 +130,7 @@ def sweep(
     entries += float((regions.sizes[needed] ** 2).sum())
     found: Figures = {"pairs": len(left), "costs": entries}
     for name in kernels:
-        engine = PairEngine(regions, cost, SOLVER, gs.Engine(DEVICE, name))
+        engine = PairEngine(regions, cost, SOLVER, gs.Engine(DEVICE, *name.split()))
 
         def run(engine: PairEngine = engine) -> None:
             selves = self_terms(engine, np.arange(len(regions)))
@@ -197,18 +198,15 @@ def giant(ceilings: Ceilings) -> Figures:
     source, target = random_cloud(points, 0), random_cloud(points, 1)
     cost = gs.GroundCost(geo_weight=0.5)
     found: Figures = {"points": points}
-    for name, kernel_name, budget in (
-        ("triton, kept", "triton", BUDGET),
-        ("triton, streaming", "triton", 1 << 20 if not REHEARSAL else 1),
-        ("streaming in torch", "streaming", BUDGET),
-    ):
+    problem = cost, source, target, SOLVER.epsilon, BUDGET
+    for name in ("triton kept", "triton streamed", "torch streamed"):
 
-        def run(kernel_name: str = kernel_name, budget: int = budget) -> None:
-            kernel = make_kernel(kernel_name, cost, source, target, SOLVER.epsilon, budget)
-            iterate(kernel, Schedule(1e-12, 2))
+        def run(name: str = name) -> None:
+            backend, storage = name.split()
+            iterate(make_kernel(*problem, backend=backend, storage=storage), Schedule(1e-12, 2))
 
         found[f"{name}, seconds"] = seconds(run, repeats=3)
-    kernel = make_kernel("triton", cost, source, target, SOLVER.epsilon, BUDGET)
+    kernel = make_kernel(*problem, backend="triton")
     potentials = iterate(kernel, Schedule(1e-12, 2))
     found["certificate, seconds"] = seconds(
         lambda: certify(kernel, cost, potentials, 1e-3), repeats=3
@@ -224,15 +222,16 @@ def flash(ceilings: Ceilings) -> Figures:
     source, target = random_cloud(points, 0), random_cloud(points, 1)
     schedule, found = Schedule(1e-30, iterations, relaxed=False), Figures()
     value = 0.0
-    for name, budget in (("kept", BUDGET), ("streaming", 1 << 20 if not REHEARSAL else 1)):
+    problem = cost, source, target, epsilon, BUDGET
+    for storage in ("kept", "streamed"):
 
-        def run(budget: int = budget) -> float:
-            kernel = make_kernel("triton", cost, source, target, epsilon, budget)
+        def run(storage: str = storage) -> float:
+            kernel = make_kernel(*problem, backend="triton", storage=storage)
             f, _, g, _, _ = iterate(kernel, schedule)
             return float((source.weight * f).sum() + (target.weight * g).sum())
 
         value = run()
-        found[f"triton, {name}, seconds"] = seconds(run, repeats=3)
+        found[f"triton {storage}, seconds"] = seconds(run, repeats=3)
     x, y = (cloud.part().features for cloud in (source, target))
     assert x is not None
     assert y is not None
@@ -258,7 +257,7 @@ def parts(clock: Clock) -> Iterator[tuple[str, Figures]]:
     yield "ceilings, per second", vars(ceilings)
     countries = gallery(1000)
     left, right = all_pairs(len(countries), None)
-    kernels: tuple[str, ...] = ("dense", "streaming", "triton")
+    kernels: tuple[str, ...] = ("torch kept", "torch streamed", "triton auto")
     for weight in (0.5, 0.0):
         cost = gs.GroundCost(geo_weight=weight)
         yield (

@@ -2,73 +2,103 @@
 
 from __future__ import annotations
 
-import logging
-from functools import cache
-
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.errors import checks
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.say import warn_once
 from geospot_gpu.kernels import cpu, gpu, keops, reference
 from geospot_gpu.kernels.contract import Cloud, Kernel
 from geospot_gpu.kernels.spec import KernelSpec, Workload
 
 REGISTRY: tuple[KernelSpec, ...] = (
-    gpu.TRITON,
-    cpu.DENSE,
-    reference.DENSE,
-    keops.KEOPS,
-    cpu.STREAMING,
-    reference.STREAMING,
+    gpu.KEPT,
+    gpu.STREAMED,
+    cpu.KEPT,
+    reference.KEPT,
+    keops.STREAMED,
+    cpu.STREAMED,
+    reference.STREAMED,
 )
 """All kernels, in the order in which ``auto`` considers them; the last one can always run."""
 
-NAMES = ("auto", *dict.fromkeys(spec.name for spec in REGISTRY))
-"""What may be asked for."""
-
-_STAND_INS = ("dense", "streaming")
-
-log = logging.getLogger("geospot_gpu")
+AUTO = "auto"
+BACKENDS = (AUTO, *dict.fromkeys(spec.backend for spec in REGISTRY))
+STORAGES = (AUTO, *dict.fromkeys(spec.storage for spec in REGISTRY))
 
 
-def check_kernel(name: str) -> None:
-    """Raise unless ``name`` is one of :data:`NAMES`."""
-    checks.one_of(name, NAMES, "kernel")
+def check_kernel(backend: str, storage: str) -> None:
+    """Raise unless there is such a kernel, able to run or not."""
+    checks.one_of(backend, BACKENDS, "engine.backend")
+    checks.one_of(storage, STORAGES, "engine.storage")
+    if not _asked_for(backend, storage):
+        raise GeospotError(
+            f"engine.backend={backend} does not go with engine.storage={storage}: "
+            "leave one of them out"
+        )
 
 
-def choose_kernel(wanted: str, workload: Workload, entries: int) -> KernelSpec:
+def choose_kernel(
+    workload: Workload, entries: int, backend: str = AUTO, storage: str = AUTO
+) -> KernelSpec:
     """The kernel for problems of ``entries`` costs each.
 
-    The first of the wanted ones that can run; where none can, a warning, and the first of those
-    that keep costs or stream them.
+    The first of those asked for that can run. Where none can, a warning, and the storage is left
+    to ``auto``, or else the backend, or both.
     """
-    problem = None
-    for spec in REGISTRY:
-        if spec.name == wanted or (wanted == "auto" and spec.by_default(workload)):
-            problem = spec.problem(workload, entries)
-            if problem is None:
-                return spec
-    others = [name for name in _STAND_INS if name != wanted]
-    _warn_once(f"kernel={wanted} is not available, {problem}: using {' or '.join(others)} instead")
-    stand_ins = (spec for spec in REGISTRY if spec.name in others)
-    return next(spec for spec in stand_ins if spec.problem(workload, entries) is None)
+    asked = {"backend": backend, "storage": storage}
+    spec, problem = _first(workload, entries, **asked)
+    for left in (["storage"], ["backend"], ["backend", "storage"]):
+        if spec is not None:
+            break
+        spec, _ = _first(workload, entries, **(asked | dict.fromkeys(left, AUTO)))
+        given = " ".join(f"engine.{key}={asked[key]}" for key in left if asked[key] != AUTO)
+        if spec is not None:
+            warn_once(f"{given} is not available, {problem}: using what auto would")
+    assert spec is not None
+    return spec
 
 
 def make_kernel(
-    name: str, cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int
+    cost: GroundCost,
+    source: Cloud,
+    target: Cloud,
+    epsilon: float,
+    budget: int,
+    *,
+    backend: str = AUTO,
+    storage: str = AUTO,
 ) -> Kernel:
-    """The kernel ``name`` over a batch of clouds, whatever their sizes.
+    """The kernel over a batch of clouds, whatever their sizes.
 
     Args:
-        name: one of :data:`NAMES`.
         cost: the ground cost.
         source: one side of the batch, [B, N] points.
         target: the other side, [B, M] points.
         epsilon: entropic regularisation.
         budget: memory in bytes that tiles may take.
+        backend: one of :data:`BACKENDS`.
+        storage: one of :data:`STORAGES`.
     """
-    spec = choose_kernel(name, Workload.of(cost, source, budget), entries=0)
+    spec = choose_kernel(Workload.of(cost, source, budget), 0, backend, storage)
     return spec.build(cost, source, target, epsilon, budget)
 
 
-@cache
-def _warn_once(message: str) -> None:
-    log.warning(message)
+def _asked_for(backend: str, storage: str) -> list[KernelSpec]:
+    return [
+        spec
+        for spec in REGISTRY
+        if backend in (AUTO, spec.backend) and storage in (AUTO, spec.storage)
+    ]
+
+
+def _first(
+    workload: Workload, entries: int, backend: str, storage: str
+) -> tuple[KernelSpec | None, str | None]:
+    """The first of the kernels asked for that can run; None, and why the last of them cannot."""
+    problem = None
+    for spec in _asked_for(backend, storage):
+        if backend == AUTO and not spec.by_default(workload):
+            continue
+        problem = spec.problem(workload, entries)
+        if problem is None:
+            return spec, None
+    return None, problem

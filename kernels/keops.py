@@ -14,7 +14,7 @@ from torch import Tensor
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.contract import Cloud, Kernel, PlanSums, Side, required, safe_log
 from geospot_gpu.kernels.reference import streamed_limit
-from geospot_gpu.kernels.spec import KernelSpec, Limits, padded
+from geospot_gpu.kernels.spec import KernelSpec, Limits
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
@@ -152,12 +152,11 @@ def _build(
     return KeopsKernel(CostTiles(cost, source, target, entries), source, target, epsilon)
 
 
-KEOPS = KernelSpec(
-    name="keops",
+STREAMED = KernelSpec(
     backend="keops",
+    storage="streamed",
     problem=lambda workload, entries: keops_problem(workload.device),
-    by_default=lambda work: work.device == "cuda" and work.dimension <= _MOST_FEATURES,
     limits=lambda workload: Limits(streamed_limit(workload), workload.points(in_place=False)),
-    growth=padded,
     build=_build,
+    by_default=lambda work: work.device == "cuda" and work.dimension <= _MOST_FEATURES,
 )

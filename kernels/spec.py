@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ BATCH_ENTRIES = {"cpu": 1 << 24, "cuda": 1 << 30}
 _BATCH_FEATURES = {"cpu": 64 * 2**20, "cuda": 4 * 2**30}  # bytes of features copied into a batch
 
 Sizes = NDArray[np.int64]
+Storage = Literal["kept", "streamed"]
 
 
 class Workload(NamedTuple):
@@ -64,33 +65,6 @@ class Limits(NamedTuple):
     """Points on both sides."""
 
 
-@dataclass(frozen=True)
-class KernelSpec:
-    """An entry of the registry.
-
-    Args:
-        name: what ``kernel=`` asks for, and what results say. Backends that do the same on
-            different processors share a name.
-        backend: what computes: ``torch``, ``compiled``, ``triton`` or ``keops``.
-        problem: ``problem(workload, entries)``: why it cannot solve problems of so many costs
-            each, in one clause; None where it can.
-        by_default: whether ``auto`` considers it for a workload.
-        limits: of a batch.
-        growth: ``growth(n, m)``: for problems of n x m costs [K], the ratio between the sizes
-            that may share a batch.
-        build: ``build(cost, source, target, epsilon, budget)``: the kernel over a batch of clouds,
-            whose tiles may take ``budget`` bytes.
-    """
-
-    name: str
-    backend: str
-    problem: Callable[[Workload, int], str | None]
-    by_default: Callable[[Workload], bool]
-    limits: Callable[[Workload], Limits]
-    growth: Callable[[Sizes, Sizes], NDArray[np.float64]]
-    build: Callable[[GroundCost, Cloud, Cloud, float, int], Kernel]
-
-
 def everywhere(workload: Workload) -> bool:
     """Of a kernel that ``auto`` considers for any workload."""
     return True
@@ -99,3 +73,35 @@ def everywhere(workload: Workload) -> bool:
 def padded(n: Sizes, m: Sizes) -> NDArray[np.float64]:
     """The growth of a kernel that pads its batches."""
     return np.full(len(n), SIMILAR)
+
+
+@dataclass(frozen=True)
+class KernelSpec:
+    """An entry of the registry.
+
+    Args:
+        backend: what computes, as ``engine.backend=`` asks for it.
+        storage: ``kept`` where costs are computed once, ``streamed`` where they are computed anew
+            in every pass; ``engine.storage=`` asks for it.
+        problem: ``problem(workload, entries)``: why it cannot solve problems of so many costs
+            each, in one clause; None where it can.
+        limits: of a batch.
+        build: ``build(cost, source, target, epsilon, budget)``: the kernel over a batch of clouds,
+            whose tiles may take ``budget`` bytes.
+        growth: ``growth(n, m)``: for problems of n x m costs [K], the ratio between the sizes
+            that may share a batch.
+        by_default: whether ``engine.backend=auto`` considers it for a workload.
+    """
+
+    backend: str
+    storage: Storage
+    problem: Callable[[Workload, int], str | None]
+    limits: Callable[[Workload], Limits]
+    build: Callable[[GroundCost, Cloud, Cloud, float, int], Kernel]
+    growth: Callable[[Sizes, Sizes], NDArray[np.float64]] = padded
+    by_default: Callable[[Workload], bool] = everywhere
+
+    @property
+    def name(self) -> str:
+        """What results say, as ``torch kept``."""
+        return f"{self.backend} {self.storage}"

@@ -12,6 +12,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from geospot_gpu.config.overrides import text_settings
 from geospot_gpu.config.schema import built
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors.former import translated
 from geospot_gpu.files import expanded
 
 T = TypeVar("T")
@@ -134,16 +135,11 @@ class GeomLossConfig:
 
 
 @dataclass
-class KernelConfig:
-    """Group ``kernel``."""
-
-    name: str = "auto"
-
-
-@dataclass
 class EngineConfig:
     """Group ``engine``."""
 
+    backend: str = "auto"
+    storage: str = "auto"
     memory_budget: str = "auto"
 
 
@@ -160,7 +156,6 @@ class SweepConfig:
     against: AgainstConfig = field(default_factory=AgainstConfig)
     regions: RegionsConfig = field(default_factory=RegionsConfig)
     cost: CostConfig = field(default_factory=CostConfig)
-    kernel: KernelConfig = field(default_factory=KernelConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
 
 
@@ -332,7 +327,7 @@ def of_manifest(config: object, where: str) -> SweepConfig:
     """
     choices = {"encoder": _ENCODERS, "solver": _SOLVERS}
     try:
-        found = built(SweepConfig, config, "config", choices)
+        found = built(SweepConfig, translated(config), "config", choices)
         _check_numbers(found)
         if isinstance(found.encoder, GeoClipConfig):
             found.encoder.cache = None
@@ -419,14 +414,10 @@ def make_solver(config: SweepConfig) -> Solver:
 
 
 def make_engine(config: SweepConfig) -> Engine:
-    """Device, kernel and memory budget."""
+    """Device, backend, storage and memory budget."""
     from geospot_gpu.engine.engine import Engine
 
-    return Engine(
-        device=config.device,
-        kernel=config.kernel.name,
-        memory_budget=config.engine.memory_budget,
-    )
+    return Engine(device=config.device, **vars(config.engine))
 
 
 def make_encoder(config: SweepConfig) -> Encoder:
@@ -494,7 +485,7 @@ def _check_fit(config: SweepConfig) -> None:
     if regions.by != "grid":
         unused["regions.degrees"] = "regions=grid"
     if config.solver.name == "geomloss":
-        unused["kernel.name"] = "solver=sinkhorn"
+        unused |= {f"engine.{key}": "solver=sinkhorn" for key in ("backend", "storage")}
     refuse_unused(config, SweepConfig(encoder=None, solver=None), unused)
 
 

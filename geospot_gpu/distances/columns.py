@@ -128,7 +128,13 @@ REGISTER: tuple[Column, ...] = (
         group="evidence",
         of_self=("self_converged",),
     ),
-    Column("kernel", "string", "Kernel", "what computed the costs", "record"),
+    Column(
+        "kernel",
+        "string",
+        "Kernel",
+        "what computed the costs, and whether they were kept, as `compiled kept`",
+        group="record",
+    ),
     Column("seconds", "float64", "Seconds", "its share of its batch's time", "record", "s"),
     Column(
         "centroid_cosine",

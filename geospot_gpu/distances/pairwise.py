@@ -40,7 +40,7 @@ def pairwise(
         cost: ground cost; half features and half great circle if not given, or great circle alone
             where the regions have no features.
         solver: :class:`~geospot_gpu.Sinkhorn` if not given.
-        engine: device, kernel and memory budget.
+        engine: device, backend, storage and memory budget.
         warm: potentials to start from and to keep, for calls that differ in ``geo_weight`` or
             ``epsilon`` alone.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import os
 import stat
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from geospot_gpu.errors.kept import kept
+from geospot_gpu.errors.say import warn_once
 from geospot_gpu.files import atomic_path, clear_leftovers, content_hash, reason
 
 log = logging.getLogger("geospot_gpu")
@@ -142,7 +142,7 @@ class EmbeddingCache:
     def _store(self, cell: str, at: NDArray[np.complex128], features: NDArray[np.float32]) -> bool:
         """Store features of points of a cell, where that is possible; whether it was."""
         if self._root is None:
-            _warn_once("there is no home folder to keep embeddings in: set GEOSPOT_CACHE")
+            warn_once("there is no home folder to keep embeddings in: set GEOSPOT_CACHE")
             return False
         places, vectors = at.astype("<c16").tobytes(), features.astype("<f4").tobytes()
         folder = self._root / self._version
@@ -152,7 +152,7 @@ class EmbeddingCache:
             with atomic_path(path) as temporary:
                 temporary.write_bytes(self._proof(places, vectors) + places + vectors)
         except OSError as error:  # the run does not need the cache to go on
-            _warn_once(f"{folder}: embeddings are not cached ({reason(error)})")
+            warn_once(f"{folder}: embeddings are not cached ({reason(error)})")
             return False
         return True
 
@@ -202,8 +202,3 @@ def _batches(
         batch.append((cell, few))
     if batch:
         yield batch
-
-
-@functools.cache
-def _warn_once(text: str) -> None:
-    log.warning(text)

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,9 @@ from geospot_gpu.engine.batching import batches_of_similar_size
 from geospot_gpu.engine.sampling_error import SamplingError
 from geospot_gpu.engine.warm import WarmBatch, WarmStarts
 from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.former import no_kernel
 from geospot_gpu.errors.memory import out_of_memory
-from geospot_gpu.kernels import check_kernel, choose_kernel
+from geospot_gpu.kernels import check_kernel, choose_kernel, reference
 from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays, Potentials, Schedule
 from geospot_gpu.kernels.spec import KernelSpec, Workload
 from geospot_gpu.regions import Regions
@@ -50,7 +51,12 @@ class Engine:
 
     Args:
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
-        kernel: ``auto``, ``dense``, ``streaming``, ``keops`` or ``triton``.
+        backend: what computes: ``torch``, on any device; ``compiled`` loops (Numba, float32, CPU);
+            ``triton`` (float32, NVIDIA GPUs); ``keops``, which compiles for seconds and pays on
+            GPUs with few features; or ``auto``, the fastest of them that can run.
+        storage: of costs: ``kept``, computed once; ``streamed``, computed anew in every iteration,
+            so that memory grows with the number of points alone; or ``auto``, kept where they fit
+            the budget.
         memory_budget: memory for costs, as ``"2GiB"`` or a number of bytes; ``auto`` is 2 GiB
             (a quarter of what is free, if that is less) on a CPU and half of what is free on a GPU.
 
@@ -59,11 +65,15 @@ class Engine:
     """
 
     device: str = "auto"
-    kernel: str = "auto"
+    backend: str = "auto"
+    storage: str = "auto"
     memory_budget: str | int = "auto"
+    kernel: InitVar[str | None] = field(default=None, kw_only=True)  # what it was called before
 
-    def __post_init__(self) -> None:
-        check_kernel(self.kernel)
+    def __post_init__(self, kernel: str | None) -> None:
+        if kernel is not None:
+            raise no_kernel(kernel)
+        check_kernel(self.backend, self.storage)
         object.__setattr__(self, "device", device_name(self.device))
         _parse_bytes(self.memory_budget)
 
@@ -97,6 +107,17 @@ def _parse_bytes(value: str | int) -> int | None:
             f"engine.memory_budget={checks.shown(value)}: give auto or at least 1MiB, as in 2GiB"
         )
     return int(float(match[1]) * unit)
+
+
+def _check_geomloss(engine: Engine) -> None:
+    """Raise where GeomLoss would not compute as asked for: it keeps costs, and is torch."""
+    own = {"backend": reference.KEPT.backend, "storage": reference.KEPT.storage}
+    for name, value in own.items():
+        if (wanted := getattr(engine, name)) not in ("auto", value):
+            raise GeospotError(
+                f"engine.{name}={wanted} has no effect with solver=geomloss, which keeps all costs "
+                "of a pair, in torch: leave it out, or use solver=sinkhorn"
+            )
 
 
 def check_compatible(regions: Regions, cost: GroundCost) -> None:
@@ -143,12 +164,12 @@ class PairEngine:
         regions: the regions, moved to the device once.
         cost: ground cost.
         solver: what solves a problem.
-        engine: device, kernel and memory budget.
+        engine: device, backend, storage and memory budget.
         warm: where pairs start from, and where their potentials are kept.
 
     Raises:
         GeospotError: the cost needs features that the regions do not have, there is no such
-            device, or GeomLoss is to use another kernel than its own.
+            device, or GeomLoss is to compute in another way than its own.
     """
 
     def __init__(
@@ -160,13 +181,11 @@ class PairEngine:
         warm: WarmStarts | None = None,
     ) -> None:
         check_compatible(regions, cost)
-        if isinstance(solver, GeomLoss) and engine.kernel not in ("auto", "dense"):
-            raise GeospotError(
-                f"kernel={engine.kernel} has no effect with solver=geomloss, which keeps all costs "
-                "of a pair: leave it out, or use solver=sinkhorn"
-            )
+        if isinstance(solver, GeomLoss):
+            _check_geomloss(engine)
         self.warm = warm
-        self.cost, self.solver, self._wanted = cost, solver, engine.kernel
+        self.cost, self.solver = cost, solver
+        self._asked_for = engine.backend, engine.storage
         self.device = engine.torch_device()
         self.regions = regions.to(self.device)
         self.budget = engine.budget_bytes()
@@ -271,9 +290,9 @@ class PairEngine:
         entries, of_pair = np.unique(n * m, return_inverse=True)
         alone = isinstance(self.solver, GeomLoss)  # its annealing depends on the whole batch
         if alone:
-            specs = [choose_kernel("dense", workload, 0)] * len(entries)
+            specs = [reference.KEPT] * len(entries)
         else:
-            specs = [choose_kernel(self._wanted, workload, int(e)) for e in entries]
+            specs = [choose_kernel(workload, int(e), *self._asked_for) for e in entries]
         batches = []
         for spec in dict.fromkeys(specs):
             chosen = np.array([other is spec for other in specs])

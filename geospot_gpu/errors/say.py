@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import sys
 
 
@@ -30,3 +32,9 @@ def say(*lines: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"  # a terminal may lack letters
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
+
+
+@functools.cache
+def warn_once(text: str) -> None:
+    """Warn, unless that has been said before in this process."""
+    logging.getLogger("geospot_gpu").warning(text)

@@ -95,7 +95,7 @@ def run_sweep(
         against: compare every region of ``regions`` with every one of these instead.
         cost: ground cost.
         solver: what solves a pair.
-        engine: device, kernel and memory budget.
+        engine: device, backend, storage and memory budget.
         config: the whole configuration, for the manifest.
         warm: potentials to start from and to keep, for sweeps of the same regions.
         outputs: of the folder, as :meth:`Store.output_folder` gives them.

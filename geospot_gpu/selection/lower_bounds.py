@@ -146,9 +146,8 @@ class HalfSteps:
         for some in np.split(np.arange(len(index)), gaps) if len(index) else ():
             low, high = int(start[some[0]]), int(stop[some[-1]])
             cloud = Cloud(self._points, np.array([low]), np.array([high - low]))
-            kernel = make_kernel(
-                "streaming", engine.cost, cloud, goal, engine.solver.epsilon, engine.budget
-            )
+            problem = engine.cost, cloud, goal, engine.solver.epsilon, engine.budget
+            kernel = make_kernel(*problem, storage="streamed")
             g = torch.zeros_like(goal.weight)
             f = kernel.softmin(g, "source")
             largest = f.double().abs().amax(1)

@@ -40,7 +40,7 @@ def nearest_regions(
         against: a collection with the target, to look for its neighbours among ``regions``.
         cost: ground cost, on one scale; as for :func:`~geospot_gpu.pairwise` if not given.
         solver: :class:`~geospot_gpu.Sinkhorn` if not given; it debiases.
-        engine: device, kernel and memory budget.
+        engine: device, backend, storage and memory budget.
 
     Raises:
         GeospotError: there is no such region or no other, k is not positive, or the cost or solver

@@ -106,7 +106,7 @@ def select_points(
         id: column that names points; their rows, counted from 1, if not given.
         cost: ground cost, on one scale; as for :func:`~geospot_gpu.pairwise` if not given.
         solver: for ``importance``; its ``rho`` is the price of using the pool unevenly.
-        engine: device, kernel and memory budget.
+        engine: device, backend, storage and memory budget.
 
     Raises:
         GeospotError: a name is unknown, no point is left, the budget buys nothing, or the pool does

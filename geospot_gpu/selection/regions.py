@@ -282,7 +282,7 @@ def select_regions(
         seed: of ``random``.
         cost: ground cost, on one scale; as for :func:`~geospot_gpu.pairwise` if not given.
         solver: :class:`~geospot_gpu.Sinkhorn` if not given.
-        engine: device, kernel and memory budget.
+        engine: device, backend, storage and memory budget.
 
     Raises:
         GeospotError: a name is unknown, no candidate is left, the budget buys nothing, or a setting

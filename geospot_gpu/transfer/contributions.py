@@ -41,7 +41,7 @@ def contributions(
         source, target: their names, or whatever else names them.
         cost: ground cost.
         solver: with ``debias``; where it has a ``rho``, points of the source get their importance.
-        engine: device, kernel and memory budget.
+        engine: device, backend, storage and memory budget.
 
     Returns:
         One row per distinct point: ``lon``, ``lat`` (degrees), ``region``, ``side`` (``source`` or

@@ -14,19 +14,8 @@ from numpy.typing import NDArray
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.contract import Cloud, Kernel
 from geospot_gpu.kernels.reference import kept_limit, streamed_limit, too_large
-from geospot_gpu.kernels.spec import (
-    RAGGED,
-    SIMILAR,
-    KernelSpec,
-    Limits,
-    Sizes,
-    Workload,
-    everywhere,
-)
+from geospot_gpu.kernels.spec import RAGGED, SIMILAR, KernelSpec, Limits, Sizes, Workload
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
-
-KEPT_TILES = 1
-"""Arrays of the size of all costs that the kernel keeps."""
 
 PANEL_ENTRIES = 1 << 24
 """Most costs that are computed at once when they are not kept: enough rows for a product that is
@@ -75,21 +64,19 @@ def _build(
     return kernel
 
 
-DENSE = KernelSpec(
-    name="dense",
+KEPT = KernelSpec(
     backend="compiled",
-    problem=lambda work, entries: _problem(work) or too_large(work, entries, KEPT_TILES),
-    by_default=everywhere,
+    storage="kept",
+    problem=lambda work, entries: _problem(work) or too_large(work, entries * work.dtype.itemsize),
     limits=lambda workload: Limits(kept_limit(workload), workload.points(in_place=True)),
     growth=_growth,
     build=lambda *problem: _build(*problem, keep=True),
 )
 
-STREAMING = KernelSpec(
-    name="streaming",
+STREAMED = KernelSpec(
     backend="compiled",
+    storage="streamed",
     problem=lambda workload, entries: _problem(workload),
-    by_default=everywhere,
     limits=lambda workload: Limits(streamed_limit(workload), workload.points(in_place=True)),
     growth=_growth,
     build=lambda *problem: _build(*problem, keep=False),

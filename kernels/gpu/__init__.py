@@ -12,16 +12,12 @@ from numpy.typing import NDArray
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays
+from geospot_gpu.kernels.reference import too_large
 from geospot_gpu.kernels.spec import BATCH_ENTRIES, RAGGED, KernelSpec, Limits, Sizes, Workload
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 
 KEPT_BYTES = 2
-"""Bytes for each cost that is kept."""
-
-
-def kept_bytes(source: Cloud, target: Cloud) -> int:
-    """Memory that kept costs take, rows padded and partial sums over columns with them."""
-    return int((source.size * (target.size + 15)).sum()) * KEPT_BYTES * 9 // 8
+"""Bytes for each cost that is kept; partial sums over columns take an eighth of that."""
 
 
 @cache
@@ -48,7 +44,7 @@ def triton_problem(device_type: str) -> str | None:
     return None
 
 
-def _problem(workload: Workload, entries: int) -> str | None:
+def _problem(workload: Workload) -> str | None:
     problem = triton_problem(workload.device)
     if problem is None and workload.dtype != torch.float32:
         return "it computes in float32"
@@ -63,24 +59,42 @@ def _limits(workload: Workload) -> Limits:
     return Limits(most, workload.points(in_place=True))
 
 
+def _kept_limits(workload: Workload) -> Limits:
+    entries, points = _limits(workload)
+    # Where they are reached kept costs take 9/16 of the budget, and padding of rows the rest.
+    return Limits(entries, min(points, workload.budget // (40 * KEPT_BYTES)))
+
+
 def _growth(n: Sizes, m: Sizes) -> NDArray[np.float64]:
     return np.full(len(n), RAGGED)
 
 
-def _build(cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int) -> Kernel:
+def _build(
+    cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int, *, keep: bool
+) -> Kernel:
     from geospot_gpu.kernels.gpu.kernel import TritonKernel  # loads Triton
 
     entries = tile_entries(source.dtype, budget, source.device.type)
     tiles = CostTiles(cost, source, target, entries)
-    return TritonKernel(tiles, source, target, epsilon, kept_bytes(source, target) <= budget)
+    return TritonKernel(tiles, source, target, epsilon, keep)
 
 
-TRITON = KernelSpec(
-    name="triton",
+KEPT = KernelSpec(
     backend="triton",
-    problem=_problem,
-    by_default=lambda workload: workload.device == "cuda",
-    limits=_limits,
+    storage="kept",
+    problem=lambda work, entries: _problem(work) or too_large(work, entries * KEPT_BYTES * 9 // 8),
+    limits=_kept_limits,
+    build=lambda *problem: _build(*problem, keep=True),
     growth=_growth,
-    build=_build,
+    by_default=lambda workload: workload.device == "cuda",
+)
+
+STREAMED = KernelSpec(
+    backend="triton",
+    storage="streamed",
+    problem=lambda workload, entries: _problem(workload),
+    limits=_limits,
+    build=lambda *problem: _build(*problem, keep=False),
+    growth=_growth,
+    by_default=lambda workload: workload.device == "cuda",
 )

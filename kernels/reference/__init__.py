@@ -6,14 +6,7 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.contract import Cloud
 from geospot_gpu.kernels.reference.dense import KEPT_TILES, DenseKernel
 from geospot_gpu.kernels.reference.streaming import StreamingKernel
-from geospot_gpu.kernels.spec import (
-    BATCH_ENTRIES,
-    KernelSpec,
-    Limits,
-    Workload,
-    everywhere,
-    padded,
-)
+from geospot_gpu.kernels.spec import BATCH_ENTRIES, KernelSpec, Limits, Workload
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 
 
@@ -28,21 +21,21 @@ def streamed_limit(workload: Workload) -> int:
     return tile_entries(workload.dtype, workload.budget, workload.device)
 
 
-def too_large(workload: Workload, entries: int, kept_tiles: int) -> str | None:
-    """Why so many costs cannot be kept, in as many arrays of their size; None where they can."""
-    if entries * workload.dtype.itemsize * kept_tiles <= workload.budget:
+def too_large(workload: Workload, size: int) -> str | None:
+    """Why costs of so many bytes cannot be kept; None where they can."""
+    if size <= workload.budget:
         return None
     return "the largest pairs exceed engine.memory_budget"
 
 
-def _dense(
+def _kept(
     cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int
 ) -> DenseKernel:
     entries = tile_entries(source.dtype, budget, source.device.type)
     return DenseKernel(CostTiles(cost, source, target, entries), source, target, epsilon, entries)
 
 
-def _streaming(
+def _streamed(
     cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int
 ) -> StreamingKernel:
     entries = tile_entries(source.dtype, budget, source.device.type)
@@ -50,22 +43,20 @@ def _streaming(
     return StreamingKernel(tiles, source, target, epsilon, entries)
 
 
-DENSE = KernelSpec(
-    name="dense",
+KEPT = KernelSpec(
     backend="torch",
-    problem=lambda workload, entries: too_large(workload, entries, KEPT_TILES),
-    by_default=everywhere,
+    storage="kept",
+    problem=lambda workload, entries: too_large(
+        workload, entries * workload.dtype.itemsize * KEPT_TILES
+    ),
     limits=lambda workload: Limits(kept_limit(workload), workload.points(in_place=False)),
-    growth=padded,
-    build=_dense,
+    build=_kept,
 )
 
-STREAMING = KernelSpec(
-    name="streaming",
+STREAMED = KernelSpec(
     backend="torch",
+    storage="streamed",
     problem=lambda workload, entries: None,
-    by_default=everywhere,
     limits=lambda workload: Limits(streamed_limit(workload), workload.points(in_place=False)),
-    growth=padded,
-    build=_streaming,
+    build=_streamed,
 )

@@ -82,7 +82,7 @@ def test_a_sweep_run_twice(sweep: Run, tmp_path: Path) -> None:
     assert re.fullmatch(r"  nearest   oslo - rome  0\.0891  in \[0\.08912, 0\.08913\]", lines[1])
     assert re.fullmatch(r"  farthest  rome - suva  0\.8392  in \[0\.83916, 0\.83916\]", lines[4])
     assert lines[-5] == "epsilon 0.01 blurs like 200 km of great circle (geo_weight 1)"
-    assert lines[-4] == "not converged: 0 of 6; kernels: dense 6"
+    assert lines[-4] == "not converged: 0 of 6; kernels: compiled kept 6"
     assert re.fullmatch(r"time: \d+\.\d s reading and encoding, \d+\.\d s solving", lines[-3])
     assert lines[-2] == "results in runs/towns"
 
@@ -161,7 +161,10 @@ BAD = {
     "out=run +solver.omega=1": "there is no setting 'solver.omega'",
     "out=run +colour=red": "there is no setting 'colour'",
     "out=run solver=sinkhon": "solver=sinkhon is unknown; did you mean 'sinkhorn'?",
-    "out=run kernel=cuda": "kernel=cuda is unknown: use one of auto, dense, keops, streaming",
+    "out=run engine.backend=cuda": "engine.backend='cuda' is unknown: use one of auto, triton, ",
+    "out=run kernel=dense": "kernel=dense is now engine.storage=kept",
+    "out=run kernel.name=triton": "kernel=triton is now engine.backend=triton",
+    "out=run kernel=cuda": "kernel=cuda is now engine.backend=... engine.storage=...",
     "out=run preset=papre": "preset=papre is unknown; did you mean 'paper'?",
     "out=run encoder.name=clip": "encoder.name=clip is unknown: use one of geoclip, precomputed",
     "": "out is needed: give out=...",

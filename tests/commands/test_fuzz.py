@@ -50,7 +50,7 @@ REGIONS = st.fixed_dictionaries(
         "cost.geo_weight": st.sampled_from(["1", "0.5"]),
         "solver": st.sampled_from(["sinkhorn", "geomloss"]),
         "solver.epsilon": st.sampled_from(["0.1", "1e-4", "5"]),
-        "kernel": st.sampled_from(["dense", "streaming"]),
+        "engine.storage": st.sampled_from(["kept", "streamed"]),
     },
 )
 SWEPT = sorted(
@@ -58,9 +58,10 @@ SWEPT = sorted(
         *("points", "points.lon", "points.weight", "points.region", "points.invalid", "regions"),
         *("regions.degrees", "regions.max_points", "regions.seed", "regions.include", "out"),
         *("regions.cell_degrees", "regions.unions", "regions.by", "encoder", "encoder.name"),
-        *("cost", "cost.feature", "cost.geo_weight", "cost.geo_scale", "cost.scaling", "kernel"),
+        *("cost", "cost.feature", "cost.geo_weight", "cost.geo_scale", "cost.scaling"),
         *("solver", "solver.epsilon", "solver.tolerance", "solver.rho", "solver.target_error"),
-        *("solver.max_iterations", "solver.precision", "device", "engine.memory_budget", "preset"),
+        *("solver.max_iterations", "solver.precision", "device", "preset"),
+        *("engine.backend", "engine.storage", "engine.memory_budget", "kernel"),
     ]
 )
 SELECTED = sorted(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from geospot_gpu.encoders import cache as cache_module
 from geospot_gpu.encoders.cache import EmbeddingCache, default_cache
+from geospot_gpu.errors import say
 
 
 def embed(lat_lon: Any) -> Any:
@@ -47,7 +48,7 @@ GRID = np.array(
 
 @pytest.fixture(autouse=True)
 def anew() -> None:
-    cache_module._warn_once.cache_clear()
+    say.warn_once.cache_clear()
 
 
 @pytest.fixture

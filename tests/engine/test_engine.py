@@ -19,8 +19,22 @@ CPU = gs.Engine(device="cpu")
     [
         ({"device": "gpu"}, "device='gpu' is unknown: use auto, cpu, cuda or cuda:1"),
         (
-            {"kernel": "fast"},
-            "kernel='fast' is unknown: use one of auto, triton, dense",
+            {"backend": "fast"},
+            "engine.backend='fast' is unknown: use one of auto, triton, compiled, torch, keops",
+        ),
+        (
+            {"storage": "dense"},
+            "engine.storage='dense' is unknown: use one of auto, kept, streamed",
+        ),
+        (
+            {"backend": "keops", "storage": "kept"},
+            "engine.backend=keops does not go with engine.storage=kept: leave one of them out",
+        ),
+        ({"kernel": "dense"}, "kernel=dense is now engine.storage=kept"),
+        ({"kernel": "keops"}, "kernel=keops is now engine.backend=keops"),
+        (
+            {"kernel": "auto"},
+            "kernel=auto is now engine.backend=auto engine.storage=auto",
         ),
         ({"memory_budget": "1.1.1GiB"}, "engine.memory_budget='1.1.1GiB': give auto or at least"),
         ({"memory_budget": "2 parsecs"}, "engine.memory_budget='2 parsecs': give auto"),
@@ -73,9 +87,8 @@ def test_one_region_is_refused() -> None:
 
 def test_the_features_of_a_batch_stay_within_the_budget() -> None:
     regions = random_regions([1] * 200, dimension=512)
-    engine = PairEngine(
-        regions, gs.GroundCost(), gs.Sinkhorn(precision="high"), gs.Engine("cpu", "auto", "4MiB")
-    )
+    small = gs.Engine(device="cpu", memory_budget="4MiB")
+    engine = PairEngine(regions, gs.GroundCost(), gs.Sinkhorn(precision="high"), small)
     left, right = np.triu_indices(200, 1)
     for _, batch in engine._plan(regions.sizes[left], regions.sizes[right]):
         assert 2 * len(batch) * 512 * 8 <= 2**20
@@ -97,14 +110,17 @@ def test_auto_streams_beyond_the_budget_on_a_cpu(dimension: int | None) -> None:
     regions = random_regions([600, 700], dimension=dimension)
     cost = gs.GroundCost(geo_weight=1.0 if dimension is None else 0.5)
     solved = PairEngine(regions, cost, gs.Sinkhorn(), engine).pairs(np.array([0]), np.array([1]))
-    assert solved["kernel"].tolist() == ["streaming"]
+    assert solved["kernel"].tolist() == ["compiled streamed"]
     assert solved["converged"].all()
 
 
-@pytest.mark.parametrize("kernel", ["streaming", "keops", "triton"])
-def test_geomloss_refuses_kernels_that_it_would_not_use(kernel: str) -> None:
-    engine = gs.Engine(device="cpu", kernel=kernel)
-    message = f"kernel={kernel} has no effect with solver=geomloss, which keeps all costs"
+@pytest.mark.parametrize(
+    "setting", [{"storage": "streamed"}, {"backend": "keops"}, {"backend": "compiled"}]
+)
+def test_geomloss_refuses_kernels_that_it_would_not_use(setting: dict[str, str]) -> None:
+    engine = gs.Engine(device="cpu", **setting)
+    ((key, value),) = setting.items()
+    message = f"engine.{key}={value} has no effect with solver=geomloss, which keeps all costs"
     with pytest.raises(gs.GeospotError, match=message):
         gs.pairwise(random_regions([5, 6]), solver=gs.GeomLoss(), engine=engine)
 
@@ -132,13 +148,15 @@ def test_shards_of_tiny_regions_are_not_endless() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
-@pytest.mark.parametrize("kernel", ["dense", "streaming", "keops", "triton"])
+@pytest.mark.parametrize(
+    "kernel", ["torch kept", "torch streamed", "keops streamed", "triton kept", "triton streamed"]
+)
 @pytest.mark.parametrize("geo_weight", [0.0, 0.5, 1.0])
 def test_cuda_gives_what_the_cpu_gives(kernel: str, geo_weight: float) -> None:
     regions = random_regions([300, 260, 40, 35])
     cost = gs.GroundCost(geo_weight=geo_weight)
     exact = gs.pairwise(regions, cost=cost, solver=gs.Sinkhorn(precision="high"), engine=CPU)
-    cuda = gs.pairwise(regions, cost=cost, engine=gs.Engine(device="cuda", kernel=kernel))
+    cuda = gs.pairwise(regions, cost=cost, engine=gs.Engine("cuda", *kernel.split()))
     np.testing.assert_allclose(cuda.ot_value, exact.ot_value, rtol=1e-4)
     assert (cuda.ot_lower <= exact.ot_upper).all()
     assert (exact.ot_lower <= cuda.ot_upper).all()

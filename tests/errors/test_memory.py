@@ -185,7 +185,8 @@ for number, case in enumerate(json.load(sys.stdin)):
 MIB = 1 << 20
 _SWEEP = "sweep points=table points.region=r regions.max_points=null"
 _LARGE = f"{_SWEEP} points.path=large.csv"
-_TILES = f"{_SWEEP} points.path=medium.csv encoder=none kernel=dense engine.memory_budget=64GiB"
+_KEPT = "engine.storage=kept engine.memory_budget=64GiB"
+_TILES = f"{_SWEEP} points.path=medium.csv encoder=none {_KEPT}"
 _SMALL = "points=table points.path=small.csv points.region=r encoder=none regions.min_points=1"
 
 PHASES = {

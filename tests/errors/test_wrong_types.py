@@ -106,7 +106,10 @@ def calls(folder: Path) -> dict[str, Call]:
             },
         ),
         "GeomLoss": Call(gs.GeomLoss, {"epsilon": 0.01, "scaling": 0.5}),
-        "Engine": Call(gs.Engine, {"device": "cpu", "kernel": "auto", "memory_budget": "1GiB"}),
+        "Engine": Call(
+            gs.Engine,
+            {"device": "cpu", "backend": "auto", "storage": "auto", "memory_budget": "1GiB"},
+        ),
         "WarmStarts": Call(gs.WarmStarts, {"max_bytes": 100}),
         "Points.build": Call(
             gs.Points.build,

@@ -12,7 +12,7 @@ from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays
 
 Array = NDArray[np.float64]
-KERNELS = ("dense", "streaming")
+STORAGES = ("kept", "streamed")
 
 
 def random_regions(
@@ -43,7 +43,7 @@ def cloud(regions: gs.Regions, index: int, dtype: torch.dtype = torch.float64) -
 
 
 def kernel(
-    name: str,
+    storage: str,
     regions: gs.Regions,
     i: int,
     j: int,
@@ -52,9 +52,9 @@ def kernel(
     dtype: torch.dtype = torch.float64,
     budget: int = 2**30,
 ) -> Kernel:
-    """The kernel ``name`` of regions ``i`` and ``j``."""
+    """The kernel of regions ``i`` and ``j`` that ``auto`` takes for a storage."""
     source, target = cloud(regions, i, dtype), cloud(regions, j, dtype)
-    return make_kernel(name, cost, source, target, epsilon, budget)
+    return make_kernel(cost, source, target, epsilon, budget, storage=storage)
 
 
 def cost_matrix(regions: gs.Regions, i: int, j: int, cost: gs.GroundCost) -> Array:

@@ -14,26 +14,28 @@ import torch
 from scipy.special import logsumexp
 
 import geospot_gpu as gs
+from geospot_gpu import kernels
 from geospot_gpu.engine.engine import PairEngine
-from geospot_gpu.kernels import NAMES, REGISTRY, choose_kernel, cpu, gpu, keops, make_kernel
+from geospot_gpu.errors.say import warn_once
+from geospot_gpu.kernels import BACKENDS, REGISTRY, choose_kernel, cpu, gpu, keops, make_kernel
 from geospot_gpu.kernels.contract import Schedule
 from geospot_gpu.kernels.keops import keops_problem
 from geospot_gpu.kernels.spec import Workload
 from geospot_gpu.sinkhorn.solver import iterate
-from tests.helpers.clouds import KERNELS, cost_matrix, kernel, random_regions, weights
+from tests.helpers.clouds import STORAGES, cost_matrix, kernel, random_regions, weights
 
 MIXED = gs.GroundCost(geo_weight=0.5)
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("size", [0.0, 0.2, 5.0, 400.0])
-def test_softmin_is_the_log_sum_exp_it_says(name: str, size: float) -> None:
+def test_softmin_is_the_log_sum_exp_it_says(storage: str, size: float) -> None:
     """Also for potentials so far from zero that the dense kernel must absorb or use logarithms."""
     regions = random_regions([37, 53])
     costs, epsilon = cost_matrix(regions, 0, 1, MIXED), 0.01
     generator = np.random.default_rng(1)
     f, g = size * generator.normal(size=37), size * generator.normal(size=53)
-    ours = kernel(name, regions, 0, 1, MIXED, epsilon)
+    ours = kernel(storage, regions, 0, 1, MIXED, epsilon)
     expected_f = -epsilon * logsumexp((g - costs) / epsilon, b=weights(regions, 1), axis=1)
     expected_g = -epsilon * logsumexp(
         (f[:, None] - costs) / epsilon, b=weights(regions, 0)[:, None], axis=0
@@ -43,8 +45,8 @@ def test_softmin_is_the_log_sum_exp_it_says(name: str, size: float) -> None:
         np.testing.assert_allclose(ours.softmin(torch.tensor(f)[None], "target")[0], expected_g)
 
 
-@pytest.mark.parametrize("name", KERNELS)
-def test_plan_sums_integrate_the_plan(name: str) -> None:
+@pytest.mark.parametrize("storage", STORAGES)
+def test_plan_sums_integrate_the_plan(storage: str) -> None:
     regions = random_regions([37, 53])
     costs, epsilon = cost_matrix(regions, 0, 1, MIXED), 0.05
     a, b = weights(regions, 0), weights(regions, 1)
@@ -54,38 +56,40 @@ def test_plan_sums_integrate_the_plan(name: str) -> None:
     density = np.exp((f[:, None] + g - costs) / epsilon) + np.outer(u, v)
     transport = a @ (density * costs) @ b
     entropy = a @ (density * np.log(density)) @ b
-    ours = kernel(name, regions, 0, 1, MIXED, epsilon)
+    ours = kernel(storage, regions, 0, 1, MIXED, epsilon)
     sums = ours.plan_sums(*(torch.tensor(values)[None] for values in (f, g, u, v)))
     assert sums.transport_cost.item() == pytest.approx(transport, rel=1e-12)
     assert sums.entropy.item() == pytest.approx(entropy, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", KERNELS)
-def test_marginals_are_those_of_the_plan(name: str) -> None:
+@pytest.mark.parametrize("storage", STORAGES)
+def test_marginals_are_those_of_the_plan(storage: str) -> None:
     regions = random_regions([37, 53])
     costs, epsilon = cost_matrix(regions, 0, 1, MIXED), 0.05
     a, b = weights(regions, 0), weights(regions, 1)
     generator = np.random.default_rng(1)
     f, g = generator.uniform(0, 0.3, 37), generator.uniform(0, 0.3, 53)
     density = np.exp((f[:, None] + g - costs) / epsilon)
-    over_a, over_b = kernel(name, regions, 0, 1, MIXED, epsilon).marginals(
+    over_a, over_b = kernel(storage, regions, 0, 1, MIXED, epsilon).marginals(
         torch.tensor(f)[None], torch.tensor(g)[None]
     )
     np.testing.assert_allclose(over_a[0], density @ b, rtol=1e-12)
     np.testing.assert_allclose(over_b[0], a @ density, rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("budget", [2**30, 2**14])
-def test_padding_and_selection_change_nothing(name: str, budget: int) -> None:
+def test_padding_and_selection_change_nothing(storage: str, budget: int) -> None:
     """Problems of different sizes in one batch, part of which is then taken out."""
     regions = random_regions([20, 31, 12, 25, 18, 9])
     engine = PairEngine(regions, MIXED, gs.Sinkhorn(precision="high"), gs.Engine(device="cpu"))
     left, right = np.array([0, 1, 2]), np.array([3, 4, 5])
-    batch = make_kernel(name, MIXED, engine.clouds(left), engine.clouds(right), 0.02, budget)
+    batch = make_kernel(
+        MIXED, engine.clouds(left), engine.clouds(right), 0.02, budget, storage=storage
+    )
     chosen = batch.select(torch.tensor([2, 0]))
     for position, (i, j) in enumerate([(2, 5), (0, 3)]):
-        alone = kernel(name, regions, i, j, MIXED, 0.02)
+        alone = kernel(storage, regions, i, j, MIXED, 0.02)
         n, m = alone.source.weight.shape[1], alone.target.weight.shape[1]
         zero = torch.zeros_like(chosen.target.weight)
         np.testing.assert_allclose(
@@ -102,11 +106,11 @@ def test_padding_and_selection_change_nothing(name: str, budget: int) -> None:
 
 
 @pytest.mark.parametrize("cost", [MIXED, gs.GroundCost(geo_weight=0.5, scaling="pair_max")])
-def test_dense_and_streaming_agree_at_equal_iterations(cost: gs.GroundCost) -> None:
+def test_kept_and_streamed_agree_at_equal_iterations(cost: gs.GroundCost) -> None:
     regions = random_regions([200, 150])
     values = []
-    for name, budget in (("dense", 2**30), ("streaming", 2**18)):
-        batch = kernel(name, regions, 0, 1, cost, 0.01, torch.float32, budget)
+    for storage, budget in (("kept", 2**30), ("streamed", 2**18)):
+        batch = kernel(storage, regions, 0, 1, cost, 0.01, torch.float32, budget)
         potentials = iterate(batch, Schedule(1e-12, 7))
         assert potentials.iterations.item() == 7
         values.append(float((batch.source.weight * potentials.f).sum()))
@@ -115,20 +119,20 @@ def test_dense_and_streaming_agree_at_equal_iterations(cost: gs.GroundCost) -> N
 
 
 @pytest.mark.parametrize("feature", ["cosine", "sqeuclidean", "euclidean"])
-def test_keops_agrees_with_dense(feature: str) -> None:
+def test_keops_agrees_with_kept_costs(feature: str) -> None:
     if problem := keops_problem("cpu"):
         pytest.skip(f"KeOps cannot run: {problem}")
     regions = random_regions([60, 40, 50])
     cost = gs.GroundCost(feature=feature, geo_weight=0.5)  # type: ignore[arg-type]
     solver = gs.Sinkhorn(epsilon=0.03, tolerance=1e-4)
     results = {}
-    for name in ("dense", "keops"):
-        engine = PairEngine(regions, cost, solver, gs.Engine(device="cpu", kernel=name))
-        results[name] = engine.pairs(np.array([0, 0]), np.array([1, 2]))
-        assert set(results[name]["kernel"]) == {name}
+    for backend, name in (("auto", "compiled kept"), ("keops", "keops streamed")):
+        engine = PairEngine(regions, cost, solver, gs.Engine(device="cpu", backend=backend))
+        results[backend] = engine.pairs(np.array([0, 0]), np.array([1, 2]))
+        assert set(results[backend]["kernel"]) == {name}
     for column in ("ot_value", "ot_lower", "ot_upper", "transport_cost"):
-        np.testing.assert_allclose(results["keops"][column], results["dense"][column], rtol=1e-4)
-    assert results["keops"]["iterations"].tolist() == results["dense"]["iterations"].tolist()
+        np.testing.assert_allclose(results["keops"][column], results["auto"][column], rtol=1e-4)
+    assert results["keops"]["iterations"].tolist() == results["auto"]["iterations"].tolist()
 
 
 @pytest.mark.parametrize("missing", ["compiler", "pykeops"])
@@ -140,7 +144,7 @@ if MISSING == "pykeops":
 import logging; logging.basicConfig(format="%(levelname)s: %(message)s")
 import geospot_gpu as gs
 regions = gs.Regions.from_points(lon=[0, 1, 2, 9], lat=[0, 0, 1, 1], region=list("aabb"))
-engine = gs.Engine(device="cpu", kernel="keops")
+engine = gs.Engine(device="cpu", backend="keops")
 for epsilon in (0.01, 0.5):
     gs.pairwise(regions, solver=gs.Sinkhorn(epsilon=epsilon), engine=engine)
 print("done")
@@ -155,27 +159,26 @@ print("done")
     assert ran.stdout == "done\n"
     lines = [line for line in ran.stderr.splitlines() if line.startswith("WARNING")]
     assert len(lines) == 1, ran.stderr
-    assert "kernel=keops is not available" in lines[0]
+    assert "engine.backend=keops is not available" in lines[0]
     assert {"compiler": "C++ compiler", "pykeops": "pykeops is not installed"}[missing] in lines[0]
-    assert "using dense or streaming instead" in lines[0]
+    assert "using what auto would" in lines[0]
 
 
 def test_auto_keeps_costs_within_the_budget_and_streams_the_rest() -> None:
     room = Workload(MIXED, 512, torch.float64, "cpu", 16 * 10**6)
-    assert choose_kernel("auto", room, 10**6).name == "dense"
-    assert choose_kernel("auto", room._replace(budget=16 * 10**6 - 1), 10**6).name == "streaming"
-    assert choose_kernel("streaming", room, 100).name == "streaming"
+    assert choose_kernel(room, 10**6).storage == "kept"
+    assert choose_kernel(room._replace(budget=16 * 10**6 - 1), 10**6).storage == "streamed"
+    assert choose_kernel(room, 100, storage="streamed").storage == "streamed"
 
 
-def test_one_name_for_what_the_registry_has_and_for_what_hydra_offers() -> None:
-    conf = Path(__file__).parents[2] / "conf"
-    files = {path.stem: path.read_text() for path in (conf / "kernel").glob("*.yaml")}
-    assert set(files) == set(NAMES)
-    assert all(f"name: {name}\n" in text for name, text in files.items())
-    helps = [path.read_text() for path in conf.glob("*.yaml")]
-    (listed,) = {line.strip() for text in helps for line in text.splitlines() if "keops," in line}
-    assert set(listed.removeprefix("kernel").strip().split(", ")) == set(NAMES)
+def test_the_last_kernel_can_always_run() -> None:
     assert REGISTRY[-1].problem(Workload(MIXED, 3, torch.float64, "cuda", 1), 10**12) is None
+
+
+def test_settings_name_all_that_the_registry_has() -> None:
+    text = (Path(__file__).parent.parent / "conf" / "engine" / "local.yaml").read_text()
+    assert f"backend: auto # {', '.join(BACKENDS)}\n" in text
+    assert f"storage: auto # {', '.join(kernels.STORAGES)}:" in text
 
 
 @pytest.mark.parametrize("features", [3, 8, 32, 512])
@@ -187,28 +190,51 @@ def test_auto_takes_keops_on_a_gpu_alone(
     monkeypatch.setattr(keops, "keops_problem", lambda device_type: None)
     monkeypatch.setattr(gpu, "triton_problem", lambda device_type: "it is not there")
 
-    def chosen(wanted: str, device: str) -> str:
-        return choose_kernel(wanted, Workload(MIXED, features, dtype, device, 2**20), 10**9).name
+    def chosen(backend: str, device: str) -> str:
+        workload = Workload(MIXED, features, dtype, device, 2**20)
+        return choose_kernel(workload, 10**9, backend).name
 
-    assert chosen("auto", "cpu") == "streaming"
-    assert chosen("keops", "cpu") == "keops"
-    assert chosen("auto", "cuda") == ("keops" if features <= 32 else "streaming")
-    assert chosen("triton", "cuda") == "streaming"  # as its warning says
+    assert chosen("auto", "cpu") == f"{'compiled' if dtype == torch.float32 else 'torch'} streamed"
+    assert chosen("keops", "cpu") == "keops streamed"
+    few = "keops streamed" if features <= 32 else "torch streamed"
+    assert chosen("auto", "cuda") == few
+    assert chosen("triton", "cuda") == few  # as its warning says
 
 
-def test_dense_beyond_the_budget_streams_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("asked", "found", "given_up"),
+    [
+        (("auto", "kept"), "compiled streamed", "engine.storage=kept is"),
+        (("torch", "kept"), "torch streamed", "engine.storage=kept is"),
+        (("triton", "streamed"), "compiled streamed", "engine.backend=triton is"),
+        (("triton", "kept"), "compiled streamed", "engine.backend=triton engine.storage=kept is"),
+    ],
+)
+def test_what_is_not_available_is_given_up_with_a_warning(
+    asked: tuple[str, str],
+    found: str,
+    given_up: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No more of it than must be: the storage before the backend."""
+    warn_once.cache_clear()
+    monkeypatch.setattr(gpu, "triton_problem", lambda device_type: "it is not there")
     small = Workload(MIXED, 512, torch.float32, "cpu", 2**20)
-    assert choose_kernel("dense", small, 10**9).name == "streaming"
-    assert "kernel=dense is not available, the largest pairs exceed engine.memory_" in caplog.text
+    assert choose_kernel(small, 10**9, *asked).name == found
+    problem = "it is not there" if "triton" in asked else "the largest pairs exceed engine.memory_"
+    (message,) = caplog.messages
+    assert message.startswith(f"{given_up} not available, {problem}")
+    assert message.endswith(": using what auto would")
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize(
     ("feature", "geo_weight"),
     [*itertools.product(["cosine", "sqeuclidean", "euclidean"], [0.0, 0.5, 1.0]), (None, 1.0)],
 )
 def test_compiled_loops_agree_with_torch(
-    name: str, feature: str | None, geo_weight: float, monkeypatch: pytest.MonkeyPatch
+    storage: str, feature: str | None, geo_weight: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("numba")
     regions = random_regions([300, 211], dimension=None if feature is None else 8)
@@ -217,7 +243,7 @@ def test_compiled_loops_agree_with_torch(
     f, g, u, v = (0.02 * torch.rand(1, n, generator=generator) for n in (300, 211, 300, 211))
 
     def reductions() -> list[torch.Tensor]:
-        ours = kernel(name, regions, 0, 1, cost, 0.05, torch.float32, 2**17)
+        ours = kernel(storage, regions, 0, 1, cost, 0.05, torch.float32, 2**17)
         halves = ours.softmin(g, "source"), ours.softmin(f, "target")
         step = ours.step(f, g, torch.tensor([1.3]), 0.8)
         sums = ours.plan_sums(halves[0], g, u, v)
@@ -237,7 +263,7 @@ def test_compiled_loops_are_exact_at_awkward_places(monkeypatch: pytest.MonkeyPa
         lon=[*lon, *lon], lat=[*lat, *lat], region=list("a" * 7 + "b" * 7)
     )
     cost = gs.GroundCost(geo_weight=1.0)
-    ours = kernel("dense", regions, 0, 1, cost, 0.01, torch.float32)
+    ours = kernel("kept", regions, 0, 1, cost, 0.01, torch.float32)
     (panel,) = ours._panels()  # type: ignore[attr-defined]
     costs = panel.costs.reshape(6, 6)  # 180 and -180 are one point
     np.testing.assert_allclose(costs, cost_matrix(regions, 0, 1, cost), atol=3e-7)
@@ -301,13 +327,13 @@ def test_compiled_iterations_are_those_of_the_solver(
     right = left if symmetric else np.array([4, 3, 5, 0])
     source, target = engine.clouds(left), engine.clouds(right)
     schedule = Schedule(1e-3, 400, symmetric=symmetric)
-    ours = make_kernel("dense", MIXED, source, target, epsilon, 2**30)
+    ours = make_kernel(MIXED, source, target, epsilon, 2**30)
     compiled, again = ours.iterate(schedule), ours.iterate(schedule)
     assert compiled is not None
     assert again is not None
     assert all(torch.equal(x, y) for x, y in zip(compiled, again, strict=True))
     monkeypatch.setattr(cpu, "load", lambda: None)
-    reference = iterate(make_kernel("dense", MIXED, source, target, epsilon, 2**30), schedule)
+    reference = iterate(make_kernel(MIXED, source, target, epsilon, 2**30), schedule)
     assert (compiled.iterations - reference.iterations).abs().max() <= 2
     dual = [
         (source.weight * p.f).sum(1) + (target.weight * p.next_g).sum(1)
@@ -321,7 +347,7 @@ def test_a_streamed_step_survives_columns_far_from_every_row() -> None:
     pytest.importorskip("numba")
     regions = random_regions([50, 60])
     costs = cost_matrix(regions, 0, 1, MIXED)
-    ours = kernel("streaming", regions, 0, 1, MIXED, 0.001, torch.float32)
+    ours = kernel("streamed", regions, 0, 1, MIXED, 0.001, torch.float32)
     g = torch.zeros(1, 60)
     g[0, 3] = -1.0
     zero = torch.zeros(1, 50)

@@ -50,9 +50,9 @@ def _tf32_is_allowed() -> Iterator[None]:
         backend.fp32_precision = precision
 
 
-def pairs(kernel: str, feature: str = "cosine", **settings: Any) -> Callable[[], object]:
+def pairs(storage: str, feature: str = "cosine", **settings: Any) -> Callable[[], object]:
     cost = gs.GroundCost(feature=feature, geo_weight=0.5, **settings)  # type: ignore[arg-type]
-    return lambda: gs.pairwise(REGIONS, cost=cost, engine=gs.Engine(device="cpu", kernel=kernel))
+    return lambda: gs.pairwise(REGIONS, cost=cost, engine=gs.Engine("cpu", storage=storage))
 
 
 def abandoned() -> object:
@@ -65,9 +65,9 @@ def abandoned() -> object:
 
 
 CALLS: dict[str, Callable[[], object]] = {
-    "dense": pairs("dense"),
-    "streaming": pairs("streaming", "sqeuclidean"),
-    "pair_max": pairs("dense", scaling="pair_max"),
+    "kept": pairs("kept"),
+    "streamed": pairs("streamed", "sqeuclidean"),
+    "pair_max": pairs("kept", scaling="pair_max"),
     "geomloss": lambda: gs.pairwise(REGIONS, solver=gs.GeomLoss(), engine=gs.Engine("cpu")),
     "kernels": abandoned,
     "nearest": lambda: gs.nearest_regions(REGIONS, REGIONS.names[0], 2),

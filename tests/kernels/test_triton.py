@@ -16,9 +16,9 @@ from scipy.special import logsumexp
 pytest.importorskip("triton")
 
 import geospot_gpu as gs
-from geospot_gpu import kernels
 from geospot_gpu.cost import FeatureCost
 from geospot_gpu.engine.engine import Indices, PairEngine
+from geospot_gpu.errors.say import warn_once
 from geospot_gpu.kernels import choose_kernel, halves, make_kernel, relaxation
 from geospot_gpu.kernels.contract import Schedule
 from geospot_gpu.kernels.gpu import batch as launches
@@ -239,7 +239,7 @@ def test_values_are_certified_and_those_of_pot(cost: gs.GroundCost, keep: bool) 
 def test_iterations_are_those_of_the_dense_kernel(keep: bool) -> None:
     regions = regions_of()
     ours = batch(regions, keep=keep)
-    dense = make_kernel("dense", MIXED, ours.source, ours.target, EPSILON, 2**28)
+    dense = make_kernel(MIXED, ours.source, ours.target, EPSILON, 2**28, storage="kept")
     a, b = ours.source.weight, ours.target.weight
     for schedule in (Schedule(1e-12, 7), Schedule(1e-12, 7, relaxed=False), Schedule(1e-2, 200)):
         mine, reference = iterate(ours, schedule), iterate(dense, schedule)
@@ -277,7 +277,7 @@ def test_a_problem_does_not_depend_on_its_batch(
 def test_self_terms() -> None:
     regions = regions_of([60, 65, 2])
     exact = PairEngine(regions, MIXED, gs.Sinkhorn(precision="high"), gs.Engine(device="cpu"))
-    engine = gs.Engine(device=DEVICE, kernel="triton")
+    engine = gs.Engine(device=DEVICE, backend="triton")
     ours = PairEngine(regions, MIXED, gs.Sinkhorn(), engine).self_terms(np.arange(3))
     reference = exact.self_terms(np.arange(3))
     assert ours["converged"].all()
@@ -292,12 +292,12 @@ def test_pairs_of_all_sizes_agree_with_float64(feature: FeatureCost) -> None:
     regions = regions_of([1, 9, 40, 90])
     cost = gs.GroundCost(feature=feature, geo_weight=0.5, feature_scale=5.0)
     solver = gs.Sinkhorn(epsilon=EPSILON)
-    engine = gs.Engine(device=DEVICE, kernel="triton")
+    engine = gs.Engine(device=DEVICE, backend="triton")
     left, right = np.triu_indices(4, 1)
     ours = PairEngine(regions, cost, solver, engine).pairs(left, right)
     high = gs.Sinkhorn(epsilon=EPSILON, precision="high", tolerance=1e-6)
     exact = PairEngine(regions, cost, high, gs.Engine(device="cpu")).pairs(left, right)
-    assert set(ours["kernel"]) == {"dense" if feature == "euclidean" else "triton"}
+    assert set(ours["kernel"]) == {"compiled kept" if feature == "euclidean" else "triton kept"}
     assert ours["converged"].all()
     assert (ours["ot_lower"] <= exact["ot_value"]).all()
     assert (exact["ot_value"] <= ours["ot_upper"]).all()
@@ -305,14 +305,14 @@ def test_pairs_of_all_sizes_agree_with_float64(feature: FeatureCost) -> None:
 
 
 def test_euclidean_and_double_precision_fall_back(caplog: pytest.LogCaptureFixture) -> None:
-    kernels._warn_once.cache_clear()
+    warn_once.cache_clear()
     workload = Workload(MIXED, 8, torch.float32, DEVICE, 2**30)
-    assert choose_kernel("triton", workload, 100).name == "triton"
+    assert choose_kernel(workload, 100, "triton").name == "triton kept"
     euclidean = workload._replace(cost=gs.GroundCost(feature="euclidean", geo_weight=0.5))
-    assert choose_kernel("triton", euclidean, 100).name == "dense"
-    assert "kernel=triton is not available, it needs a feature cost other than" in caplog.text
-    assert choose_kernel("triton", workload._replace(dtype=torch.float64), 100).name == "dense"
-    assert "kernel=triton is not available, it computes in float32" in caplog.text
+    assert choose_kernel(euclidean, 100, "triton").backend != "triton"
+    assert "engine.backend=triton is not available, it needs a feature cost other" in caplog.text
+    assert choose_kernel(workload._replace(dtype=torch.float64), 100, "triton").backend == "torch"
+    assert "engine.backend=triton is not available, it computes in float32" in caplog.text
 
 
 @pytest.mark.parametrize("missing", ["triton", "GPU"])
@@ -324,7 +324,7 @@ if MISSING == "triton":
 import logging; logging.basicConfig(format="%(levelname)s: %(message)s")
 import geospot_gpu as gs
 regions = gs.Regions.from_points(lon=[0, 1, 2, 9], lat=[0, 0, 1, 1], region=list("aabb"))
-engine = gs.Engine(device="cpu", kernel="triton")
+engine = gs.Engine(device="cpu", backend="triton")
 for epsilon in (0.01, 0.5):
     gs.pairwise(regions, solver=gs.Sinkhorn(epsilon=epsilon), engine=engine)
 print("done")
@@ -339,7 +339,9 @@ print("done")
     lines = [line for line in ran.stderr.splitlines() if line.startswith("WARNING")]
     assert len(lines) == 1, ran.stderr
     reason = {"triton": "triton is not installed", "GPU": "there is no GPU"}[missing]
-    assert f"kernel=triton is not available, {reason}: using dense or streaming" in lines[0]
+    assert f"engine.backend=triton is not available, {reason}: using dense or streaming" in lines[0]
+
+    assert f"engine.backend=triton is not available, {reason}: using what auto would" in lines[0]
 
 
 def test_relaxation_in_the_long_run_is_the_rule() -> None:

@@ -50,16 +50,18 @@ def exact_coverage(a: Array, b: Array, costs: Array, epsilon: float, rho: float)
     return -float(found.fun)
 
 
-def solve(regions: gs.Regions, cost: gs.GroundCost, kernel: str = "auto", **solver: object):  # type: ignore[no-untyped-def]
-    engine = gs.Engine(device="cpu", kernel=kernel)
+def solve(regions: gs.Regions, cost: gs.GroundCost, kernel: str = "auto auto", **solver: object):  # type: ignore[no-untyped-def]
+    engine = gs.Engine("cpu", *kernel.split())
     pair_engine = PairEngine(regions, cost, gs.Sinkhorn(**solver), engine)  # type: ignore[arg-type]
     return pair_engine.pairs(np.array([0]), np.array([1])).iloc[0]
 
 
-@pytest.mark.parametrize("name", ["dense", "streaming", "keops", "triton"])
+@pytest.mark.parametrize(
+    "name", ["compiled kept", "compiled streamed", "keops streamed", "triton kept"]
+)
 @pytest.mark.parametrize("cost", COSTS, ids=str)
 def test_the_interval_contains_the_exact_value(name: str, cost: gs.GroundCost) -> None:
-    if name == "keops" and cost.geo_weight == 0.0:
+    if name == "keops streamed" and cost.geo_weight == 0.0:
         pytest.skip("one formula with features is enough: each takes long to compile")
     regions = random_regions(SIZES)
     a, b = weights(regions, 0), weights(regions, 1)
@@ -128,7 +130,7 @@ def test_a_cheap_source_marginal_gives_the_soft_nearest_neighbour_cost() -> None
     assert nearest - 1e-6 <= sharp["coverage_source_to_target"] <= nearest + slack
 
 
-@pytest.mark.parametrize("name", ["dense", "streaming", "triton"])
+@pytest.mark.parametrize("name", ["compiled kept", "compiled streamed", "triton kept"])
 def test_nearest_costs_are_those_of_exact_search(name: str) -> None:
     regions = random_regions([300, 211], dimension=16)
     assert regions.features is not None
@@ -191,7 +193,7 @@ def test_importance_moves_the_source_towards_the_target() -> None:
     )
     near = regions.lon[:80] < 30
     for rho, low, high in ((1e-3, 1.99, 2.01), (1e3, 0.99, 1.01)):
-        problem = kernel("dense", regions, 0, 1, COSTS[2], 0.01)
+        problem = kernel("kept", regions, 0, 1, COSTS[2], 0.01)
         schedule = Schedule(1e-9, 5000, damping=damping(rho, 0.01))
         solved = iterate(problem, schedule)
         found = importance(problem, solved)[0]

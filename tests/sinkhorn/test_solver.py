@@ -23,7 +23,7 @@ from geospot_gpu.kernels import relaxation
 from geospot_gpu.kernels.contract import Schedule
 from geospot_gpu.sinkhorn.solver import iterate
 from tests.helpers.clouds import (
-    KERNELS,
+    STORAGES,
     Array,
     cost_matrix,
     exact_transport,
@@ -85,10 +85,10 @@ GEOGRAPHY = gs.GroundCost(geo_weight=1.0)
 
 
 class TestClosedForms:
-    @pytest.mark.parametrize("kernel_name", KERNELS)
-    def test_two_diracs_are_their_cost_apart(self, kernel_name: str) -> None:
+    @pytest.mark.parametrize("storage", STORAGES)
+    def test_two_diracs_are_their_cost_apart(self, storage: str) -> None:
         regions = gs.Regions.from_points(lon=[0, 90], lat=[0, 0], region=["a", "b"])
-        engine = gs.Engine(device="cpu", kernel=kernel_name)
+        engine = gs.Engine(device="cpu", storage=storage)
         result = one_pair(regions, GEOGRAPHY, gs.Sinkhorn(), engine)
         for column in ("divergence", "ot_value", "transport_cost"):
             assert result[column] == pytest.approx(0.5, abs=1e-6)
@@ -158,15 +158,13 @@ class TestClosedForms:
 
 
 class TestOracles:
-    @pytest.mark.parametrize("kernel_name", KERNELS)
+    @pytest.mark.parametrize("storage", STORAGES)
     @pytest.mark.parametrize("geo_weight", [0.0, 0.5, 1.0])
     @pytest.mark.parametrize("epsilon", [0.01, 0.05])
-    def test_pot_on_random_clouds(
-        self, kernel_name: str, geo_weight: float, epsilon: float
-    ) -> None:
+    def test_pot_on_random_clouds(self, storage: str, geo_weight: float, epsilon: float) -> None:
         regions = random_regions([120, 90])
         cost = gs.GroundCost(geo_weight=geo_weight)
-        engine = gs.Engine(device="cpu", kernel=kernel_name)
+        engine = gs.Engine(device="cpu", storage=storage)
         result = one_pair(regions, cost, gs.Sinkhorn(epsilon=epsilon), engine)
         value, transport = exact_transport(
             weights(regions, 0), weights(regions, 1), cost_matrix(regions, 0, 1, cost), epsilon
@@ -205,10 +203,8 @@ class TestOracles:
         assert twice >= 2
 
     @pytest.mark.parametrize("epsilon", [0.005, 0.001])
-    @pytest.mark.parametrize("kernel_name", KERNELS)
-    def test_preset_paper_where_plain_sinkhorn_fails(
-        self, epsilon: float, kernel_name: str
-    ) -> None:
+    @pytest.mark.parametrize("storage", STORAGES)
+    def test_preset_paper_where_plain_sinkhorn_fails(self, epsilon: float, storage: str) -> None:
         """Two far clusters: costs over epsilon exceed what exp can hold, at 0.001 in float64."""
         regions = far_clusters()
         kind = torch.float32 if epsilon > 0.002 else torch.float64
@@ -220,7 +216,7 @@ class TestOracles:
             warnings.simplefilter("ignore")  # in float32 the threshold cannot be reached
             reference = float(ot.sinkhorn2(*values, method="sinkhorn_log", **settings))
         solver = dataclasses.replace(PAPER, epsilon=epsilon)
-        engine = gs.Engine(device="cpu", kernel=kernel_name)
+        engine = gs.Engine(device="cpu", storage=storage)
         result = one_pair(regions, PAIR_MAX, solver, engine)
         assert result["converged"] == 1.0
         assert result["transport_cost"] == pytest.approx(reference, rel=1e-6)
@@ -300,10 +296,10 @@ class TestInvariants:
 
     @pytest.mark.parametrize("tolerance", [0.3, 1e-2, 1e-4])
     @pytest.mark.parametrize("precision", ["single", "high"])
-    @pytest.mark.parametrize("kernel_name", KERNELS)
+    @pytest.mark.parametrize("storage", STORAGES)
     @pytest.mark.parametrize("feature", ["cosine", "sqeuclidean", "euclidean"])
     def test_intervals_hold_however_far_the_iteration_got(
-        self, tolerance: float, precision: str, kernel_name: str, feature: str
+        self, tolerance: float, precision: str, storage: str, feature: str
     ) -> None:
         regions = random_regions([70, 90])
         cost = gs.GroundCost(feature=feature, geo_weight=0.4)  # type: ignore[arg-type]
@@ -311,7 +307,7 @@ class TestInvariants:
             weights(regions, 0), weights(regions, 1), cost_matrix(regions, 0, 1, cost), 0.02
         )
         solver = gs.Sinkhorn(epsilon=0.02, tolerance=tolerance, precision=precision)  # type: ignore[arg-type]
-        engine = gs.Engine(device="cpu", kernel=kernel_name)
+        engine = gs.Engine(device="cpu", storage=storage)
         result = one_pair(regions, cost, solver, engine)
         assert result["marginal_error"] <= tolerance
         assert result["ot_lower"] - POT_ERROR <= value <= result["ot_upper"] + POT_ERROR
@@ -362,7 +358,7 @@ class TestConvergence:
     @given(seed=st.integers(0, 10**6), epsilon=st.sampled_from([0.003, 0.01, 0.1]))
     def test_relaxation_never_diverges(self, seed: int, epsilon: float) -> None:
         regions = random_regions([40, 25], seed=seed)
-        problem = kernel("dense", regions, 0, 1, gs.GroundCost(), epsilon)
+        problem = kernel("kept", regions, 0, 1, gs.GroundCost(), epsilon)
         relaxed = iterate(problem, Schedule(1e-6, 3000)).marginal_error.item()
         if relaxed > 1e-6:  # a few problems take plain Sinkhorn more than 10,000 iterations
             plain = iterate(problem, Schedule(1e-6, 3000, relaxed=False)).marginal_error.item()
