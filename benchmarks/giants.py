@@ -25,7 +25,7 @@ from benchmarks.record import PeakMemory, Stopwatch, save
 from benchmarks.workloads import EPSILON, problem, random_cloud
 from geospot_gpu.engine.engine import PairEngine
 from geospot_gpu.kernels import choose_kernel, make_kernel
-from geospot_gpu.kernels.contract import Schedule
+from geospot_gpu.kernels.contract import IterationSettings
 from geospot_gpu.kernels.spec import Workload
 from geospot_gpu.sinkhorn.solver import iterate
 
@@ -86,7 +86,7 @@ def beyond_memory(points: int, budget: int = 2**30) -> dict[str, object]:
     least = floor(rate, points * points, 2.0 * ITERATIONS, products=ITERATIONS)
     with PeakMemory() as memory, Stopwatch() as watch:
         kernel = spec.build(cost, source, target, EPSILON, budget)
-        potentials = iterate(kernel, Schedule(1e-3, ITERATIONS))
+        potentials = iterate(kernel, IterationSettings(1e-3, ITERATIONS))
     assert potentials.iterations.item() == ITERATIONS
     return {
         "points": f"{points} x {points}",

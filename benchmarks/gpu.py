@@ -28,7 +28,8 @@ from benchmarks.record import save, show
 from geospot_gpu.distances.pairwise import all_pairs, self_terms, solve_pairs
 from geospot_gpu.engine.engine import Indices, PairEngine
 from geospot_gpu.kernels import make_kernel
-from geospot_gpu.kernels.contract import Cloud, Schedule
+from geospot_gpu.kernels.clouds import CloudBatch
+from geospot_gpu.kernels.contract import IterationSettings
 from geospot_gpu.kernels.keops import keops_problem
 from geospot_gpu.sinkhorn.bounds import certify
 from geospot_gpu.sinkhorn.solver import iterate
@@ -184,12 +185,12 @@ def keops_loop(regions: gs.Regions, cost: gs.GroundCost, left: Indices, right: I
     return {"seconds": seconds(lambda: engine.pairs(left, right), repeats=1)}
 
 
-def random_cloud(points: int, seed: int) -> Cloud:
+def random_cloud(points: int, seed: int) -> CloudBatch:
     """Points anywhere on Earth with random unit features, on the device."""
     generator = torch.Generator().manual_seed(seed)
     parts = (torch.randn(points, size, generator=generator) for size in (FEATURES, 3))
     features, xyz = (torch.nn.functional.normalize(part)[None].to(DEVICE) for part in parts)
-    return Cloud.padded(features, xyz, torch.full((1, points), 1.0 / points, device=DEVICE))
+    return CloudBatch.padded(features, xyz, torch.full((1, points), 1.0 / points, device=DEVICE))
 
 
 def giant(ceilings: Ceilings) -> Figures:
@@ -203,11 +204,13 @@ def giant(ceilings: Ceilings) -> Figures:
 
         def run(name: str = name) -> None:
             backend, storage = name.split()
-            iterate(make_kernel(*problem, backend=backend, storage=storage), Schedule(1e-12, 2))
+            iterate(
+                make_kernel(*problem, backend=backend, storage=storage), IterationSettings(1e-12, 2)
+            )
 
         found[f"{name}, seconds"] = seconds(run, repeats=3)
     kernel = make_kernel(*problem, backend="triton")
-    potentials = iterate(kernel, Schedule(1e-12, 2))
+    potentials = iterate(kernel, IterationSettings(1e-12, 2))
     found["certificate, seconds"] = seconds(
         lambda: certify(kernel, cost, potentials, 1e-3), repeats=3
     )
@@ -220,14 +223,14 @@ def flash(ceilings: Ceilings) -> Figures:
     points, iterations = (120, 4) if REHEARSAL else (40_000, 100)
     epsilon, cost = 0.05, gs.GroundCost(feature="sqeuclidean", geo_weight=0.0)
     source, target = random_cloud(points, 0), random_cloud(points, 1)
-    schedule, found = Schedule(1e-30, iterations, relaxed=False), Figures()
+    settings, found = IterationSettings(1e-30, iterations, relaxed=False), Figures()
     value = 0.0
     problem = cost, source, target, epsilon, BUDGET
     for storage in ("kept", "streamed"):
 
         def run(storage: str = storage) -> float:
             kernel = make_kernel(*problem, backend="triton", storage=storage)
-            f, _, g, _, _ = iterate(kernel, schedule)
+            f, _, g, _, _ = iterate(kernel, settings)
             return float((source.weight * f).sum() + (target.weight * g).sum())
 
         value = run()

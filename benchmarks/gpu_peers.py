@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.gpu_tools import seconds
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.kernels.contract import Cloud, Part
+from geospot_gpu.kernels.clouds import CloudBatch, Part
 from geospot_gpu.kernels.keops import keops_problem
 from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.kernels.tiles import CostTiles
@@ -21,7 +21,7 @@ EQUAL = 1e-3
 """Relative error of an OT value at which a peer counts as equally accurate."""
 _SCALINGS = (0.5, 0.7, 0.9, 0.95)
 
-Pair = tuple[Cloud, Cloud]
+Pair = tuple[CloudBatch, CloudBatch]
 
 
 def installed(package: str) -> str | None:
@@ -100,7 +100,7 @@ def _formula(x: Tensor, cost: GroundCost) -> str:
     return "(" + " + ".join(terms) + ")"
 
 
-def _pack(cloud: Cloud, cost: GroundCost) -> Tensor:
+def _pack(cloud: CloudBatch, cost: GroundCost) -> Tensor:
     """Scaled features, unit vectors, cost of half a radian, largest feature cost: [n, d]."""
     part, share = cloud.part(), (1.0 - cost.geo_weight) / cost.feature_scale
     assert part.features is not None

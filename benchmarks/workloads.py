@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import geospot_gpu as gs
-from geospot_gpu.kernels.contract import Cloud
+from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.points.gallery import read_gallery
 from geospot_gpu.sphere import EARTH_RADIUS_KM, HALF_CIRCUMFERENCE_KM, unit_vectors
 
@@ -123,7 +123,7 @@ def sampled_pairs(count: int, pairs: int) -> tuple[Indices, Indices]:
 
 def random_cloud(
     points: int, dimension: int | None, seed: int, kind: torch.dtype = torch.float32
-) -> Cloud:
+) -> CloudBatch:
     """A batch of one cloud of points anywhere on Earth, with random features unless None."""
     generator = np.random.default_rng(seed)
     lon = generator.uniform(-180, 180, points)
@@ -133,4 +133,4 @@ def random_cloud(
         vectors = torch.randn(points, dimension, generator=torch.Generator().manual_seed(seed))
         features = torch.nn.functional.normalize(vectors)[None]
     xyz = torch.from_numpy(unit_vectors(lon=lon, lat=lat)).to(kind)
-    return Cloud.padded(features, xyz[None], torch.full((1, points), 1.0 / points, dtype=kind))
+    return CloudBatch.padded(features, xyz[None], torch.full((1, points), 1.0 / points, dtype=kind))

@@ -6,7 +6,8 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.say import warn_once
 from geospot_gpu.kernels import cpu, gpu, keops, reference
-from geospot_gpu.kernels.contract import Cloud, Kernel
+from geospot_gpu.kernels.clouds import CloudBatch
+from geospot_gpu.kernels.contract import Kernel
 from geospot_gpu.kernels.spec import KernelSpec, Workload
 
 REGISTRY: tuple[KernelSpec, ...] = (
@@ -59,8 +60,8 @@ def choose_kernel(
 
 def make_kernel(
     cost: GroundCost,
-    source: Cloud,
-    target: Cloud,
+    source: CloudBatch,
+    target: CloudBatch,
     epsilon: float,
     budget: int,
     *,

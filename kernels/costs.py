@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.kernels.contract import Cloud, Kernel, required
+from geospot_gpu.kernels.clouds import CloudBatch, required
+from geospot_gpu.kernels.contract import Kernel
 from geospot_gpu.kernels.cpu import compiled_kernel
 from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.kernels.reference.dense import DenseKernel
@@ -18,8 +19,8 @@ from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 def kernel_of_costs(
     cost: GroundCost,
     costs: Sequence[Tensor],
-    source: Cloud,
-    target: Cloud,
+    source: CloudBatch,
+    target: CloudBatch,
     epsilon: float,
     budget: int,
 ) -> Kernel:
@@ -41,7 +42,7 @@ def kernel_of_costs(
     return DenseKernel.of_costs(costs, tiles, source, target, epsilon, entries)
 
 
-def costs_between(cost: GroundCost, source: Cloud, target: Cloud) -> Tensor:
+def costs_between(cost: GroundCost, source: CloudBatch, target: CloudBatch) -> Tensor:
     """All costs [n, m] between two clouds, each a batch of one, on one scale."""
     tiles = CostTiles(cost, source, target, 1)
     compiled = compiled_kernel(source.dtype, source.device.type)
@@ -52,7 +53,7 @@ def costs_between(cost: GroundCost, source: Cloud, target: Cloud) -> Tensor:
 
 
 @full_precision()
-def mean_costs(cost: GroundCost, source: Cloud, target: Cloud) -> Tensor:
+def mean_costs(cost: GroundCost, source: CloudBatch, target: CloudBatch) -> Tensor:
     """Mean costs [n] from the points of a cloud to another, each a batch of one, on one scale."""
     mass = target.points.mass
     if cost.uses_features and cost.feature == "euclidean":

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.kernels.contract import Cloud, Kernel, PlanSums, Side, required, safe_log
+from geospot_gpu.kernels.clouds import CloudBatch, required
+from geospot_gpu.kernels.contract import Kernel, PlanSums, Side, safe_log
 from geospot_gpu.kernels.reference import streamed_limit
 from geospot_gpu.kernels.spec import KernelSpec, Limits
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
@@ -32,7 +33,9 @@ class KeopsKernel(Kernel):
     of a softmin therefore share one formula, with the clouds exchanged.
     """
 
-    def __init__(self, tiles: CostTiles, source: Cloud, target: Cloud, epsilon: float) -> None:
+    def __init__(
+        self, tiles: CostTiles, source: CloudBatch, target: CloudBatch, epsilon: float
+    ) -> None:
         super().__init__(source, target, epsilon)
         self.tiles = tiles
 
@@ -50,7 +53,7 @@ class KeopsKernel(Kernel):
         by_column = (self._costs(target, source) + _columns(absent[0])).min(dim=2)
         return by_row.view_as(source.weight), by_column.view_as(target.weight)
 
-    def _density(self, f: Tensor, g: Tensor, here: Cloud, there: Cloud) -> Any:
+    def _density(self, f: Tensor, g: Tensor, here: CloudBatch, there: CloudBatch) -> Any:
         exponents = _rows(f) + _columns(g) - self._costs(here, there)
         return (exponents * (1.0 / self.epsilon)).exp()
 
@@ -76,7 +79,7 @@ class KeopsKernel(Kernel):
             self.epsilon,
         )
 
-    def _costs(self, source: Cloud, target: Cloud) -> Any:
+    def _costs(self, source: CloudBatch, target: CloudBatch) -> Any:
         """The ground cost [B, n, m] as a formula."""
         lazy_tensor = import_keops().LazyTensor
         here, there = source.part(), target.part()
@@ -146,7 +149,7 @@ def keops_problem(device_type: str) -> str | None:
 
 
 def _build(
-    cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int
+    cost: GroundCost, source: CloudBatch, target: CloudBatch, epsilon: float, budget: int
 ) -> KeopsKernel:
     entries = tile_entries(source.dtype, budget, source.device.type)
     return KeopsKernel(CostTiles(cost, source, target, entries), source, target, epsilon)

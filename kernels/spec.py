@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.kernels.contract import Cloud, Kernel
+from geospot_gpu.kernels.clouds import CloudBatch
+from geospot_gpu.kernels.contract import Kernel
 
 SIMILAR = 1.2
 """Ratio between the sizes that share a batch that is padded: at most its square is wasted."""
@@ -39,7 +40,7 @@ class Workload(NamedTuple):
     """Memory for costs in bytes."""
 
     @classmethod
-    def of(cls, cost: GroundCost, cloud: Cloud, budget: int) -> Workload:
+    def of(cls, cost: GroundCost, cloud: CloudBatch, budget: int) -> Workload:
         """That of problems with a batch of clouds on one side."""
         features = cloud.points.features if cost.uses_features else None
         dimension = 3 if features is None else features.shape[1]
@@ -97,7 +98,7 @@ class KernelSpec:
     storage: Storage
     problem: Callable[[Workload, int], str | None]
     limits: Callable[[Workload], Limits]
-    build: Callable[[GroundCost, Cloud, Cloud, float, int], Kernel]
+    build: Callable[[GroundCost, CloudBatch, CloudBatch, float, int], Kernel]
     growth: Callable[[Sizes, Sizes], NDArray[np.float64]] = padded
     by_default: Callable[[Workload], bool] = everywhere
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.kernels.contract import Cloud, Kernel, Part, PlanSums, required
+from geospot_gpu.kernels.clouds import CloudBatch, Part, required
+from geospot_gpu.kernels.contract import Kernel, PlanSums
 from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
@@ -41,7 +42,9 @@ class CostTiles:
     over all costs, in tiles of at most ``tile_entries`` entries.
     """
 
-    def __init__(self, cost: GroundCost, source: Cloud, target: Cloud, tile_entries: int) -> None:
+    def __init__(
+        self, cost: GroundCost, source: CloudBatch, target: CloudBatch, tile_entries: int
+    ) -> None:
         self.cost = cost
         ones = source.points.xyz.new_ones(len(source), 1, 1)
         self.feature_factor = ones * ((1.0 - cost.geo_weight) / cost.feature_scale)
@@ -49,7 +52,7 @@ class CostTiles:
         if cost.scaling == "pair_max":
             self._scale_by_maxima(source, target, tile_entries)
 
-    def _scale_by_maxima(self, source: Cloud, target: Cloud, tile_entries: int) -> None:
+    def _scale_by_maxima(self, source: CloudBatch, target: CloudBatch, tile_entries: int) -> None:
         def maximum(feature_factor: Tensor, geo_factor: Tensor) -> Tensor:
             self.feature_factor, self.geo_factor = feature_factor, geo_factor
             best = torch.zeros_like(feature_factor)
@@ -131,7 +134,9 @@ def _square_distance(x: Tensor, y: Tensor) -> Tensor:
     return square
 
 
-def blocks(source: Cloud, target: Cloud, tile_entries: int) -> Iterator[tuple[slice, slice]]:
+def blocks(
+    source: CloudBatch, target: CloudBatch, tile_entries: int
+) -> Iterator[tuple[slice, slice]]:
     """Row and column slices of tiles that hold at most ``tile_entries`` entries each."""
     (batch, n), (_, m) = source.shape, target.shape
     columns = max(1, min(m, tile_entries // batch, max(1024, tile_entries // (batch * n))))
@@ -142,7 +147,10 @@ def blocks(source: Cloud, target: Cloud, tile_entries: int) -> Iterator[tuple[sl
 
 
 def smallest(
-    source: Cloud, target: Cloud, tile_entries: int, tile: Callable[[slice, slice], Tensor]
+    source: CloudBatch,
+    target: CloudBatch,
+    tile_entries: int,
+    tile: Callable[[slice, slice], Tensor],
 ) -> tuple[Tensor, Tensor]:
     """Smallest cost of each point to the points opposite, [B, N] and [B, M], tile by tile."""
     by_row, by_column = (torch.full_like(c.weight, torch.inf) for c in (source, target))
@@ -160,7 +168,12 @@ class TiledKernel(Kernel):
     """A kernel that sees the costs as tiles of at most ``tile_entries`` entries."""
 
     def __init__(
-        self, tiles: CostTiles, source: Cloud, target: Cloud, epsilon: float, tile_entries: int
+        self,
+        tiles: CostTiles,
+        source: CloudBatch,
+        target: CloudBatch,
+        epsilon: float,
+        tile_entries: int,
     ) -> None:
         super().__init__(source, target, epsilon)
         self.tiles = tiles

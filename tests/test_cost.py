@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 import geospot_gpu as gs
-from geospot_gpu.kernels.contract import Cloud
+from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.tiles import CostTiles, blocks, great_circle_km
 from geospot_gpu.sphere import EARTH_RADIUS_KM, HALF_CIRCUMFERENCE_KM, unit_vectors
 from tests.helpers.clouds import cloud, cost_matrix, random_regions
@@ -81,15 +81,15 @@ def test_pair_max_scales_each_part_and_then_the_mixture(
 
 def test_pair_max_of_coinciding_points_is_zero_cost() -> None:
     xyz = torch.tensor([[[1.0, 0.0, 0.0]]], dtype=torch.float64)
-    here = Cloud.padded(None, xyz, torch.ones(1, 1, dtype=torch.float64))
+    here = CloudBatch.padded(None, xyz, torch.ones(1, 1, dtype=torch.float64))
     cost = gs.GroundCost(geo_weight=1.0, scaling="pair_max")
     assert CostTiles(cost, here, here, 10).tile(here.part(), here.part()).item() == 0.0
 
 
 @given(st.integers(1, 40), st.integers(1, 5000), st.integers(1, 3), st.integers(1, 4000))
 def test_blocks_cover_every_entry_once(n: int, m: int, batch: int, tile_entries: int) -> None:
-    def of(count: int) -> Cloud:
-        return Cloud.padded(None, torch.zeros(batch, count, 3), torch.zeros(batch, count))
+    def of(count: int) -> CloudBatch:
+        return CloudBatch.padded(None, torch.zeros(batch, count, 3), torch.zeros(batch, count))
 
     seen = np.zeros((n, m), dtype=int)
     for rows, columns in blocks(of(n), of(m), tile_entries):

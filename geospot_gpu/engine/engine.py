@@ -25,7 +25,8 @@ from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.former import no_kernel
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.kernels import check_kernel, choose_kernel, reference
-from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays, Potentials, Schedule
+from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
+from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
 from geospot_gpu.kernels.spec import KernelSpec, Workload
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.bounds import certify, ot_value
@@ -238,7 +239,7 @@ class PairEngine:
         assert isinstance(solver, Sinkhorn)
         source, target = (self.clouds(np.array([k])) for k in (left, right))
         ((spec, _),) = self._plan(source.size, target.size)
-        schedule = Schedule(
+        settings = IterationSettings(
             solver.tolerance * (SELF_TOLERANCE if left == right else 1.0),
             solver.max_iterations,
             solver.relaxation,
@@ -247,9 +248,9 @@ class PairEngine:
         )
         with self._memory(np.array([left]), np.array([right])):
             kernel = spec.build(self.cost, source, target, solver.epsilon, self.budget)
-            solved = iterate(kernel, schedule)
+            solved = iterate(kernel, settings)
         error = float(solved.marginal_error.max())
-        if error > schedule.tolerance:
+        if error > settings.tolerance:
             names = self.regions.names
             log.warning(
                 f"{names[left]} - {names[right]} did not converge (marginal error {error:.1e}): "
@@ -309,7 +310,7 @@ class PairEngine:
         self,
         spec: KernelSpec,
         index: tuple[Indices, Indices],
-        clouds: tuple[Cloud, Cloud],
+        clouds: tuple[CloudBatch, CloudBatch],
         warm: WarmBatch | None,
         symmetric: bool,
     ) -> dict[str, NDArray[np.generic]]:
@@ -323,7 +324,7 @@ class PairEngine:
                 )
             return geomloss_transport(self.cost, source, target, self.solver, self.budget)
         solver = self.solver
-        schedule = Schedule(
+        settings = IterationSettings(
             solver.tolerance * (SELF_TOLERANCE if symmetric else 1.0),
             solver.max_iterations,
             solver.relaxation,
@@ -331,10 +332,10 @@ class PairEngine:
             None if warm is None else warm.start(),
         )
         kernel = spec.build(self.cost, source, target, solver.epsilon, self.budget)
-        potentials = iterate(kernel, schedule)
+        potentials = iterate(kernel, settings)
         if warm is not None:
             warm.keep(potentials.next_g)
-        columns = _to_numpy(certify(kernel, self.cost, potentials, schedule.tolerance)._asdict())
+        columns = _to_numpy(certify(kernel, self.cost, potentials, settings.tolerance)._asdict())
         if solver.rho is not None and not symmetric:
             converged = columns["converged"].astype(bool)
             columns |= self._coverage(spec, kernel, potentials, converged)
@@ -348,7 +349,7 @@ class PairEngine:
                     self.cost, *small, solver.epsilon, self.budget
                 )
                 start = potentials.next_g[chosen.to(self.device), : small[1].shape[1]]
-                solved = iterate(fewer, schedule._replace(start=start.contiguous()))
+                solved = iterate(fewer, settings._replace(start=start.contiguous()))
                 half[some] = ot_value(fewer, solved).cpu().numpy()
             if symmetric:
                 values = np.where(np.isnan(half), columns["ot_value"], half)
@@ -369,7 +370,7 @@ class PairEngine:
         solver = self.solver
         assert isinstance(solver, Sinkhorn)
         assert solver.rho is not None
-        schedule = Schedule(
+        settings = IterationSettings(
             solver.tolerance,
             solver.max_iterations,
             solver.relaxation,
@@ -384,7 +385,7 @@ class PairEngine:
             ("target_to_source", other, potentials.f),
         )
         for direction, problem, start in directions:
-            solved = iterate(problem, schedule._replace(start=start.contiguous()))
+            solved = iterate(problem, settings._replace(start=start.contiguous()))
             covered = certify_coverage(problem, self.cost, solved, solver.rho, solver.tolerance)
             columns[f"coverage_{direction}"] = covered.value.cpu().numpy()
             columns[f"coverage_{direction}_lower"] = covered.lower.cpu().numpy()
@@ -405,9 +406,9 @@ class PairEngine:
         digests = self.regions.digests
         return [(digests[i], digests[j]) for i, j in zip(left, right, strict=True)]
 
-    def clouds(self, index: Indices) -> Cloud:
+    def clouds(self, index: Indices) -> CloudBatch:
         """The regions at ``index`` [B], as a batch."""
-        return Cloud(self.points, self.regions.offsets[index], self.sizes[index])
+        return CloudBatch(self.points, self.regions.offsets[index], self.sizes[index])
 
 
 def _to_numpy(tensors: dict[str, Tensor]) -> dict[str, NDArray[np.generic]]:

@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from geospot_gpu.kernels.contract import Cloud, PointArrays, Potentials
+from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
+from geospot_gpu.kernels.contract import Potentials
 
 if TYPE_CHECKING:
     from geospot_gpu.engine.engine import Indices, PairEngine
@@ -60,12 +61,14 @@ class SamplingError:
             mass[kept] /= mass[kept].sum()
         return PointArrays(points.features, points.xyz, mass)
 
-    def half_clouds(self, pair: tuple[Indices, Indices]) -> tuple[Indices, tuple[Cloud, Cloud]]:
+    def half_clouds(
+        self, pair: tuple[Indices, Indices]
+    ) -> tuple[Indices, tuple[CloudBatch, CloudBatch]]:
         """Which pairs [B] of regions have a subsampled side, and the half samples of those."""
         left, right = pair
         some = np.flatnonzero(self.subsampled[left] | self.subsampled[right])
         source, target = (
-            Cloud(self._half_points, self._offsets[side[some]], self._half_sizes[side[some]])
+            CloudBatch(self._half_points, self._offsets[side[some]], self._half_sizes[side[some]])
             for side in pair
         )
         return some, (source, target)
@@ -73,7 +76,7 @@ class SamplingError:
     def keep(
         self,
         index: Indices,
-        cloud: Cloud,
+        cloud: CloudBatch,
         potentials: Potentials,
         half_values: NDArray[np.float64],
     ) -> None:
@@ -92,7 +95,10 @@ class SamplingError:
             self._engine.self_terms(needed)
 
     def std_error(
-        self, pair: tuple[Indices, Indices], clouds: tuple[Cloud, Cloud], potentials: Potentials
+        self,
+        pair: tuple[Indices, Indices],
+        clouds: tuple[CloudBatch, CloudBatch],
+        potentials: Potentials,
     ) -> NDArray[np.float64]:
         """Standard errors [B] of the divergences of a batch."""
         variance = np.zeros(len(pair[0]))

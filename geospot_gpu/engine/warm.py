@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.errors import checks
-from geospot_gpu.kernels.contract import Cloud
+from geospot_gpu.kernels.clouds import CloudBatch
 
 
 class WarmStarts:
@@ -27,7 +27,7 @@ class WarmStarts:
         self._free = checks.whole(max_bytes, "max_bytes", least=0)
         self._potentials: dict[tuple[str, str], Tensor] = {}
 
-    def of(self, pairs: list[tuple[str, str]], target: Cloud) -> WarmBatch:
+    def of(self, pairs: list[tuple[str, str]], target: CloudBatch) -> WarmBatch:
         """The starts of one batch.
 
         Args:
@@ -53,7 +53,7 @@ class WarmBatch(NamedTuple):
 
     starts: WarmStarts
     pairs: list[tuple[str, str]]
-    target: Cloud
+    target: CloudBatch
 
     def start(self) -> Tensor | None:
         """Potentials [B, M] of the targets; zero for pairs that are new, None where all are."""

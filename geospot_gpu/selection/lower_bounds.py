@@ -11,7 +11,8 @@ from torch import Tensor
 
 from geospot_gpu.engine.engine import Indices, PairEngine
 from geospot_gpu.kernels import make_kernel
-from geospot_gpu.kernels.contract import Cloud, Schedule, required
+from geospot_gpu.kernels.clouds import CloudBatch, required
+from geospot_gpu.kernels.contract import IterationSettings
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.rounded import cost_error, rounded, rounds
 from geospot_gpu.sinkhorn.bounds import ot_value, rounding_error
@@ -139,13 +140,13 @@ class HalfSteps:
         that is little.
         """
         engine, regions = self._engine, self._engine.regions
-        goal = Cloud(self._points, regions.offsets[[target]], engine.sizes[[target]])
+        goal = CloudBatch(self._points, regions.offsets[[target]], engine.sizes[[target]])
         values = np.empty(len(index))
         start, stop = regions.offsets[index], regions.offsets[index + 1]
         gaps = np.flatnonzero(start[1:] - stop[:-1] > _GAP) + 1
         for some in np.split(np.arange(len(index)), gaps) if len(index) else ():
             low, high = int(start[some[0]]), int(stop[some[-1]])
-            cloud = Cloud(self._points, np.array([low]), np.array([high - low]))
+            cloud = CloudBatch(self._points, np.array([low]), np.array([high - low]))
             problem = engine.cost, cloud, goal, engine.solver.epsilon, engine.budget
             kernel = make_kernel(*problem, storage="streamed")
             g = torch.zeros_like(goal.weight)
@@ -161,9 +162,9 @@ class HalfSteps:
 def whole_step_values(engine: PairEngine, left: Indices, right: Indices) -> Array:
     """Lower bounds [K] on the OT values of pairs of regions: dual values after one iteration."""
     values = np.empty(len(left))
-    schedule = Schedule(tolerance=1.0, max_iterations=1)
+    settings = IterationSettings(tolerance=1.0, max_iterations=1)
     for positions, kernel in engine.kernels(left, right):
-        solved = iterate(kernel, schedule)
+        solved = iterate(kernel, settings)
         value = ot_value(kernel, solved)
         margin = rounding_error(kernel, engine.cost, solved.f, solved.next_g, value)
         values[positions] = (value - margin).cpu().numpy()

@@ -18,7 +18,7 @@ from geospot_gpu.cost import GroundCost, check_one_scale
 from geospot_gpu.engine.engine import Engine, PairEngine, Solver, settled
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
-from geospot_gpu.kernels.contract import PointArrays
+from geospot_gpu.kernels.clouds import PointArrays
 from geospot_gpu.names import Name
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.importance import importance_weights

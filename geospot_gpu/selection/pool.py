@@ -16,7 +16,7 @@ from geospot_gpu.encoders.base import Features, usable_rows
 from geospot_gpu.engine.engine import Indices, PairEngine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.memory import out_of_memory
-from geospot_gpu.kernels.contract import Cloud, PointArrays
+from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
 from geospot_gpu.kernels.costs import costs_between, cover_gains, mean_costs
 from geospot_gpu.names import labels
 from geospot_gpu.points.readers import column
@@ -174,9 +174,9 @@ class PoolCosts:
         return mean_costs(self._cost, _one_cloud(part), self._goal)
 
 
-def _one_cloud(points: PointArrays) -> Cloud:
+def _one_cloud(points: PointArrays) -> CloudBatch:
     """All points as a batch of one cloud."""
-    return Cloud(points, np.zeros(1, np.int64), np.array([len(points.mass)]))
+    return CloudBatch(points, np.zeros(1, np.int64), np.array([len(points.mass)]))
 
 
 def _check_alike(engine: PairEngine, pool: Pool, dimension: int) -> None:

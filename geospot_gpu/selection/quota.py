@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geospot_gpu.engine.engine import Indices, PairEngine
-from geospot_gpu.kernels.contract import Cloud
+from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.costs import costs_between
 
 Array = NDArray[np.float64]
@@ -49,7 +49,7 @@ def quota_costs(
     return torch.cat(rows).double().cpu().numpy()
 
 
-def _expected(engine: PairEngine, goal: Cloud, r: int, quota: int, *, own: bool) -> Tensor:
+def _expected(engine: PairEngine, goal: CloudBatch, r: int, quota: int, *, own: bool) -> Tensor:
     """Expected smallest cost of each point of ``goal`` to a sample of region ``r``, [m]."""
     source = engine.clouds(np.array([r]))
     m, n = goal.shape[1], source.shape[1]

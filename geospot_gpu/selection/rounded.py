@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.kernels.contract import PointArrays, required
+from geospot_gpu.kernels.clouds import PointArrays, required
 
 _UNIT = 2.0**-8
 _PIECE = 2048

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geospot_gpu.engine.engine import SELF_TOLERANCE, Indices, PairEngine
-from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays, Potentials, Schedule
+from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
+from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
 from geospot_gpu.kernels.costs import costs_between, kernel_of_costs
 from geospot_gpu.sinkhorn.bounds import certify
 from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
@@ -147,7 +148,7 @@ class Unions:
         start = torch.zeros_like(goal.weight)
         for row, known in zip(start, starts, strict=True):
             row[: len(known)] = known
-        schedule = Schedule(
+        settings = IterationSettings(
             solver.tolerance * (SELF_TOLERANCE if target is None else 1.0),
             solver.max_iterations,
             solver.relaxation,
@@ -155,8 +156,8 @@ class Unions:
             start=start,
         )
         kernel = kernel_of_costs(engine.cost, costs, source, goal, solver.epsilon, engine.budget)
-        potentials = iterate(kernel, schedule)
-        found = certify(kernel, engine.cost, potentials, schedule.tolerance)
+        potentials = iterate(kernel, settings)
+        found = certify(kernel, engine.cost, potentials, settings.tolerance)
         value, lower, upper, converged = (
             x.cpu().numpy()
             for x in (found.ot_value, found.ot_lower, found.ot_upper, found.converged)
@@ -173,7 +174,7 @@ class Unions:
                 return self._own[part]
         return torch.zeros(0)
 
-    def _clouds(self, unions: Sequence[Mixture]) -> Cloud:
+    def _clouds(self, unions: Sequence[Mixture]) -> CloudBatch:
         """Unions as a batch, every member with its share of the mass."""
         engine = self._engine
         points, offsets = engine.points, engine.regions.offsets
@@ -188,7 +189,7 @@ class Unions:
         features = None if points.features is None else points.features[index]
         size = np.array([int(engine.sizes[list(union.members)].sum()) for union in unions])
         arrays = PointArrays(features, points.xyz[index], torch.cat(masses))
-        return Cloud(arrays, np.cumsum(size) - size, size)
+        return CloudBatch(arrays, np.cumsum(size) - size, size)
 
     def _costs(self, rows: tuple[int, ...], columns: tuple[int, ...]) -> Tensor:
         """Costs between two unions, [n, m], from those between their members."""

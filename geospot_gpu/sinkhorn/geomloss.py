@@ -11,7 +11,7 @@ from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.errors import GeospotError, checks
-from geospot_gpu.kernels.contract import Cloud, Part
+from geospot_gpu.kernels.clouds import CloudBatch, Part
 from geospot_gpu.kernels.keops import quiet_import
 from geospot_gpu.kernels.reference.dense import DenseKernel
 from geospot_gpu.kernels.tiles import CostTiles
@@ -52,7 +52,7 @@ class GeomLoss:
 
 
 def geomloss_transport(
-    cost: GroundCost, source: Cloud, target: Cloud, solver: GeomLoss, budget: int
+    cost: GroundCost, source: CloudBatch, target: CloudBatch, solver: GeomLoss, budget: int
 ) -> dict[str, NDArray[np.generic]]:
     """Divergence, OT value and transport cost of a batch, as GeomLoss finds them.
 
@@ -108,7 +108,7 @@ def geomloss_transport(
     return results
 
 
-def _pack(cloud: Cloud) -> Tensor:
+def _pack(cloud: CloudBatch) -> Tensor:
     """Unit vectors and features side by side: GeomLoss knows one vector per point."""
     points = cloud.part()
     return torch.cat([part for part in (points.xyz, points.features) if part is not None], dim=2)

@@ -9,7 +9,13 @@ import torch
 
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.kernels import relaxation
-from geospot_gpu.kernels.contract import Kernel, Potentials, Schedule, best_shift, marginal_error
+from geospot_gpu.kernels.contract import (
+    IterationSettings,
+    Kernel,
+    Potentials,
+    best_shift,
+    marginal_error,
+)
 
 Precision = Literal["single", "high"]
 
@@ -94,20 +100,20 @@ def check_epsilon(epsilon: float) -> None:
         raise GeospotError(f"solver.epsilon={epsilon} must be positive: try 0.01")
 
 
-def iterate(kernel: Kernel, schedule: Schedule) -> Potentials:
+def iterate(kernel: Kernel, settings: IterationSettings) -> Potentials:
     """Potentials of a batch of problems, to the tolerance or the largest number of iterations."""
-    return kernel.iterate(schedule) or _iterate(kernel, schedule)
+    return kernel.iterate(settings) or _iterate(kernel, settings)
 
 
-def _iterate(kernel: Kernel, schedule: Schedule) -> Potentials:
+def _iterate(kernel: Kernel, settings: IterationSettings) -> Potentials:
     """The iteration over a kernel's steps; problems leave the batch once they are solved.
 
     Between the same clouds the solution has ``f = g``, and averaging two half-steps reaches it in
     a handful of iterations where alternating ones crawl (Feydy et al. 2019, section 3.1).
     """
-    tolerance, epsilon, last = schedule.tolerance, kernel.epsilon, schedule.max_iterations
+    tolerance, epsilon, last = settings.tolerance, kernel.epsilon, settings.max_iterations
     f = torch.zeros_like(kernel.source.weight)
-    g = torch.zeros_like(kernel.target.weight) if schedule.start is None else schedule.start
+    g = torch.zeros_like(kernel.target.weight) if settings.start is None else settings.start
     batch, device = len(f), f.device
     state = relaxation.begin(batch, device)
     result = Potentials(
@@ -123,12 +129,12 @@ def _iterate(kernel: Kernel, schedule: Schedule) -> Potentials:
     for iteration in range(1, last + 1):
         a, b = kernel.source.weight, kernel.target.weight
         old_f = f
-        next_f, f, next_g = kernel.step(f, g, omega, schedule.damping)
-        if schedule.damping < 1.0:
-            shift = best_shift(a, f, schedule.damping, epsilon)
+        next_f, f, next_g = kernel.step(f, g, omega, settings.damping)
+        if settings.damping < 1.0:
+            shift = best_shift(a, f, settings.damping, epsilon)
             f, next_g = f + shift, next_g - shift
         error = marginal_error(b, g, next_g, epsilon)
-        if iteration > 1 and not schedule.symmetric:
+        if iteration > 1 and not settings.symmetric:
             error = torch.maximum(error, marginal_error(a, old_f, next_f, epsilon))
         done = pending & (omega == 1.0) & (error <= tolerance)
         if iteration == last:
@@ -140,10 +146,10 @@ def _iterate(kernel: Kernel, schedule: Schedule) -> Potentials:
             pending = pending & ~done
             if not bool(pending.any()):
                 break
-        if schedule.symmetric:
+        if settings.symmetric:
             g = torch.lerp(f, next_g, 0.5)
         else:
-            if schedule.relaxed:
+            if settings.relaxed:
                 state = relaxation.update(state, iteration, error.double())
                 near = (error <= relaxation.NEAR * tolerance) | (iteration + 1 == last)
                 omega = torch.where(near, 1.0, state.omega).to(f.dtype)

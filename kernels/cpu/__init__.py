@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.kernels.contract import Cloud, Kernel
+from geospot_gpu.kernels.clouds import CloudBatch
+from geospot_gpu.kernels.contract import Kernel
 from geospot_gpu.kernels.reference import kept_limit, streamed_limit, too_large
 from geospot_gpu.kernels.spec import RAGGED, SIMILAR, KernelSpec, Limits, Sizes, Workload
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
@@ -55,7 +56,13 @@ def _growth(n: Sizes, m: Sizes) -> NDArray[np.float64]:
 
 
 def _build(
-    cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int, *, keep: bool
+    cost: GroundCost,
+    source: CloudBatch,
+    target: CloudBatch,
+    epsilon: float,
+    budget: int,
+    *,
+    keep: bool,
 ) -> Kernel:
     entries = tile_entries(source.dtype, budget, "cpu")
     panel = None if keep else min(PANEL_ENTRIES, budget // (2 * source.dtype.itemsize))

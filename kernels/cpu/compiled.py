@@ -10,14 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from geospot_gpu.kernels.clouds import CloudBatch, required
 from geospot_gpu.kernels.contract import (
-    Cloud,
+    IterationSettings,
     Kernel,
     PlanSums,
     Potentials,
-    Schedule,
     Side,
-    required,
     safe_log,
 )
 from geospot_gpu.kernels.cpu import PADDED_ENTRIES, iterations, loops
@@ -59,8 +58,8 @@ class CompiledKernel(Kernel):
     def __init__(
         self,
         tiles: CostTiles,
-        source: Cloud,
-        target: Cloud,
+        source: CloudBatch,
+        target: CloudBatch,
         epsilon: float,
         panel_entries: int | None,
     ) -> None:
@@ -75,8 +74,8 @@ class CompiledKernel(Kernel):
         cls,
         costs: Sequence[Tensor],
         tiles: CostTiles,
-        source: Cloud,
-        target: Cloud,
+        source: CloudBatch,
+        target: CloudBatch,
         epsilon: float,
     ) -> CompiledKernel:
         """A kernel over costs that are at hand, one matrix [n, m] per problem."""
@@ -197,13 +196,13 @@ class CompiledKernel(Kernel):
         else:  # features that were rounded on purpose
             out.copy_(torch.bmm(x, y.mT))
 
-    def iterate(self, schedule: Schedule) -> Potentials | None:
+    def iterate(self, settings: IterationSettings) -> Potentials | None:
         entries = int((self.source.size * self.target.size).sum())
         if self._kept is None or (len(self.source) == 1 and entries > _LARGE):
             return None  # step by step, each of them in parallel over rows
         a, b = self.source.weight, self.target.weight
         f, next_g = torch.zeros_like(a), torch.zeros_like(b)
-        g = torch.zeros_like(b) if schedule.start is None else schedule.start.clone()
+        g = torch.zeros_like(b) if settings.start is None else settings.start.clone()
         iterations_, errors = (np.zeros(len(f), kind) for kind in (np.int64, np.float32))
         layout = self._kept.layout
         first = layout.items[:: self._kept.shares, 3].copy()
@@ -214,7 +213,7 @@ class CompiledKernel(Kernel):
             self._kept.costs,
             *(x.numpy() for x in (a, b)),
             self.epsilon,
-            (*schedule[:4], schedule.damping),
+            (*settings[:4], settings.damping),
             *(x.numpy() for x in (f, g, next_g)),
             iterations_,
             errors,
@@ -222,7 +221,9 @@ class CompiledKernel(Kernel):
         counts, found = torch.from_numpy(iterations_), torch.from_numpy(errors)
         return Potentials(f, g, next_g, counts, found)
 
-    def prefix(self, index: Tensor, source: Cloud, target: Cloud) -> CompiledKernel | None:
+    def prefix(
+        self, index: Tensor, source: CloudBatch, target: CloudBatch
+    ) -> CompiledKernel | None:
         if self._kept is None:
             return None
         costs, layout, shares = self._kept

@@ -176,9 +176,9 @@ def _best_shift(weight, potential, rho):
 
 
 @serial
-def _solve(costs, position, stride, a, b, epsilon, schedule, f, g, next_g):
+def _solve(costs, position, stride, a, b, epsilon, settings, f, g, next_g):
     """Iterate one problem from g to the tolerance; see ``sinkhorn.solver`` for the algorithm."""
-    tolerance, last, relaxed, symmetric, damping = schedule
+    tolerance, last, relaxed, symmetric, damping = settings
     n, m = len(a), len(b)
     inverse = F(1.0 / epsilon)
     kernel = np.empty((n, m), np.float32)
@@ -220,7 +220,7 @@ def _solve(costs, position, stride, a, b, epsilon, schedule, f, g, next_g):
 
 @parallel
 def solve(
-    position, stride, sizes, costs, a, b, epsilon, schedule, f, g, next_g, iterations, errors
+    position, stride, sizes, costs, a, b, epsilon, settings, f, g, next_g, iterations, errors
 ):
     """All iterations of all problems of a batch, one problem to a thread.
 
@@ -230,7 +230,7 @@ def solve(
         costs: flat.
         a, b: weights, [B, N] and [B, M].
         epsilon: the regularisation.
-        schedule: tolerance, largest number of iterations, whether to relax, whether symmetric,
+        settings: tolerance, largest number of iterations, whether to relax, whether symmetric,
             and the damping.
         f, next_g: results, [B, N] and [B, M].
         g: where to start, and a result, [B, M].
@@ -239,6 +239,6 @@ def solve(
     for k in prange(len(position)):
         n, m = sizes[k, 0], sizes[k, 1]
         iterations[k], errors[k] = _solve(
-            costs, position[k], stride[k], a[k, :n], b[k, :m], epsilon, schedule,
+            costs, position[k], stride[k], a[k, :n], b[k, :m], epsilon, settings,
             f[k, :n], g[k, :m], next_g[k, :m],
         )  # fmt: skip

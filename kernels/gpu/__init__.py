@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays
+from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
+from geospot_gpu.kernels.contract import Kernel
 from geospot_gpu.kernels.reference import too_large
 from geospot_gpu.kernels.spec import BATCH_ENTRIES, RAGGED, KernelSpec, Limits, Sizes, Workload
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
@@ -35,7 +36,7 @@ def triton_problem(device_type: str) -> str | None:
 
         xyz = torch.eye(3, device=device_type)
         points = PointArrays(torch.eye(3, 16, device=device_type), xyz, xyz[0])
-        cloud = Cloud(points, np.zeros(1, np.int64), np.full(1, 3))
+        cloud = CloudBatch(points, np.zeros(1, np.int64), np.full(1, 3))
         kernel = TritonKernel(CostTiles(GroundCost(), cloud, cloud, 9), cloud, cloud, 0.1, True)
         float(kernel.softmin(torch.zeros_like(cloud.weight), "source").sum())
     except Exception as error:  # no compiler, an old driver or GPU: all fail in their own way
@@ -70,7 +71,13 @@ def _growth(n: Sizes, m: Sizes) -> NDArray[np.float64]:
 
 
 def _build(
-    cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int, *, keep: bool
+    cost: GroundCost,
+    source: CloudBatch,
+    target: CloudBatch,
+    epsilon: float,
+    budget: int,
+    *,
+    keep: bool,
 ) -> Kernel:
     from geospot_gpu.kernels.gpu.kernel import TritonKernel  # loads Triton
 

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geospot_gpu.kernels.contract import Cloud, PointArrays, Side, safe_log
+from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
+from geospot_gpu.kernels.contract import Side, safe_log
 from geospot_gpu.kernels.gpu import passes
 from geospot_gpu.kernels.gpu.iterate import Buffers
 from geospot_gpu.kernels.gpu.layout import LINES, SLAB, View, begins, ceil_div
@@ -39,7 +40,9 @@ class Batch:
         epsilon: entropic regularisation.
     """
 
-    def __init__(self, tiles: CostTiles, source: Cloud, target: Cloud, epsilon: float) -> None:
+    def __init__(
+        self, tiles: CostTiles, source: CloudBatch, target: CloudBatch, epsilon: float
+    ) -> None:
         self.source, self.target = source, target
         self._unit = epsilon * math.log(2.0)
         small = max(source.shape[1], target.shape[1]) <= _SMALL_TILE[0]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.kernels import relaxation
-from geospot_gpu.kernels.contract import Potentials, Schedule, marginal_error
+from geospot_gpu.kernels.contract import IterationSettings, Potentials, marginal_error
 
 READ_EVERY = {"cpu": 1, "cuda": 8}
 """Iterations between two looks at how many problems are pending."""
@@ -45,7 +45,7 @@ def iterate(
     step: Callable[[Buffers], None],
     weights: tuple[Tensor, Tensor],
     epsilon: float,
-    schedule: Schedule,
+    settings: IterationSettings,
     limit: Tensor,
 ) -> Potentials:
     """Run steps until every problem is solved to the tolerance or has reached its limit.
@@ -54,14 +54,14 @@ def iterate(
         step: one iteration of alternating half-steps.
         weights: masses of both sides, [B, N] and [B, M], zero at padding.
         epsilon: entropic regularisation.
-        schedule: how to iterate, but for its ``max_iterations``.
+        settings: how to iterate, but for its ``max_iterations``.
         limit: most iterations of each problem, int64 [B].
     """
     a, b = weights
     batch, device = len(a), a.device
     buffers = Buffers(
         old_f=torch.zeros_like(a),
-        g=torch.zeros_like(b) if schedule.start is None else schedule.start.clone(),
+        g=torch.zeros_like(b) if settings.start is None else settings.start.clone(),
         omega=a.new_ones(batch),
         pending=torch.ones(batch, dtype=torch.int32, device=device),
         softmin_f=torch.zeros_like(a),
@@ -75,21 +75,21 @@ def iterate(
         buffers.old_f.copy_(buffers.f)
         step(buffers)
         error = marginal_error(b, buffers.g, buffers.next_g, epsilon)
-        if iteration > 1 and not schedule.symmetric:
+        if iteration > 1 and not settings.symmetric:
             others = marginal_error(a, buffers.old_f, buffers.softmin_f, epsilon)
             error = torch.maximum(error, others)
         live = buffers.pending > 0
         iterations += live
         last_error = torch.where(live, error, last_error)
-        solved = (buffers.omega == 1.0) & (error <= schedule.tolerance)
+        solved = (buffers.omega == 1.0) & (error <= settings.tolerance)
         live &= ~(solved | (iterations >= limit))
         buffers.pending.copy_(live)
-        if schedule.symmetric:
+        if settings.symmetric:
             g = torch.lerp(buffers.f, buffers.next_g, 0.5)
         else:
-            if schedule.relaxed:
+            if settings.relaxed:
                 state = _relax(state, iteration, error.double())
-                near = error <= relaxation.NEAR * schedule.tolerance
+                near = error <= relaxation.NEAR * settings.tolerance
                 near |= iterations + 1 == limit
                 buffers.omega.copy_(torch.where(near, 1.0, state.omega))
             g = torch.lerp(buffers.g, buffers.next_g, state.omega.to(a.dtype)[:, None])

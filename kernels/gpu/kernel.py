@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.kernels import halves
-from geospot_gpu.kernels.contract import Cloud, Kernel, PlanSums, Potentials, Schedule, Side
+from geospot_gpu.kernels.clouds import CloudBatch
+from geospot_gpu.kernels.contract import IterationSettings, Kernel, PlanSums, Potentials, Side
 from geospot_gpu.kernels.gpu.batch import Batch
 from geospot_gpu.kernels.gpu.iterate import Buffers, iterate
 from geospot_gpu.kernels.tiles import CostTiles, smallest
@@ -33,7 +34,7 @@ class TritonKernel(Kernel):
     """
 
     def __init__(
-        self, tiles: CostTiles, source: Cloud, target: Cloud, epsilon: float, keep: bool
+        self, tiles: CostTiles, source: CloudBatch, target: CloudBatch, epsilon: float, keep: bool
     ) -> None:
         super().__init__(source, target, epsilon)
         self.tiles = tiles
@@ -58,22 +59,22 @@ class TritonKernel(Kernel):
 
         return smallest(self.source, self.target, _TILE_ENTRIES, tile)
 
-    def iterate(self, schedule: Schedule) -> Potentials | None:
+    def iterate(self, settings: IterationSettings) -> Potentials | None:
         """Iterate on cheap costs; then repeat the last iteration on exact ones.
 
         Where the exact costs say that the tolerance is missed, iterations go on with them. Damped
         iterations take one softmin at a time.
         """
-        if schedule.damping != 1.0:
+        if settings.damping != 1.0:
             return None
         weights = self.source.weight, self.target.weight
-        limit = torch.full_like(self.batch.all, schedule.max_iterations, dtype=torch.int64)
-        cheap = iterate(self._cheap_step, weights, self.epsilon, schedule, limit)
+        limit = torch.full_like(self.batch.all, settings.max_iterations, dtype=torch.int64)
+        cheap = iterate(self._cheap_step, weights, self.epsilon, settings, limit)
         exact = iterate(
             self._exact_step,
             weights,
             self.epsilon,
-            schedule._replace(start=cheap.g),
+            settings._replace(start=cheap.g),
             limit - cheap.iterations + 1,
         )
         return exact._replace(iterations=cheap.iterations + exact.iterations - 1)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geospot_gpu.kernels.contract import Cloud
+from geospot_gpu.kernels.clouds import CloudBatch
 
 Integers = NDArray[np.int64]
 
@@ -53,7 +53,7 @@ class View:
         tile: rows and columns of a tile.
     """
 
-    def __init__(self, here: Cloud, there: Cloud, tile: tuple[int, int]) -> None:
+    def __init__(self, here: CloudBatch, there: CloudBatch, tile: tuple[int, int]) -> None:
         self.device = here.device
         self._n, self._m = here.size, there.size
         self._blocks = ceil_div(self._n, tile[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.kernels.contract import Cloud
+from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.reference.dense import KEPT_TILES, DenseKernel
 from geospot_gpu.kernels.reference.streaming import StreamingKernel
 from geospot_gpu.kernels.spec import BATCH_ENTRIES, KernelSpec, Limits, Workload
@@ -29,14 +29,14 @@ def too_large(workload: Workload, size: int) -> str | None:
 
 
 def _kept(
-    cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int
+    cost: GroundCost, source: CloudBatch, target: CloudBatch, epsilon: float, budget: int
 ) -> DenseKernel:
     entries = tile_entries(source.dtype, budget, source.device.type)
     return DenseKernel(CostTiles(cost, source, target, entries), source, target, epsilon, entries)
 
 
 def _streamed(
-    cost: GroundCost, source: Cloud, target: Cloud, epsilon: float, budget: int
+    cost: GroundCost, source: CloudBatch, target: CloudBatch, epsilon: float, budget: int
 ) -> StreamingKernel:
     entries = tile_entries(source.dtype, budget, source.device.type)
     tiles = CostTiles(cost, source, target, entries)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from geospot_gpu.kernels.contract import Cloud, Side, safe_log
+from geospot_gpu.kernels.clouds import CloudBatch
+from geospot_gpu.kernels.contract import Side, safe_log
 from geospot_gpu.kernels.tiles import (
     LOWEST_EXPONENT,
     CostTiles,
@@ -36,7 +37,12 @@ class DenseKernel(TiledKernel):
     """
 
     def __init__(
-        self, tiles: CostTiles, source: Cloud, target: Cloud, epsilon: float, tile_entries: int
+        self,
+        tiles: CostTiles,
+        source: CloudBatch,
+        target: CloudBatch,
+        epsilon: float,
+        tile_entries: int,
     ) -> None:
         super().__init__(tiles, source, target, epsilon, tile_entries)
         costs = source.points.xyz.new_empty(*source.shape, target.shape[1])
@@ -49,8 +55,8 @@ class DenseKernel(TiledKernel):
         cls,
         costs: Sequence[Tensor],
         tiles: CostTiles,
-        source: Cloud,
-        target: Cloud,
+        source: CloudBatch,
+        target: CloudBatch,
         epsilon: float,
         tile_entries: int,
     ) -> DenseKernel:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 import geospot_gpu as gs
 from geospot_gpu.kernels import make_kernel
-from geospot_gpu.kernels.contract import Cloud, Kernel, PointArrays
+from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
+from geospot_gpu.kernels.contract import Kernel
 
 Array = NDArray[np.float64]
 STORAGES = ("kept", "streamed")
@@ -36,10 +37,10 @@ def random_regions(
     )
 
 
-def cloud(regions: gs.Regions, index: int, dtype: torch.dtype = torch.float64) -> Cloud:
+def cloud(regions: gs.Regions, index: int, dtype: torch.dtype = torch.float64) -> CloudBatch:
     """One region as a batch of one cloud."""
     points = PointArrays(regions.features, regions.xyz.to(dtype), regions.weight.to(dtype))
-    return Cloud(points, regions.offsets[index : index + 1], regions.sizes[index : index + 1])
+    return CloudBatch(points, regions.offsets[index : index + 1], regions.sizes[index : index + 1])
 
 
 def kernel(

@@ -18,7 +18,7 @@ from geospot_gpu import kernels
 from geospot_gpu.engine.engine import PairEngine
 from geospot_gpu.errors.say import warn_once
 from geospot_gpu.kernels import BACKENDS, REGISTRY, choose_kernel, cpu, gpu, keops, make_kernel
-from geospot_gpu.kernels.contract import Schedule
+from geospot_gpu.kernels.contract import IterationSettings
 from geospot_gpu.kernels.keops import keops_problem
 from geospot_gpu.kernels.spec import Workload
 from geospot_gpu.sinkhorn.solver import iterate
@@ -111,7 +111,7 @@ def test_kept_and_streamed_agree_at_equal_iterations(cost: gs.GroundCost) -> Non
     values = []
     for storage, budget in (("kept", 2**30), ("streamed", 2**18)):
         batch = kernel(storage, regions, 0, 1, cost, 0.01, torch.float32, budget)
-        potentials = iterate(batch, Schedule(1e-12, 7))
+        potentials = iterate(batch, IterationSettings(1e-12, 7))
         assert potentials.iterations.item() == 7
         values.append(float((batch.source.weight * potentials.f).sum()))
         values[-1] += float((batch.target.weight * potentials.next_g).sum())
@@ -326,14 +326,14 @@ def test_compiled_iterations_are_those_of_the_solver(
     left = np.array([0, 1, 2, 3])
     right = left if symmetric else np.array([4, 3, 5, 0])
     source, target = engine.clouds(left), engine.clouds(right)
-    schedule = Schedule(1e-3, 400, symmetric=symmetric)
+    settings = IterationSettings(1e-3, 400, symmetric=symmetric)
     ours = make_kernel(MIXED, source, target, epsilon, 2**30)
-    compiled, again = ours.iterate(schedule), ours.iterate(schedule)
+    compiled, again = ours.iterate(settings), ours.iterate(settings)
     assert compiled is not None
     assert again is not None
     assert all(torch.equal(x, y) for x, y in zip(compiled, again, strict=True))
     monkeypatch.setattr(cpu, "load", lambda: None)
-    reference = iterate(make_kernel(MIXED, source, target, epsilon, 2**30), schedule)
+    reference = iterate(make_kernel(MIXED, source, target, epsilon, 2**30), settings)
     assert (compiled.iterations - reference.iterations).abs().max() <= 2
     dual = [
         (source.weight * p.f).sum(1) + (target.weight * p.next_g).sum(1)

@@ -20,7 +20,7 @@ from geospot_gpu.cost import FeatureCost
 from geospot_gpu.engine.engine import Indices, PairEngine
 from geospot_gpu.errors.say import warn_once
 from geospot_gpu.kernels import choose_kernel, halves, make_kernel, relaxation
-from geospot_gpu.kernels.contract import Schedule
+from geospot_gpu.kernels.contract import IterationSettings
 from geospot_gpu.kernels.gpu import batch as launches
 from geospot_gpu.kernels.gpu import iterate as on_device
 from geospot_gpu.kernels.gpu import layout
@@ -222,7 +222,7 @@ def test_many_chunks_and_slabs_change_nothing(monkeypatch: pytest.MonkeyPatch) -
 def test_values_are_certified_and_those_of_pot(cost: gs.GroundCost, keep: bool) -> None:
     regions = regions_of()
     kernel = batch(regions, cost, keep=keep)
-    transport = certify(kernel, cost, iterate(kernel, Schedule(1e-3, 500)), 1e-3)
+    transport = certify(kernel, cost, iterate(kernel, IterationSettings(1e-3, 500)), 1e-3)
     assert transport.converged.all()
     for p, (i, j) in enumerate(zip(LEFT, RIGHT, strict=True)):
         costs = scaled(regions, i, j, cost)
@@ -241,17 +241,21 @@ def test_iterations_are_those_of_the_dense_kernel(keep: bool) -> None:
     ours = batch(regions, keep=keep)
     dense = make_kernel(MIXED, ours.source, ours.target, EPSILON, 2**28, storage="kept")
     a, b = ours.source.weight, ours.target.weight
-    for schedule in (Schedule(1e-12, 7), Schedule(1e-12, 7, relaxed=False), Schedule(1e-2, 200)):
-        mine, reference = iterate(ours, schedule), iterate(dense, schedule)
+    for settings in (
+        IterationSettings(1e-12, 7),
+        IterationSettings(1e-12, 7, relaxed=False),
+        IterationSettings(1e-2, 200),
+    ):
+        mine, reference = iterate(ours, settings), iterate(dense, settings)
         assert (mine.iterations - reference.iterations)[1:].abs().max() <= 1
-        assert (mine.iterations <= schedule.max_iterations).all()
+        assert (mine.iterations <= settings.max_iterations).all()
         values = [(a * r.f).sum(1) + (b * r.next_g).sum(1) for r in (mine, reference)]
         torch.testing.assert_close(*values, rtol=1e-4, atol=1e-5)
 
 
 def test_a_fine_tolerance_takes_iterations_on_exact_costs() -> None:
     kernel = batch(regions_of(), keep=True)
-    found = iterate(kernel, Schedule(2e-5, 500))
+    found = iterate(kernel, IterationSettings(2e-5, 500))
     assert (found.marginal_error <= 2e-5).all()
     f = kernel.softmin(found.g, "source")
     torch.testing.assert_close(found.f, f, rtol=0, atol=0)
@@ -264,11 +268,11 @@ def test_a_problem_does_not_depend_on_its_batch(
 ) -> None:
     """Also where it is solved long before the others."""
     monkeypatch.setitem(on_device.READ_EVERY, DEVICE, every)
-    regions, schedule = regions_of(), Schedule(1e-3, 200)
-    together = iterate(batch(regions, keep=True), schedule)
+    regions, settings = regions_of(), IterationSettings(1e-3, 200)
+    together = iterate(batch(regions, keep=True), settings)
     assert together.iterations.min() < together.iterations.max() // 2
     alone = batch(regions, keep=True).select(torch.tensor([1]))
-    single = iterate(alone, schedule)
+    single = iterate(alone, settings)
     assert single.iterations[0] == together.iterations[1]
     np.testing.assert_array_equal(single.f[0, :3].cpu(), together.f[1, :3].cpu())
     np.testing.assert_array_equal(single.g[0, :70].cpu(), together.g[1, :70].cpu())

@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 
 import geospot_gpu as gs
 from geospot_gpu.engine.engine import PairEngine
-from geospot_gpu.kernels.contract import Schedule
+from geospot_gpu.kernels.contract import IterationSettings
 from geospot_gpu.sinkhorn.coverage import certify_coverage, damping, importance
 from geospot_gpu.sinkhorn.solver import iterate
 from tests.helpers.clouds import (
@@ -194,8 +194,8 @@ def test_importance_moves_the_source_towards_the_target() -> None:
     near = regions.lon[:80] < 30
     for rho, low, high in ((1e-3, 1.99, 2.01), (1e3, 0.99, 1.01)):
         problem = kernel("kept", regions, 0, 1, COSTS[2], 0.01)
-        schedule = Schedule(1e-9, 5000, damping=damping(rho, 0.01))
-        solved = iterate(problem, schedule)
+        settings = IterationSettings(1e-9, 5000, damping=damping(rho, 0.01))
+        solved = iterate(problem, settings)
         found = importance(problem, solved)[0]
         assert float((problem.source.weight[0] * found).sum()) == pytest.approx(1.0)
         assert low < float(found[torch.from_numpy(near)].mean()) < high

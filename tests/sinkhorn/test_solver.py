@@ -20,7 +20,7 @@ from benchmarks.peers import published
 from benchmarks.side_by_side import PAPER
 from geospot_gpu.engine.engine import PairEngine
 from geospot_gpu.kernels import relaxation
-from geospot_gpu.kernels.contract import Schedule
+from geospot_gpu.kernels.contract import IterationSettings
 from geospot_gpu.sinkhorn.solver import iterate
 from tests.helpers.clouds import (
     STORAGES,
@@ -359,9 +359,11 @@ class TestConvergence:
     def test_relaxation_never_diverges(self, seed: int, epsilon: float) -> None:
         regions = random_regions([40, 25], seed=seed)
         problem = kernel("kept", regions, 0, 1, gs.GroundCost(), epsilon)
-        relaxed = iterate(problem, Schedule(1e-6, 3000)).marginal_error.item()
+        relaxed = iterate(problem, IterationSettings(1e-6, 3000)).marginal_error.item()
         if relaxed > 1e-6:  # a few problems take plain Sinkhorn more than 10,000 iterations
-            plain = iterate(problem, Schedule(1e-6, 3000, relaxed=False)).marginal_error.item()
+            plain = iterate(
+                problem, IterationSettings(1e-6, 3000, relaxed=False)
+            ).marginal_error.item()
             assert relaxed <= 2.0 * plain
 
     def test_stalled_problems_return_to_plain_sinkhorn(self) -> None:
