@@ -35,10 +35,12 @@ def compiled_kernel(dtype: torch.dtype, device_type: str) -> Any:
 
 @cache
 def load() -> Any:
-    """The module of the compiled kernel; None where it cannot be imported."""
+    """The module of the compiled kernel; None where there is no Numba, or no room for its cache."""
     try:
         return importlib.import_module("geospot_gpu.kernels.cpu.compiled")
-    except ImportError:  # Numba comes with the extra `cpu` alone
+    except ModuleNotFoundError as error:  # Numba comes with the extra `cpu` alone
+        if error.name != "numba":
+            raise
         return None
     except RuntimeError as error:  # there is no folder that Numba could cache compiled code in
         log.warning("compiled loops are not used (%s): set NUMBA_CACHE_DIR", error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import os
 import subprocess
@@ -311,6 +312,15 @@ print(gs.pairwise(regions, engine=gs.Engine(device="cpu")).divergence.values[0, 
         for hide in (True, False)
     ]
     assert values[0] == pytest.approx(values[1], abs=1e-6)
+
+
+def test_only_a_missing_numba_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> None:
+        raise ImportError("llvmlite is of another version")
+
+    monkeypatch.setattr(importlib, "import_module", broken)
+    with pytest.raises(ImportError, match="llvmlite"):
+        cpu.load.__wrapped__()
 
 
 @pytest.mark.parametrize("sizes", [[40, 1, 130, 7, 61, 128], [300, 200, 190, 230, 150, 260]])
