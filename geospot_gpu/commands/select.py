@@ -22,9 +22,10 @@ from geospot_gpu.pictures.selection import point_map, selection_picture
 from geospot_gpu.points.readers import read_points, read_table
 from geospot_gpu.points.table import check_invalid
 from geospot_gpu.runs.reopen import Reopened, reopen
+from geospot_gpu.selection.methods import check_method
 from geospot_gpu.selection.points import select_points
 from geospot_gpu.selection.pool import Pool
-from geospot_gpu.selection.regions import Selection, check_method, select_regions
+from geospot_gpu.selection.regions import Selection, select_regions
 from geospot_gpu.selection.stored_distances import stored_row
 
 _REGIONS = ("selection.csv", "selection.png", "summary.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,8 @@ from geospot_gpu.sinkhorn.solver import Sinkhorn
 log = logging.getLogger("geospot_gpu")
 
 Array = NDArray[np.float64]
+TargetDistances = Callable[[Problem], Array]
+"""Gives distances from the candidates of a problem to its targets, [R, T]."""
 
 
 def check_distance(by: str) -> None:

@@ -14,7 +14,7 @@ import geospot_gpu as gs
 from geospot_gpu.encoders.precomputed import MappedFeatures
 from geospot_gpu.engine.engine import Engine, PairEngine
 from geospot_gpu.points.readers import read_points
-from geospot_gpu.selection import points as lazy
+from geospot_gpu.selection import point_cover as lazy
 from geospot_gpu.selection import rounded as rounded_features
 from geospot_gpu.selection.facility import Limits, cover_greedily
 from geospot_gpu.selection.importance import importance_weights, nearest_of_pool

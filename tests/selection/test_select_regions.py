@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import geospot_gpu as gs
-from geospot_gpu.selection.regions import share_equally
+from geospot_gpu.selection.shares import share_equally
 from tests.helpers.clouds import cost_matrix, random_regions, weights
 
 COST = gs.GroundCost(geo_weight=0.3)

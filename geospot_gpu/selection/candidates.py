@@ -1,0 +1,95 @@
+"""What samples of candidates cost the targets of a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geospot_gpu.engine.engine import PairEngine
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.selection.problem import Problem
+from geospot_gpu.selection.quota import quota_costs
+from geospot_gpu.selection.target_distances import TargetDistances
+from geospot_gpu.selection.union import Mixture, Unions
+from geospot_gpu.sinkhorn.solver import Sinkhorn
+
+Array = NDArray[np.float64]
+
+
+class CandidateCosts:
+    """What samples of candidates cost the targets, each computed once and when it is needed.
+
+    Args:
+        problem: candidates, targets and quotas.
+        engine: the regions of the problem, their cost, and a solver.
+        distances: gives the distances of ``method=nearest``.
+        exhaustive: whether all unions are tried.
+        seed: of what is drawn at random.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        engine: PairEngine,
+        distances: TargetDistances,
+        exhaustive: bool,
+        seed: int,
+    ) -> None:
+        self.problem, self.engine = problem, engine
+        self.exhaustive, self.seed = exhaustive, seed
+        self._distances = distances
+
+    @cached_property
+    def expected(self) -> Array:
+        """Expected cost of each target point from a sample of each candidate's quota, [M, R]."""
+        problem = self.problem
+        return quota_costs(self.engine, problem.targets, problem.candidates, problem.quota)
+
+    @cached_property
+    def have_cost(self) -> Array:
+        """Cost of each target point from what is there already, infinite without, [M]."""
+        problem = self.problem
+        if len(problem.have) == 0:
+            return np.full(len(self.mass), np.inf)
+        costs = quota_costs(self.engine, problem.targets, problem.have, problem.have_counts)
+        nearest: Array = costs.min(axis=1)
+        return nearest
+
+    @cached_property
+    def mass(self) -> Array:
+        """Of each target point, [M]."""
+        regions, problem = self.engine.regions, self.problem
+        parts = [
+            share * regions.weight[slice(*regions.offsets[t : t + 2].tolist())].cpu().numpy()
+            for t, share in zip(problem.targets, problem.shares, strict=True)
+        ]
+        return np.concatenate(parts)
+
+    @cached_property
+    def start(self) -> Array:
+        """Cost of each target point before anything is chosen, [M]."""
+        largest = float(self.expected.max())
+        return np.where(np.isfinite(self.have_cost), self.have_cost, largest)
+
+    @cached_property
+    def unions(self) -> Unions:
+        """Distances of unions from the targets."""
+        if not isinstance(self.engine.solver, Sinkhorn):
+            raise GeospotError("method=union needs solver=sinkhorn")
+        return Unions(self.engine, self.problem.targets, self.problem.shares)
+
+    def mixture(self, order: Sequence[int]) -> Mixture:
+        """What is there already and the candidates in ``order``, as they will be trained on."""
+        problem = self.problem
+        members = [*problem.have.tolist(), *problem.candidates[list(order)].tolist()]
+        counts = [*problem.have_counts.tolist(), *problem.quota[list(order)].tolist()]
+        return Mixture(tuple(members), tuple(float(count) for count in counts))
+
+    @cached_property
+    def to_targets(self) -> Array:
+        """Distance from each candidate to the targets by their shares, [R]."""
+        distances: Array = self._distances(self.problem) @ self.problem.shares
+        return distances
