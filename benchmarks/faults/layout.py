@@ -96,7 +96,7 @@ class Phase(NamedTuple):
 
 
 PHASES = (
-    Phase("reading", "geospot_gpu.config.settings:make_regions"),
+    Phase("reading", "geospot_gpu.config.objects:make_regions"),
     Phase("encoding", "geospot_gpu.encoders.geoclip:GeoClip._run"),
     Phase("self terms", "geospot_gpu.engine.engine:PairEngine.self_terms"),
     Phase("solving", "geospot_gpu.engine.engine:PairEngine.pairs"),

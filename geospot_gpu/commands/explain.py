@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from geospot_gpu.commands.results import results_folder
 from geospot_gpu.config import settings
+from geospot_gpu.config.composed import checked
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.say import say
 from geospot_gpu.files import expanded
@@ -26,7 +27,7 @@ _FILES = (*("contributions.parquet", "contributions.geojson", "contributions.png
 
 def explain(config: DictConfig) -> None:
     """Write and print what the points of two regions contribute to their divergence."""
-    typed = settings.checked(config, settings.ExplainConfig)
+    typed = checked(config, settings.ExplainConfig)
     results = results_folder(typed, _FILES)
     run = reopen(expanded(typed.sweep))
     if not isinstance(run.solver, Sinkhorn):

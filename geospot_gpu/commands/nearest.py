@@ -7,7 +7,8 @@ import time
 import pandas as pd
 from omegaconf import DictConfig
 
-from geospot_gpu.config import settings
+from geospot_gpu.config import objects, settings
+from geospot_gpu.config.composed import checked
 from geospot_gpu.errors.say import say
 from geospot_gpu.files.outputs import OutputFolder, write_csv, write_summary
 from geospot_gpu.pictures.selection import neighbour_map
@@ -18,14 +19,14 @@ _FILES = ("nearest.csv", "nearest.png", "summary.json")
 
 def nearest(config: DictConfig) -> None:
     """Find the neighbours that ``config`` asks for, and say which they are."""
-    typed = settings.typed(config, settings.NearestConfig)
+    typed = checked(config, settings.NearestConfig)
     results = OutputFolder(
         typed.out, _FILES, inputs=settings.inputs(typed), overwrite=typed.overwrite
     )
     results.check_writable()
-    cost, solver = settings.make_cost(typed), settings.make_solver(typed)
-    engine, encoder = settings.make_engine(typed), settings.make_encoder(typed)
-    regions, against = settings.make_regions(typed, encoder, str(engine.torch_device()))
+    cost, solver = objects.make_cost(typed), objects.make_solver(typed)
+    engine, encoder = objects.make_engine(typed), objects.make_encoder(typed)
+    regions, against = objects.make_regions(typed, encoder, str(engine.torch_device()))
     started = time.perf_counter()
     found = nearest_regions(
         regions, typed.target, typed.k, against=against, cost=cost, solver=solver, engine=engine

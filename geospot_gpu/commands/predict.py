@@ -18,7 +18,9 @@ from geospot_gpu.commands.transfer import (
     scores_of,
     training_pairs,
 )
-from geospot_gpu.config import settings
+from geospot_gpu.config import objects, settings
+from geospot_gpu.config.composed import checked
+from geospot_gpu.config.validation import refuse_unused
 from geospot_gpu.distances.baselines import baselines
 from geospot_gpu.distances.pairwise import all_pairs, self_terms, solve_pairs
 from geospot_gpu.encoders import Encoder
@@ -44,14 +46,14 @@ _MAP = ("map.parquet", "map.png")
 
 def predict(config: DictConfig) -> None:
     """Predict the scores that ``config`` asks for, and say where they are worst."""
-    typed = settings.checked(config, settings.PredictConfig)
+    typed = checked(config, settings.PredictConfig)
     columns = ("region", "lon", "lat", "weight")
     unused = (
         {f"targets.{key}": "targets=FILE" for key in columns}
         if typed.targets.path is None
         else dict.fromkeys(("targets.degrees", "targets.points"), "a grid over the land")
     )
-    settings.refuse_unused(typed, settings.PredictConfig(), unused)
+    refuse_unused(typed, settings.PredictConfig(), unused)
     grid = typed.targets.path is None
     results = results_folder(typed, (*_FILES, *_MAP) if grid else _FILES, () if grid else _MAP)
     scores = scores_of(typed)
@@ -108,7 +110,7 @@ def _sources(source: str | None, known: tuple[str, ...]) -> list[str]:
 def _targets(config: settings.PredictConfig, run: Reopened) -> tuple[Regions, pd.DataFrame | None]:
     """The target regions; with the south-western corners of cells where they are a grid."""
     wanted = config.targets
-    encoder = settings.make_encoder(run.config)
+    encoder = objects.make_encoder(run.config)
     device = str(run.engine.torch_device())
     most, seed = run.config.regions.max_points, run.config.regions.seed
     if wanted.path is None:

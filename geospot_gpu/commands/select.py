@@ -10,7 +10,9 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from geospot_gpu.commands.results import results_folder
-from geospot_gpu.config import settings
+from geospot_gpu.config import objects, settings
+from geospot_gpu.config.composed import checked
+from geospot_gpu.config.validation import refuse_unused
 from geospot_gpu.encoders import Precomputed
 from geospot_gpu.encoders.files import is_table
 from geospot_gpu.errors import GeospotError, checks
@@ -34,7 +36,7 @@ _POINTS = ("points.parquet", "points.png", "summary.json")
 
 def select(config: DictConfig) -> None:
     """Choose what ``config`` asks for, and say what came out."""
-    typed = settings.checked(config, settings.SelectConfig)
+    typed = checked(config, settings.SelectConfig)
     if typed.over not in ("regions", "points"):
         raise GeospotError(f"over={typed.over} is unknown: use regions or points")
     _check_fit(typed)
@@ -68,7 +70,7 @@ def _check_fit(config: settings.SelectConfig) -> None:
             needed |= {f"pool.{key}": "pool=FILE" for key in ("features", "lon", "lat")}
         else:
             needed |= dict.fromkeys(("exclude", "include_target"), "the sweep's points as the pool")
-    settings.refuse_unused(config, settings.SelectConfig(), needed)
+    refuse_unused(config, settings.SelectConfig(), needed)
     if config.budget is None and (config.over, config.method) != ("points", "importance"):
         raise GeospotError("budget is needed: give budget=..., how many samples to take")
 
@@ -218,7 +220,7 @@ def _select_points(config: settings.SelectConfig, run: Reopened, results: Output
 
 def _read_pool(config: settings.PoolConfig, run: Reopened) -> Pool:
     """The points of a table of their own, encoded as those of the sweep."""
-    encoder = settings.make_encoder(run.config)
+    encoder = objects.make_encoder(run.config)
     if config.features is not None:
         if not isinstance(encoder, Precomputed) or encoder.path is None:
             raise GeospotError(

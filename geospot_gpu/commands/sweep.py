@@ -11,7 +11,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from geospot_gpu.commands.sweep_summary import summary
-from geospot_gpu.config import settings
+from geospot_gpu.config import objects, settings
+from geospot_gpu.config.composed import checked
 from geospot_gpu.engine.warm import WarmStarts
 from geospot_gpu.errors.say import say
 from geospot_gpu.pictures.sweep import LARGEST_MATRIX, write_heatmap, write_matrix
@@ -28,16 +29,16 @@ _WARM = WarmStarts()
 
 def sweep(config: DictConfig) -> None:
     """Run the sweep that ``config`` describes, and say what came out."""
-    typed = settings.typed(config, settings.SweepConfig)
+    typed = checked(config, settings.SweepConfig)
     started = time.perf_counter()
-    cost, solver = settings.make_cost(typed), settings.make_solver(typed)
-    engine, encoder = settings.make_engine(typed), settings.make_encoder(typed)
+    cost, solver = objects.make_cost(typed), objects.make_solver(typed)
+    engine, encoder = objects.make_engine(typed), objects.make_encoder(typed)
     out = Path(typed.out)
     store = Store(out)
     outputs = store.output_folder(settings.inputs(typed), overwrite=typed.overwrite)
     store.check_identity(run_identity(encoder.version, typed.regions.seed, cost, solver))
     device = str(engine.torch_device())
-    regions, against = settings.make_regions(typed, encoder, device)
+    regions, against = objects.make_regions(typed, encoder, device)
     preparing_seconds = time.perf_counter() - started
     square = against is None
 

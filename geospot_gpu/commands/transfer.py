@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from geospot_gpu.commands.results import results_folder
 from geospot_gpu.config import settings
+from geospot_gpu.config.composed import checked
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.say import say
 from geospot_gpu.files import expanded
@@ -31,7 +32,7 @@ _FILES = ("correlations.parquet", "transfer.png", "summary.json")
 
 def transfer(config: DictConfig) -> None:
     """Run the report that ``config`` describes, and say what came out."""
-    typed = settings.checked(config, settings.TransferConfig)
+    typed = checked(config, settings.TransferConfig)
     results = results_folder(typed, _FILES)
     scores = scores_of(typed)
     loaded = load(expanded(typed.sweep))

@@ -16,6 +16,9 @@ from geospot_gpu.errors import GeospotError
 
 T = TypeVar("T")
 
+MISSING: Any = "???"
+"""A value that has to be given, in Hydra's spelling."""
+
 _LARGEST = 1e300
 _WORDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
 
@@ -50,7 +53,7 @@ def built(schema: type[T], data: object, key: str, choices: Mapping[str, Mapping
         name = f"{key}.{field.name}"
         if field.name not in data:
             absent = dataclasses.MISSING
-            if field.default in (absent, "???") and field.default_factory is absent:
+            if field.default in (absent, MISSING) and field.default_factory is absent:
                 raise GeospotError(f"{name} is missing")
             continue
         kind, value = hints[field.name], data[field.name]

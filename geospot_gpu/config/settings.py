@@ -1,32 +1,17 @@
-"""Configuration: typed schemas of the Hydra groups, and the objects they stand for."""
+"""Settings of commands, as plain data with types: what they are called and what they default to."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass
-from typing import TYPE_CHECKING, Any, Optional, TypeVar
-
-from omegaconf import MISSING, DictConfig, OmegaConf
+from typing import Any, Optional
 
 from geospot_gpu.config.overrides import text_settings
-from geospot_gpu.config.schema import built
+from geospot_gpu.config.schema import MISSING, built
+from geospot_gpu.config.validation import check_numbers
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.former import translated
 from geospot_gpu.files import expanded
-
-T = TypeVar("T")
-S = TypeVar("S", bound="SweepConfig")
-
-if TYPE_CHECKING:
-    from geospot_gpu.cost import GroundCost
-    from geospot_gpu.encoders import Encoder
-    from geospot_gpu.engine.engine import Engine, Solver
-    from geospot_gpu.points import Points
-    from geospot_gpu.regions import Regions
-
-_LARGEST = 2**53
-"""Whole numbers up to here are exact in every type of number."""
 
 # OmegaConf reads annotations at run time and knows Optional, not the | of Python 3.10.
 # ruff: noqa: UP045
@@ -257,9 +242,15 @@ class ExplainConfig:
     target: str = MISSING
 
 
-_ENCODERS = {"geoclip": GeoClipConfig, "precomputed": PrecomputedConfig, "none": NoEncoderConfig}
-_SOLVERS = {"sinkhorn": SinkhornConfig, "geomloss": GeomLossConfig}
-
+OPTIONS: dict[str, dict[str, type]] = {
+    "encoder": {
+        "geoclip": GeoClipConfig,
+        "precomputed": PrecomputedConfig,
+        "none": NoEncoderConfig,
+    },
+    "solver": {"sinkhorn": SinkhornConfig, "geomloss": GeomLossConfig},
+}
+"""Of the groups whose ``name`` chooses their settings, the schemas by this name."""
 
 SCHEMAS: dict[str, type] = {
     "sweep": SweepConfig,
@@ -274,43 +265,8 @@ SCHEMAS: dict[str, type] = {
 
 def text_keys(command: str) -> set[str]:
     """Settings of a command that hold text: names of regions and columns, files, choices."""
-    options = {"encoder": _ENCODERS.values(), "solver": _SOLVERS.values()}
+    options = {group: schemas.values() for group, schemas in OPTIONS.items()}
     return text_settings(SCHEMAS[command], options)
-
-
-def typed(config: DictConfig, schema: type[S]) -> S:
-    """The composed configuration of a command with groups, every value checked.
-
-    Args:
-        config: the configuration.
-        schema: :class:`SweepConfig` or one that adds to it.
-
-    Raises:
-        GeospotError: a mandatory value is missing, or there is no such encoder or solver.
-        omegaconf.errors.OmegaConfBaseException: a key is unknown or a value of the wrong type.
-    """
-    _check_missing(config)
-    groups = schema(
-        encoder=_chosen(config, "encoder", _ENCODERS), solver=_chosen(config, "solver", _SOLVERS)
-    )
-    found = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(groups), config))
-    assert isinstance(found, schema)
-    _check_numbers(found)
-    return found
-
-
-def checked(config: DictConfig, schema: type[T]) -> T:
-    """The composed configuration of a command without groups, checked against its schema.
-
-    Raises:
-        GeospotError: a mandatory value is missing.
-        omegaconf.errors.OmegaConfBaseException: a key is unknown or a value of the wrong type.
-    """
-    _check_missing(config)
-    found = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), config))
-    assert isinstance(found, schema)
-    _check_numbers(found)
-    return found
 
 
 def of_manifest(config: object, where: str) -> SweepConfig:
@@ -325,41 +281,14 @@ def of_manifest(config: object, where: str) -> SweepConfig:
     Raises:
         GeospotError: it is no configuration of a sweep.
     """
-    choices = {"encoder": _ENCODERS, "solver": _SOLVERS}
     try:
-        found = built(SweepConfig, translated(config), "config", choices)
-        _check_numbers(found)
+        found = built(SweepConfig, translated(config), "config", OPTIONS)
+        check_numbers(found)
         if isinstance(found.encoder, GeoClipConfig):
             found.encoder.cache = None
     except GeospotError as error:
         raise GeospotError(f"{where}: {error}: run geospot sweep again in a new folder") from error
     return found
-
-
-def _check_numbers(config: Any, prefix: str = "") -> None:
-    """Raise where a number is none, or larger than any array can be."""
-    for name, value in vars(config).items():
-        if is_dataclass(value):
-            _check_numbers(value, f"{prefix}{name}.")
-        elif isinstance(value, float) and math.isnan(value):
-            raise GeospotError(f"{prefix}{name}=nan is no number: give one")
-        elif isinstance(value, int) and abs(value) > _LARGEST:
-            raise GeospotError(f"{prefix}{name}={value} is too large: give at most {_LARGEST}")
-
-
-def _check_missing(config: DictConfig) -> None:
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing or not config.out:
-        key = missing[0] if missing else "out"
-        raise GeospotError(f"{key} is needed: give {key}=...")
-
-
-def _chosen(config: DictConfig, group: str, schemas: Mapping[str, type]) -> Any:
-    """The schema of the option that a group's ``name`` says."""
-    name = OmegaConf.select(config, f"{group}.name")
-    if name not in schemas:
-        raise GeospotError(f"{group}.name={name} is unknown: use one of {', '.join(schemas)}")
-    return schemas[name]
 
 
 def inputs(settings: Any) -> list[str]:
@@ -379,171 +308,3 @@ def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
         if path := config[group].get("path"):
             config[group]["path"] = str(expanded(path).absolute())
     return config
-
-
-def make_cost(config: SweepConfig) -> GroundCost:
-    """The ground cost; half geography unless said otherwise, all of it without an encoder."""
-    from geospot_gpu.cost import GroundCost
-
-    cost, encoder = config.cost, config.encoder.name
-    geo_weight = cost.geo_weight
-    if geo_weight is None:
-        geo_weight = 1.0 if encoder == "none" else 0.5
-    if encoder == "none" and geo_weight != 1.0:
-        raise GeospotError(
-            f"cost.geo_weight={geo_weight:g} needs features and encoder=none gives none: choose "
-            "an encoder, or set cost.geo_weight=1"
-        )
-    return GroundCost(
-        feature=cost.feature,  # type: ignore[arg-type]
-        geo_weight=geo_weight,
-        feature_scale=cost.feature_scale,
-        geo_scale=cost.geo_scale,
-        scaling=cost.scaling,  # type: ignore[arg-type]
-    )
-
-
-def make_solver(config: SweepConfig) -> Solver:
-    """The solver."""
-    from geospot_gpu.sinkhorn.geomloss import GeomLoss
-    from geospot_gpu.sinkhorn.solver import Sinkhorn
-
-    settings = dict(vars(config.solver))
-    kind: Any = {"sinkhorn": Sinkhorn, "geomloss": GeomLoss}
-    return kind[settings.pop("name")](**settings)  # type: ignore[no-any-return]
-
-
-def make_engine(config: SweepConfig) -> Engine:
-    """Device, backend, storage and memory budget."""
-    from geospot_gpu.engine.engine import Engine
-
-    return Engine(device=config.device, **vars(config.engine))
-
-
-def make_encoder(config: SweepConfig) -> Encoder:
-    """The encoder."""
-    from geospot_gpu.encoders import GeoClip, NoEncoder, Precomputed
-
-    settings = dict(vars(config.encoder))
-    kind: Any = {"geoclip": GeoClip, "precomputed": Precomputed, "none": NoEncoder}
-    return kind[settings.pop("name")](**settings)  # type: ignore[no-any-return]
-
-
-def make_regions(
-    config: SweepConfig, encoder: Encoder, device: str
-) -> tuple[Regions, Regions | None]:
-    """The regions of the points, and those of the second table where there is one."""
-    from geospot_gpu.points.gallery import read_gallery
-    from geospot_gpu.points.readers import read_points
-    from geospot_gpu.points.table import check_invalid
-
-    first, second = config.points, config.against
-    _check_fit(config)
-    invalid = check_invalid(first.invalid)
-
-    def table(path: str, own: PointsConfig | AgainstConfig) -> Regions:
-        region = own.region or first.region
-        points = read_points(
-            path,
-            lon=own.lon or first.lon,
-            lat=own.lat or first.lat,
-            weight=own.weight or first.weight,
-            text=(region, encoder.id),
-            invalid=invalid,
-        )
-        return _grouped(config, points, region, encoder, device)
-
-    if first.source == "gallery":
-        regions = _grouped(config, read_gallery(), None, encoder, device)
-    else:
-        regions = table(str(first.path), first)
-    return regions, None if second.path is None else table(second.path, second)
-
-
-def _check_fit(config: SweepConfig) -> None:
-    """Raise where the chosen options lack a setting, or would silently ignore one."""
-    points, regions = config.points, config.regions
-    if points.source not in ("gallery", "table"):
-        raise GeospotError(f"points.source={points.source} is unknown: use gallery or table")
-    if points.source == "table" and not points.path:
-        raise GeospotError("points=table needs points.path=...: the file with your points")
-    if regions.by == "polygons" and not (regions.path and regions.name):
-        raise GeospotError(
-            "regions=polygons needs regions.path=... and regions.name=...: the file of polygons, "
-            "and its column of region names"
-        )
-    if regions.by == "grid" and regions.degrees is None:
-        raise GeospotError("regions=grid needs regions.degrees=...: the size of a cell")
-    columns = ("lon", "lat", "region", "weight")
-    unused: dict[str, str] = {}
-    if points.source == "gallery":
-        unused |= {f"points.{key}": "points=table" for key in ("path", *columns, "invalid")}
-    if config.against.path is None:
-        unused |= {f"against.{key}": "against.path=..." for key in columns}
-    if regions.by != "polygons":
-        unused |= {f"regions.{key}": "regions=polygons" for key in ("path", "name")}
-    if regions.by != "grid":
-        unused["regions.degrees"] = "regions=grid"
-    if config.solver.name == "geomloss":
-        unused |= {f"engine.{key}": "solver=sinkhorn" for key in ("backend", "storage")}
-    refuse_unused(config, SweepConfig(encoder=None, solver=None), unused)
-
-
-def refuse_unused(config: Any, default: Any, needed: Mapping[str, str]) -> None:
-    """Raise where a setting that has no effect differs from its default.
-
-    Args:
-        config, default: settings of one schema.
-        needed: what each of the settings that have no effect would need.
-
-    Raises:
-        GeospotError: one of them is given.
-    """
-    for key, condition in needed.items():
-        value, usual = config, default
-        for name in key.split("."):
-            value, usual = getattr(value, name), getattr(usual, name)
-        if value != usual:
-            raise GeospotError(f"{key}={_shown(value)} has no effect without {condition}")
-
-
-def _shown(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _grouped(
-    config: SweepConfig, points: Points, region: str | None, encoder: Encoder, device: str
-) -> Regions:
-    from geospot_gpu.regions import Regions, grouping
-
-    settings = config.regions
-    by = settings.by
-    if by == "auto":
-        by = "country" if region is None else "column"
-    if by == "column":
-        if region is None:
-            raise GeospotError("regions=column needs points.region=...: the column of region names")
-        groups = grouping.by_column(points, region)
-    elif by == "country":
-        groups = grouping.by_country(points)
-    elif by == "polygons":
-        groups = grouping.by_polygons(points, str(settings.path), settings.name)
-    elif by == "grid":
-        groups = grouping.by_grid(points, settings.degrees or 0.0)
-    else:
-        raise GeospotError(
-            f"regions.by={by!r} is unknown: use auto, column, country, polygons or grid"
-        )
-    return Regions.from_groups(
-        points,
-        groups,
-        encoder=encoder,
-        min_points=settings.min_points,
-        max_points=settings.max_points,
-        seed=settings.seed,
-        include=settings.include,
-        exclude=settings.exclude,
-        unions=settings.unions,
-        cell_degrees=settings.cell_degrees,
-        device=device,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from geospot_gpu.config import settings
+from geospot_gpu.config import objects, settings
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.distances.pairwise import joined
 from geospot_gpu.engine.engine import Engine, Solver
@@ -44,8 +44,8 @@ def reopen(out: str | Path) -> Reopened:
             "geospot sweep"
         )
     typed = settings.of_manifest(manifest["config"], f"{out}/manifest.json")
-    cost, solver = settings.make_cost(typed), settings.make_solver(typed)
-    engine, encoder = settings.make_engine(typed), settings.make_encoder(typed)
+    cost, solver = objects.make_cost(typed), objects.make_solver(typed)
+    engine, encoder = objects.make_engine(typed), objects.make_encoder(typed)
     identity = run_identity(encoder.version, typed.regions.seed, cost, solver)
     if identity != manifest["identity"]:
         difference = describe_difference(manifest["identity"], identity)
@@ -53,7 +53,7 @@ def reopen(out: str | Path) -> Reopened:
             f"{out}: the configuration in its manifest is not that of its distances "
             f"({difference}): run geospot sweep again with its settings"
         )
-    regions, against = settings.make_regions(typed, encoder, str(engine.torch_device()))
+    regions, against = objects.make_regions(typed, encoder, str(engine.torch_device()))
     found = region_keys(joined(regions, against), identity)
     if found != [entry["key"] for entry in entries(manifest)]:
         raise GeospotError(

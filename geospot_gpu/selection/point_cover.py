@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from geospot_gpu.kernels.contract import PointArrays
+from geospot_gpu.kernels.clouds import PointArrays
 from geospot_gpu.selection.pool import PoolCosts
 
 Array = NDArray[np.float64]

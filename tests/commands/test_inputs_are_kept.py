@@ -114,7 +114,7 @@ def test_a_command_replaces_its_own_results_and_no_others(
     assert inodes(out).keys() == which.keys()
     assert not set(inodes(out).values()) & set(which.values()), "one was not written together"
     # What is there is looked at before anything is computed.
-    monkeypatch.setattr("geospot_gpu.config.settings.make_regions", None)
+    monkeypatch.setattr("geospot_gpu.config.objects.make_regions", None)
     before = files(out)
     for name in FILES[command]:
         (out / name).write_bytes(before[name] + b" ")
@@ -238,7 +238,7 @@ def test_a_multirun_goes_into_its_folders_again(run: Geospot, tmp_path: Path) ->
 def test_what_cannot_be_written_is_said_first(
     run: Geospot, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geospot_gpu.config.settings.make_regions", None)
+    monkeypatch.setattr("geospot_gpu.config.objects.make_regions", None)
     (tmp_path / "file").write_text("mine")
     assert refused(run, *COMMANDS[command], "out=file") == (
         "file: cannot be created (Not a directory)"

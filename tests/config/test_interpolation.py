@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 import geospot_gpu as gs
-from geospot_gpu.config import overrides, settings
+from geospot_gpu.config import objects, overrides, settings
 from geospot_gpu.config.overrides import keep_text, literal
 from geospot_gpu.errors import GeospotError
 from tests.conftest import Geospot
@@ -167,7 +167,7 @@ def test_a_manifest_does_not_say_where_to_write() -> None:
 def test_a_path_in_a_manifest_is_no_interpolation(tmp_path: Path) -> None:
     found = settings.of_manifest(changed("points/path", f"{tmp_path}/{NAME}.csv"), "m.json")
     with pytest.raises(GeospotError, match=r"\$\{oc\.env:SECRET\}\.csv: .*no such file"):
-        settings.make_regions(found, settings.make_encoder(found), "cpu")
+        objects.make_regions(found, objects.make_encoder(found), "cpu")
 
 
 def test_files_and_regions_that_look_like_interpolations(

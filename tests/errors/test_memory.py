@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from geospot_gpu.config import settings as config
+from geospot_gpu.config import objects
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.memory import OutOfMemory, out_of_memory
 from tests.conftest import Geospot
@@ -280,14 +280,14 @@ _TOWNS = "points=table points.path=towns.csv points.region=town encoder=none reg
 def failing(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Jobs run out of memory outside of any phase where their number is in this list."""
     numbers: list[int] = []
-    real, calls = config.make_regions, iter(range(9))
+    real, calls = objects.make_regions, iter(range(9))
 
     def regions(*arguments: Any) -> Any:
         if next(calls) in numbers:
             raise MemoryError("Unable to allocate 7.50 GiB for an array")
         return real(*arguments)
 
-    monkeypatch.setattr(config, "make_regions", regions)
+    monkeypatch.setattr(objects, "make_regions", regions)
     return numbers
 
 

@@ -1,0 +1,162 @@
+"""The objects that settings of a sweep stand for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from geospot_gpu.config.settings import AgainstConfig, PointsConfig, SweepConfig
+from geospot_gpu.config.validation import refuse_unused
+from geospot_gpu.errors import GeospotError
+
+if TYPE_CHECKING:
+    from geospot_gpu.cost import GroundCost
+    from geospot_gpu.encoders import Encoder
+    from geospot_gpu.engine.engine import Engine, Solver
+    from geospot_gpu.points import Points
+    from geospot_gpu.regions import Regions
+
+
+def make_cost(config: SweepConfig) -> GroundCost:
+    """The ground cost; half geography unless said otherwise, all of it without an encoder."""
+    from geospot_gpu.cost import GroundCost
+
+    cost, encoder = config.cost, config.encoder.name
+    geo_weight = cost.geo_weight
+    if geo_weight is None:
+        geo_weight = 1.0 if encoder == "none" else 0.5
+    if encoder == "none" and geo_weight != 1.0:
+        raise GeospotError(
+            f"cost.geo_weight={geo_weight:g} needs features and encoder=none gives none: choose "
+            "an encoder, or set cost.geo_weight=1"
+        )
+    return GroundCost(
+        feature=cost.feature,  # type: ignore[arg-type]
+        geo_weight=geo_weight,
+        feature_scale=cost.feature_scale,
+        geo_scale=cost.geo_scale,
+        scaling=cost.scaling,  # type: ignore[arg-type]
+    )
+
+
+def make_solver(config: SweepConfig) -> Solver:
+    """The solver."""
+    from geospot_gpu.sinkhorn.geomloss import GeomLoss
+    from geospot_gpu.sinkhorn.solver import Sinkhorn
+
+    settings = dict(vars(config.solver))
+    kind: Any = {"sinkhorn": Sinkhorn, "geomloss": GeomLoss}
+    return kind[settings.pop("name")](**settings)  # type: ignore[no-any-return]
+
+
+def make_engine(config: SweepConfig) -> Engine:
+    """Device, backend, storage and memory budget."""
+    from geospot_gpu.engine.engine import Engine
+
+    return Engine(device=config.device, **vars(config.engine))
+
+
+def make_encoder(config: SweepConfig) -> Encoder:
+    """The encoder."""
+    from geospot_gpu.encoders import GeoClip, NoEncoder, Precomputed
+
+    settings = dict(vars(config.encoder))
+    kind: Any = {"geoclip": GeoClip, "precomputed": Precomputed, "none": NoEncoder}
+    return kind[settings.pop("name")](**settings)  # type: ignore[no-any-return]
+
+
+def make_regions(
+    config: SweepConfig, encoder: Encoder, device: str
+) -> tuple[Regions, Regions | None]:
+    """The regions of the points, and those of the second table where there is one."""
+    from geospot_gpu.points.gallery import read_gallery
+    from geospot_gpu.points.readers import read_points
+    from geospot_gpu.points.table import check_invalid
+
+    first, second = config.points, config.against
+    _check_fit(config)
+    invalid = check_invalid(first.invalid)
+
+    def table(path: str, own: PointsConfig | AgainstConfig) -> Regions:
+        region = own.region or first.region
+        points = read_points(
+            path,
+            lon=own.lon or first.lon,
+            lat=own.lat or first.lat,
+            weight=own.weight or first.weight,
+            text=(region, encoder.id),
+            invalid=invalid,
+        )
+        return _grouped(config, points, region, encoder, device)
+
+    if first.source == "gallery":
+        regions = _grouped(config, read_gallery(), None, encoder, device)
+    else:
+        regions = table(str(first.path), first)
+    return regions, None if second.path is None else table(second.path, second)
+
+
+def _check_fit(config: SweepConfig) -> None:
+    """Raise where the chosen options lack a setting, or would silently ignore one."""
+    points, regions = config.points, config.regions
+    if points.source not in ("gallery", "table"):
+        raise GeospotError(f"points.source={points.source} is unknown: use gallery or table")
+    if points.source == "table" and not points.path:
+        raise GeospotError("points=table needs points.path=...: the file with your points")
+    if regions.by == "polygons" and not (regions.path and regions.name):
+        raise GeospotError(
+            "regions=polygons needs regions.path=... and regions.name=...: the file of polygons, "
+            "and its column of region names"
+        )
+    if regions.by == "grid" and regions.degrees is None:
+        raise GeospotError("regions=grid needs regions.degrees=...: the size of a cell")
+    columns = ("lon", "lat", "region", "weight")
+    unused: dict[str, str] = {}
+    if points.source == "gallery":
+        unused |= {f"points.{key}": "points=table" for key in ("path", *columns, "invalid")}
+    if config.against.path is None:
+        unused |= {f"against.{key}": "against.path=..." for key in columns}
+    if regions.by != "polygons":
+        unused |= {f"regions.{key}": "regions=polygons" for key in ("path", "name")}
+    if regions.by != "grid":
+        unused["regions.degrees"] = "regions=grid"
+    if config.solver.name == "geomloss":
+        unused |= {f"engine.{key}": "solver=sinkhorn" for key in ("backend", "storage")}
+    refuse_unused(config, SweepConfig(encoder=None, solver=None), unused)
+
+
+def _grouped(
+    config: SweepConfig, points: Points, region: str | None, encoder: Encoder, device: str
+) -> Regions:
+    from geospot_gpu.regions import Regions, grouping
+
+    settings = config.regions
+    by = settings.by
+    if by == "auto":
+        by = "country" if region is None else "column"
+    if by == "column":
+        if region is None:
+            raise GeospotError("regions=column needs points.region=...: the column of region names")
+        groups = grouping.by_column(points, region)
+    elif by == "country":
+        groups = grouping.by_country(points)
+    elif by == "polygons":
+        groups = grouping.by_polygons(points, str(settings.path), settings.name)
+    elif by == "grid":
+        groups = grouping.by_grid(points, settings.degrees or 0.0)
+    else:
+        raise GeospotError(
+            f"regions.by={by!r} is unknown: use auto, column, country, polygons or grid"
+        )
+    return Regions.from_groups(
+        points,
+        groups,
+        encoder=encoder,
+        min_points=settings.min_points,
+        max_points=settings.max_points,
+        seed=settings.seed,
+        include=settings.include,
+        exclude=settings.exclude,
+        unions=settings.unions,
+        cell_degrees=settings.cell_degrees,
+        device=device,
+    )
