@@ -25,8 +25,11 @@ from benchmarks.gpu_selection import check_selection, nearest_on
 from benchmarks.gpu_tools import Ceilings, floor, seconds
 from benchmarks.peers import pot_as_published
 from benchmarks.record import save, show
-from geospot_gpu.distances.pairwise import all_pairs, self_terms, solve_pairs
-from geospot_gpu.engine.engine import Indices, PairEngine
+from geospot_gpu.arrays import Indices
+from geospot_gpu.distances.pairwise import all_pairs
+from geospot_gpu.distances.solve import PairSolver
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.pair_engine import Need, PairEngine
 from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.contract import IterationSettings
@@ -39,7 +42,8 @@ if REHEARSAL:
     os.environ["TRITON_INTERPRET"] = "1"  # Triton is imported when it is used
 DEVICE = "cpu" if REHEARSAL else "cuda"
 FEATURES = 16 if REHEARSAL else 512
-SOLVER = gs.Sinkhorn(rho=None)
+SOLVER = gs.Sinkhorn()
+NEEDS: tuple[Need, ...] = ("coverage",)
 BUDGET = 2**26 if REHEARSAL else 32 * 2**30
 DEADLINE_S = 540.0
 """What has not begun by then is not timed."""
@@ -99,15 +103,16 @@ def check() -> Figures:
     for cost in costs[: 2 if REHEARSAL else None]:
         high = gs.Sinkhorn(epsilon=0.02, tolerance=1e-6, precision="high")
         engine = gs.Engine(DEVICE, "torch", "kept")
-        exact = PairEngine(regions, cost, high, engine).pairs(left, right)
+        exact = PairEngine(regions, Method(cost, high), engine).pairs(left, right, NEEDS)
         names = ["torch kept", "torch streamed", "triton kept", "triton streamed"]
         if cost.geo_weight == 0.5 and keops_problem(DEVICE) is None:  # it compiles for long
             names.append("keops streamed")
         for name in names:
             engine = gs.Engine(DEVICE, *name.split())
-            ours = PairEngine(regions, cost, gs.Sinkhorn(epsilon=0.02), engine).pairs(left, right)
-            error = float((ours["ot_value"] / exact["ot_value"] - 1.0).abs().max())
-            inside = np.ones(len(ours), bool)
+            single = PairEngine(regions, Method(cost, gs.Sinkhorn(epsilon=0.02)), engine)
+            ours = single.pairs(left, right, NEEDS)
+            error = float(np.abs(ours["ot_value"] / exact["ot_value"] - 1.0).max())
+            inside = np.ones(len(left), bool)
             for lower, upper in (
                 ("ot_lower", "ot_upper"),
                 ("coverage_source_to_target_lower", "coverage_source_to_target_upper"),
@@ -131,14 +136,13 @@ def sweep(
     entries += float((regions.sizes[needed] ** 2).sum())
     found: Figures = {"pairs": len(left), "costs": entries}
     for name in kernels:
-        engine = PairEngine(regions, cost, SOLVER, gs.Engine(DEVICE, *name.split()))
+        engine = gs.Engine(DEVICE, *name.split())
 
-        def run(engine: PairEngine = engine) -> None:
-            selves = self_terms(engine, np.arange(len(regions)))
-            solve_pairs(engine, left, right, selves)
+        def run(engine: gs.Engine = engine) -> None:
+            PairSolver(regions, Method(cost, SOLVER), engine).solve(left, right, ["divergence"])
 
         found[f"{name}, seconds"] = seconds(run, repeats=3)
-    pairs = engine.pairs(left, right)
+    pairs = PairEngine(regions, Method(cost, SOLVER), engine).pairs(left, right)
     read = 2.0 * float((pairs["iterations"] * regions.sizes[left] * regions.sizes[right]).sum())
     features = FEATURES if cost.uses_features else 0
     found["floor, seconds"] = floor(ceilings, entries, features, cost.uses_geography, read)
@@ -152,8 +156,8 @@ def beside_peers(regions: gs.Regions, cost: gs.GroundCost, clock: Clock, count: 
     """A sample of pairs by ours and by peers that solve one balanced problem per pair."""
     every = len(regions) * (len(regions) - 1) // 2
     left, right = workloads.sampled_pairs(len(regions), min(count, every))
-    engine = PairEngine(regions, cost, SOLVER, gs.Engine(DEVICE, "triton"))
-    reference = torch.tensor(engine.pairs(left, right)["ot_value"].to_numpy())
+    engine = PairEngine(regions, Method(cost, SOLVER), gs.Engine(DEVICE, "triton"))
+    reference = torch.tensor(engine.pairs(left, right)["ot_value"])
     clouds = [
         (engine.clouds(left[k : k + 1]), engine.clouds(right[k : k + 1])) for k in range(len(left))
     ]
@@ -181,7 +185,7 @@ def keops_loop(regions: gs.Regions, cost: gs.GroundCost, left: Indices, right: I
     problem = gpu_peers.installed("pykeops") or keops_problem(DEVICE)
     if problem is not None:
         return {"not timed": problem}
-    engine = PairEngine(regions, cost, SOLVER, gs.Engine(DEVICE, "keops"))
+    engine = PairEngine(regions, Method(cost, SOLVER), gs.Engine(DEVICE, "keops"))
     return {"seconds": seconds(lambda: engine.pairs(left, right), repeats=1)}
 
 

@@ -9,8 +9,8 @@ import torch
 
 import geospot_gpu as gs
 from benchmarks.record import Stopwatch
-from geospot_gpu.distances.pairwise import self_terms, solve_pairs
-from geospot_gpu.engine.engine import PairEngine
+from geospot_gpu.distances.solve import PairSolver
+from geospot_gpu.engine.method import Method
 from geospot_gpu.selection.search import NeighbourSearch
 
 NEAREST = 20
@@ -52,15 +52,15 @@ def check_selection(regions: gs.Regions, device: str) -> dict[str, object]:
 
 def nearest_on(regions: gs.Regions, device: str, geo_weight: float) -> dict[str, object]:
     """Seconds of the row and of the search, self terms known to both."""
-    cost, solver = gs.GroundCost(geo_weight=geo_weight), gs.Sinkhorn(rho=None)
-    engine = PairEngine(regions, cost, solver, gs.Engine(device))
-    everything = np.arange(len(regions))
-    selves = self_terms(engine, everything)
-    search = NeighbourSearch(engine, selves)
+    method = Method(gs.GroundCost(geo_weight=geo_weight), gs.Sinkhorn())
+    solver = PairSolver(regions, method, gs.Engine(device))
+    everything, outputs = np.arange(len(regions)), ("divergence", "std_error", "bias")
+    solver.know(everything, outputs)
+    search = NeighbourSearch(solver)
     others, times, solved = everything[1:], np.empty((5, 2)), 0
     for k in range(len(times)):
         with Stopwatch() as row:
-            solve_pairs(engine, np.zeros_like(others), others, selves)
+            solver.solve(np.zeros_like(others), others, outputs)
             _wait(device)
         with Stopwatch() as nearest:
             solved = search.nearest(0, others, NEAREST).solved

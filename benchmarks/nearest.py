@@ -2,7 +2,7 @@
 
     python -m benchmarks.nearest
 
-Self terms are known to both. The row is what ``solve_pairs`` computes, without coverage; the search
+Self terms are known to both. The row is the divergences with their standard errors; the search
 finds its 20 smallest divergences, in the same order, which is checked.
 """
 
@@ -18,28 +18,28 @@ from tqdm import tqdm
 import geospot_gpu as gs
 from benchmarks.record import Stopwatch, save
 from benchmarks.workloads import districts
-from geospot_gpu.distances.pairwise import self_terms, solve_pairs
-from geospot_gpu.engine.engine import PairEngine
+from geospot_gpu.distances.solve import PairSolver
+from geospot_gpu.engine.method import Method
 from geospot_gpu.selection.search import NeighbourSearch
 
 NEAREST = 20
+OUTPUTS = ("divergence", "std_error", "bias")
 TARGETS = 100
 ROUNDS = 3
 
 
 def measure(regions: gs.Regions, geo_weight: float) -> dict[str, object]:
     """Medians over targets, each timed in interleaved rounds."""
-    cost, solver = gs.GroundCost(geo_weight=geo_weight), gs.Sinkhorn(rho=None)
-    engine = PairEngine(regions, cost, solver, gs.Engine(device="cpu"))
+    method, cpu = Method(gs.GroundCost(geo_weight=geo_weight), gs.Sinkhorn()), gs.Engine("cpu")
     everything = np.arange(len(regions))
-    self_terms(engine, everything)  # compiles
+    PairSolver(regions, method, cpu).know(everything, OUTPUTS)  # compiles
+    solver = PairSolver(regions, method, cpu)
     with Stopwatch() as of_selves:
-        selves = self_terms(engine, everything)
-    NeighbourSearch(engine, selves)
+        solver.know(everything, OUTPUTS)
+    NeighbourSearch(solver)
     with Stopwatch() as preparing:
-        search = NeighbourSearch(engine, selves)
+        search = NeighbourSearch(solver)
     targets = np.random.default_rng(0).choice(len(regions), TARGETS, replace=False)
-    names = np.array(regions.names, dtype=object)
     ratios, rows, searches, solved, halved = [], [], [], [], []
     for target in tqdm(targets.tolist(), f"geo_weight {geo_weight}", unit=" targets"):
         others = np.delete(everything, target)
@@ -47,13 +47,13 @@ def measure(regions: gs.Regions, geo_weight: float) -> dict[str, object]:
         times = np.empty((ROUNDS, 2))
         for k in range(ROUNDS):
             with Stopwatch() as watch:
-                row = solve_pairs(engine, left, others, selves)
+                row = solver.solve(left, others, OUTPUTS)
             times[k, 0] = watch.seconds
             with Stopwatch() as watch:
                 found = search.nearest(target, others, NEAREST)
             times[k, 1] = watch.seconds
-        ordered = row.assign(region=names[others]).sort_values(["divergence", "region"])
-        assert ordered["region"][:NEAREST].tolist() == found.table["region"].tolist()
+        ordered = row.to_pandas(regions.names).sort_values(["divergence", "target"])
+        assert ordered["target"][:NEAREST].tolist() == found.table["region"].tolist()
         seconds = np.median(times, axis=0)
         rows.append(seconds[0])
         searches.append(seconds[1])

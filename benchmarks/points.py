@@ -92,7 +92,7 @@ def prepare(folder: Path) -> None:
             *("sweep", "points=table", "points.path=targets.csv", "points.region=region"),
             *("encoder=precomputed", "encoder.path=targets.npy", "encoder.id=id"),
             *(f"cost.geo_weight={geo_weight}", "regions.max_points=null", "regions.min_points=1"),
-            *("solver.rho=null", f"out=sweep{geo_weight}"),
+            *("outputs=[divergence]", f"out=sweep{geo_weight}"),
         )
         subprocess.run([str(GEOSPOT), *arguments], cwd=folder, check=True, capture_output=True)
 

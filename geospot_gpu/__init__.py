@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from geospot_gpu.distances.baselines import baselines
     from geospot_gpu.distances.pairwise import pairwise
     from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder, Precomputed
-    from geospot_gpu.engine.engine import Engine
+    from geospot_gpu.engine.settings import Engine
     from geospot_gpu.engine.warm import WarmStarts
     from geospot_gpu.errors import GeospotError
     from geospot_gpu.points import Points
@@ -39,7 +39,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Encoder": "geospot_gpu.encoders",
-    "Engine": "geospot_gpu.engine.engine",
+    "Engine": "geospot_gpu.engine.settings",
     "GeoClip": "geospot_gpu.encoders",
     "GeomLoss": "geospot_gpu.sinkhorn.geomloss",
     "GeospotError": "geospot_gpu.errors",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.errors.former import no_kernel
+from geospot_gpu.errors.former import check_former
 from geospot_gpu.errors.kept import with_notes
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.errors.say import one_line, say
@@ -108,8 +108,7 @@ def _run(command: str, arguments: list[str]) -> bool:
         if not setting.partition("=")[0]:
             raise GeospotError(f"{setting!r} is no setting: write key=value")
         key, _, value = setting.partition("=")
-        if key in ("kernel", "kernel.name"):
-            raise no_kernel(value.split(",")[0])
+        check_former(key, value)
 
     import hydra
     from hydra.core.hydra_config import HydraConfig

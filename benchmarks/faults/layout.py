@@ -98,8 +98,8 @@ class Phase(NamedTuple):
 PHASES = (
     Phase("reading", "geospot_gpu.config.objects:make_regions"),
     Phase("encoding", "geospot_gpu.encoders.geoclip:GeoClip._run"),
-    Phase("self terms", "geospot_gpu.engine.engine:PairEngine.self_terms"),
-    Phase("solving", "geospot_gpu.engine.engine:PairEngine.pairs"),
+    Phase("self terms", "geospot_gpu.engine.pair_engine:PairEngine.self_terms"),
+    Phase("solving", "geospot_gpu.engine.pair_engine:PairEngine.pairs"),
     Phase("solving", "geospot_gpu.transfer.contributions:contributions"),
     Phase("choosing", "geospot_gpu.selection.regions:select_regions"),
     Phase("bounding", "geospot_gpu.selection.search:NeighbourSearch.nearest"),

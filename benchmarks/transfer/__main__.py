@@ -27,8 +27,9 @@ import geospot_gpu as gs
 from benchmarks.record import Stopwatch, save
 from benchmarks.transfer.tasks import DAMS, MOST, TASKS, Task, scores
 from geospot_gpu.distances.baselines import baselines
-from geospot_gpu.distances.pairwise import all_pairs, self_terms, solve_pairs
-from geospot_gpu.engine.engine import PairEngine
+from geospot_gpu.distances.pairwise import all_pairs
+from geospot_gpu.distances.solve import solve
+from geospot_gpu.engine.method import Method
 from geospot_gpu.transfer.correlation import correlate, difference
 from geospot_gpu.transfer.evidence import features, matrices, tidy
 from geospot_gpu.transfer.groups import group_of
@@ -44,16 +45,9 @@ Matrices = dict[str, np.ndarray]
 def distances_of(regions: gs.Regions) -> Matrices:
     """All distances of the countries of a table."""
     left, right = all_pairs(len(regions), None)
-    engine = PairEngine(regions, COST, gs.Sinkhorn(), gs.Engine(device="cpu"))
-    selves = self_terms(engine, np.arange(len(regions)))
-    names = np.array(regions.names, dtype=object)
-    pairs = solve_pairs(engine, left, right, selves).assign(
-        source=names[left],
-        target=names[right],
-        n_source=regions.n_points[left],
-        n_target=regions.n_points[right],
-    )
-    pairs = pd.concat([pairs, baselines(regions, left, right)], axis=1)
+    engine = gs.Engine(device="cpu")
+    solved = solve(regions, left, right, Method(COST, gs.Sinkhorn()), engine=engine)
+    pairs = pd.concat([solved.to_pandas(regions.names), baselines(regions, left, right)], axis=1)
     return matrices(pairs, list(regions.names))
 
 

@@ -30,14 +30,14 @@ def explain(config: DictConfig) -> None:
     typed = checked(config, settings.ExplainConfig)
     results = results_folder(typed, _FILES)
     run = reopen(expanded(typed.sweep))
-    if not isinstance(run.solver, Sinkhorn):
+    if not isinstance(run.method.solver, Sinkhorn):
         raise GeospotError(f"{typed.sweep}: was made with solver=geomloss; explain needs sinkhorn")
     points = contributions(
         run.regions,
         source=typed.source,
         target=typed.target,
-        cost=run.cost,
-        solver=run.solver,
+        cost=run.method.cost,
+        solver=run.method.solver,
         engine=run.engine,
     )
     source, target = points["region"].iloc[[0, -1]]

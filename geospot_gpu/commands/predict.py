@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from geospot_gpu.config import objects, settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.config.validation import refuse_unused
 from geospot_gpu.distances.baselines import baselines
-from geospot_gpu.distances.pairwise import all_pairs, self_terms, solve_pairs
+from geospot_gpu.distances.columns import stored_in
+from geospot_gpu.distances.pairwise import all_pairs
+from geospot_gpu.distances.solve import solve
 from geospot_gpu.encoders import Encoder
-from geospot_gpu.engine.engine import PairEngine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.say import say
 from geospot_gpu.files import expanded
@@ -64,7 +66,7 @@ def predict(config: DictConfig) -> None:
     chosen = _sources(typed.source, scores.regions)
     sources = run.regions.subset(chosen)
     targets, corners = _targets(typed, run)
-    distances = _distances(sources, targets, run)
+    distances = _distances(sources, targets, run, names)
     own = in_domain(loaded, scores)
     at_home = None if own is None else own[[loaded.names.index(name) for name in chosen]]
     pairs = tidy(features(distances, sources, targets, at_home), chosen, list(targets.names))
@@ -170,21 +172,25 @@ def _land_cells(
     return points, dict(grouping.by_column(points, "cell")), places
 
 
-def _distances(sources: Regions, targets: Regions, run: Reopened) -> dict[str, NDArray[np.float64]]:
-    """Distances between sources and targets, as the sweep takes them, and baselines."""
+def _distances(
+    sources: Regions, targets: Regions, run: Reopened, learned: Collection[str]
+) -> dict[str, NDArray[np.float64]]:
+    """Those distances between sources and targets that were learned from, as the sweep has them."""
     together = sources.concatenated(targets)
     left, right = all_pairs(len(sources), len(targets))
-    engine = PairEngine(together, run.cost, run.solver, run.engine)
-    selves = self_terms(engine, np.arange(len(together)))
-    solved = solve_pairs(engine, left, right, selves)
-    names = np.array(together.names, dtype=object)
-    pairs = solved.assign(
-        source=names[left],
-        target=names[right],
-        n_source=together.n_points[left],
-        n_target=together.n_points[right],
+    of_sweep, simple = (
+        [column.name for column in stored_in(table) if set(column.matrices) & set(learned)]
+        for table in ("pairs", "baselines")
     )
-    pairs = pd.concat([pairs, baselines(together, left, right)], axis=1)
+    found = []
+    if of_sweep:
+        solved = solve(
+            together, left, right, run.method, of_sweep,
+            engine=run.engine, target_error=run.target_error,
+        )  # fmt: skip
+        found.append(solved.to_pandas(together.names))
+    found.append(baselines(together, left, right, outputs=simple))
+    pairs = pd.concat(found, axis=1)
     return matrices(pairs, list(sources.names), list(targets.names))
 
 

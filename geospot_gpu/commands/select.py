@@ -112,8 +112,8 @@ def _select_regions(
         by=partial(stored_row, sweep, run, by=config.by),
         exhaustive=config.exhaustive,
         seed=config.seed,
-        cost=run.cost,
-        solver=run.solver,
+        cost=run.method.cost,
+        solver=run.method.solver,
         engine=run.engine,
     )
     samples = int(found.table["quota"].sum())
@@ -189,8 +189,8 @@ def _select_points(config: settings.SelectConfig, run: Reopened, results: Output
         include_target=config.include_target,
         neighbours=config.neighbours,
         id=config.pool.id,
-        cost=run.cost,
-        solver=run.solver,
+        cost=run.method.cost,
+        solver=run.method.solver,
         engine=run.engine,
     )
     table = found.table

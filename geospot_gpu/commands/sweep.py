@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from geospot_gpu.commands.sweep_summary import summary
 from geospot_gpu.config import objects, settings
 from geospot_gpu.config.composed import checked
+from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.warm import WarmStarts
 from geospot_gpu.errors.say import say
 from geospot_gpu.pictures.sweep import LARGEST_MATRIX, write_heatmap, write_matrix
@@ -31,12 +32,12 @@ def sweep(config: DictConfig) -> None:
     """Run the sweep that ``config`` describes, and say what came out."""
     typed = checked(config, settings.SweepConfig)
     started = time.perf_counter()
-    cost, solver = objects.make_cost(typed), objects.make_solver(typed)
+    method = Method(objects.make_cost(typed), objects.make_solver(typed))
     engine, encoder = objects.make_engine(typed), objects.make_encoder(typed)
     out = Path(typed.out)
     store = Store(out)
-    outputs = store.output_folder(settings.inputs(typed), overwrite=typed.overwrite)
-    store.check_identity(run_identity(encoder.version, typed.regions.seed, cost, solver))
+    results = store.output_folder(settings.inputs(typed), overwrite=typed.overwrite)
+    store.check_identity(run_identity(encoder.version, typed.regions.seed, method))
     device = str(engine.torch_device())
     regions, against = objects.make_regions(typed, encoder, device)
     preparing_seconds = time.perf_counter() - started
@@ -51,20 +52,21 @@ def sweep(config: DictConfig) -> None:
         out,
         regions,
         against,
-        cost=cost,
-        solver=solver,
+        method=method,
         engine=engine,
+        outputs=typed.outputs,
+        target_error=typed.target_error,
         config=settings.with_absolute_paths(
             cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
         ),
         warm=_WARM if HydraConfig.get().mode == RunMode.MULTIRUN else None,
-        outputs=outputs,
+        results=results,
         draw=draw if largest <= LARGEST_MATRIX else None,
     )
     count = f"{len(regions)}" if against is None else f"{len(regions)} x {len(against)}"
     say(f"{count} regions, {result.total} pairs, by {result.value.replace('_', ' ')}:")
     accounts = [side.account(typed.regions.by) for side in (regions, against) if side is not None]
-    say(*summary(result, cost, solver, accounts))
+    say(*summary(result, method, typed.target_error, accounts))
     if largest > LARGEST_MATRIX:
         say(
             f"no matrix.csv and heatmap.png of more than {LARGEST_MATRIX:,} regions: "

@@ -7,25 +7,28 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from geospot_gpu.cost import GroundCost
 from geospot_gpu.distances.columns import find
-from geospot_gpu.engine.engine import Solver
+from geospot_gpu.engine.method import Method, Solver
 from geospot_gpu.runs.sweep import SweepResult
 from geospot_gpu.sinkhorn.geomloss import GeomLoss
-from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 
 def summary(
-    result: SweepResult, cost: GroundCost, solver: Solver, accounts: Sequence[str] = ()
+    result: SweepResult,
+    method: Method,
+    target_error: float | None = None,
+    accounts: Sequence[str] = (),
 ) -> list[str]:
     """Lines of a short text: nearest and farthest pairs, what epsilon means, and convergence.
 
     Args:
         result: what the sweep did.
-        cost, solver: with what.
+        method: with what.
+        target_error: what larger samples were taken for.
         accounts: a line for each table of points, on where they went.
     """
-    value = result.value
+    cost, solver = method.cost, method.solver
+    value = find(result.value).stored[0]
     ranked = result.pairs.dropna(subset=[value]).sort_values([value, "source", "target"])
     nearest = ranked.head(min(5, (len(ranked) + 1) // 2))
     farthest = ranked.tail(min(5, len(ranked) // 2))[::-1]
@@ -36,7 +39,7 @@ def summary(
         for position, (_, row) in enumerate(rows.iterrows()):
             label = title if position == 0 else ""
             names = f"{row['source']:>{width}} - {row['target']:<{wide}}"
-            lines.append(f"  {label:10s}{names}  {_value(row, value)}")
+            lines.append(f"  {label:10s}{names}  {_value(row, result.value)}")
     lines += accounts
     if cost.scaling == "pair_max":
         lines.append(
@@ -48,8 +51,8 @@ def summary(
             f"epsilon {solver.epsilon:g} blurs like {km:,.0f} km of great circle "
             f"(geo_weight {cost.geo_weight:g})"
         )
-    if isinstance(solver, Sinkhorn) and solver.target_error is not None:
-        lines.append(f"target error {solver.target_error:g}: {_samples(result)}")
+    if target_error is not None:
+        lines.append(f"target error {target_error:g}: {_samples(result)}")
     kernels = result.pairs["kernel"].value_counts()
     used = ", ".join(f"{name} {number}" for name, number in kernels.items())
     lines.append(f"not converged: {_unconverged(result, solver)}; kernels: {used}")
@@ -76,9 +79,8 @@ def _unconverged(result: SweepResult, solver: Solver) -> str:
 
 
 def _value(row: pd.Series, value: str) -> str:
-    shown = f"{row[value]:z.4f}"
-    bounds = [row[bound] for bound in find(value).bounds]
-    if np.isnan(bounds).any():
-        return shown
-    lower, upper = bounds
-    return f"{shown}  in [{lower:z.5f}, {upper:z.5f}]"
+    column = find(value)
+    shown, *bounds = (row[name] for name in (column.sides(name)[0] for name in column.variables))
+    if not bounds or np.isnan(bounds).any():
+        return f"{shown:z.4f}"
+    return f"{shown:z.4f}  in [{bounds[0]:z.5f}, {bounds[1]:z.5f}]"

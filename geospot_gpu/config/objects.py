@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from geospot_gpu.config.settings import AgainstConfig, PointsConfig, SweepConfig
+from geospot_gpu.config.settings import AgainstConfig, ComparisonConfig, PointsConfig
 from geospot_gpu.config.validation import refuse_unused
 from geospot_gpu.errors import GeospotError
 
 if TYPE_CHECKING:
     from geospot_gpu.cost import GroundCost
     from geospot_gpu.encoders import Encoder
-    from geospot_gpu.engine.engine import Engine, Solver
+    from geospot_gpu.engine.method import Solver
+    from geospot_gpu.engine.settings import Engine
     from geospot_gpu.points import Points
     from geospot_gpu.regions import Regions
 
 
-def make_cost(config: SweepConfig) -> GroundCost:
+def make_cost(config: ComparisonConfig) -> GroundCost:
     """The ground cost; half geography unless said otherwise, all of it without an encoder."""
     from geospot_gpu.cost import GroundCost
 
@@ -38,7 +39,7 @@ def make_cost(config: SweepConfig) -> GroundCost:
     )
 
 
-def make_solver(config: SweepConfig) -> Solver:
+def make_solver(config: ComparisonConfig) -> Solver:
     """The solver."""
     from geospot_gpu.sinkhorn.geomloss import GeomLoss
     from geospot_gpu.sinkhorn.solver import Sinkhorn
@@ -48,14 +49,14 @@ def make_solver(config: SweepConfig) -> Solver:
     return kind[settings.pop("name")](**settings)  # type: ignore[no-any-return]
 
 
-def make_engine(config: SweepConfig) -> Engine:
+def make_engine(config: ComparisonConfig) -> Engine:
     """Device, backend, storage and memory budget."""
-    from geospot_gpu.engine.engine import Engine
+    from geospot_gpu.engine.settings import Engine
 
     return Engine(device=config.device, **vars(config.engine))
 
 
-def make_encoder(config: SweepConfig) -> Encoder:
+def make_encoder(config: ComparisonConfig) -> Encoder:
     """The encoder."""
     from geospot_gpu.encoders import GeoClip, NoEncoder, Precomputed
 
@@ -65,7 +66,7 @@ def make_encoder(config: SweepConfig) -> Encoder:
 
 
 def make_regions(
-    config: SweepConfig, encoder: Encoder, device: str
+    config: ComparisonConfig, encoder: Encoder, device: str
 ) -> tuple[Regions, Regions | None]:
     """The regions of the points, and those of the second table where there is one."""
     from geospot_gpu.points.gallery import read_gallery
@@ -95,7 +96,7 @@ def make_regions(
     return regions, None if second.path is None else table(second.path, second)
 
 
-def _check_fit(config: SweepConfig) -> None:
+def _check_fit(config: ComparisonConfig) -> None:
     """Raise where the chosen options lack a setting, or would silently ignore one."""
     points, regions = config.points, config.regions
     if points.source not in ("gallery", "table"):
@@ -121,11 +122,11 @@ def _check_fit(config: SweepConfig) -> None:
         unused["regions.degrees"] = "regions=grid"
     if config.solver.name == "geomloss":
         unused |= {f"engine.{key}": "solver=sinkhorn" for key in ("backend", "storage")}
-    refuse_unused(config, SweepConfig(encoder=None, solver=None), unused)
+    refuse_unused(config, ComparisonConfig(encoder=None, solver=None), unused)
 
 
 def _grouped(
-    config: SweepConfig, points: Points, region: str | None, encoder: Encoder, device: str
+    config: ComparisonConfig, points: Points, region: str | None, encoder: Encoder, device: str
 ) -> Regions:
     from geospot_gpu.regions import Regions, grouping
 

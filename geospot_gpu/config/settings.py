@@ -104,10 +104,8 @@ class SinkhornConfig:
     tolerance: float = MISSING
     max_iterations: int = MISSING
     relaxation: bool = True
-    debias: bool = True
     precision: str = "single"
-    rho: Optional[float] = 0.01
-    target_error: Optional[float] = None
+    rho: float = 0.01
 
 
 @dataclass
@@ -129,8 +127,8 @@ class EngineConfig:
 
 
 @dataclass
-class SweepConfig:
-    """All of ``geospot sweep``."""
+class ComparisonConfig:
+    """Regions, and how they are compared: what ``geospot sweep`` and ``nearest`` share."""
 
     encoder: Any
     solver: Any
@@ -145,7 +143,15 @@ class SweepConfig:
 
 
 @dataclass
-class NearestConfig(SweepConfig):
+class SweepConfig(ComparisonConfig):
+    """All of ``geospot sweep``."""
+
+    outputs: Optional[list[str]] = None
+    target_error: Optional[float] = None
+
+
+@dataclass
+class NearestConfig(ComparisonConfig):
     """All of ``geospot nearest``."""
 
     target: str = MISSING

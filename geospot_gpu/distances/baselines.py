@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from geospot_gpu.distances.columns import stored, stored_in
-from geospot_gpu.engine.engine import Indices
+from geospot_gpu.arrays import Columns, Indices
+from geospot_gpu.distances.columns import stored_in
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.kernels.tiles import great_circle_km
@@ -29,6 +29,7 @@ def baselines(
     regions: Regions,
     left: Indices,
     right: Indices,
+    outputs: Sequence[str] | None = None,
     width: float | None = None,
     progress: tqdm[Any] | None = None,
 ) -> pd.DataFrame:
@@ -50,57 +51,70 @@ def baselines(
     Args:
         regions: the regions.
         left, right: positions of the two regions of each pair, [K].
+        outputs: names of the baselines to compute; all if not given.
         width: of the Gaussian; :func:`kernel_width` of the regions if not given.
         progress: counts pairs.
 
     Returns:
-        The columns that the register (:mod:`geospot_gpu.distances.columns`) has of baselines, in
-        float64.
+        Their columns in the register (:mod:`geospot_gpu.distances.columns`), in float64.
 
     Raises:
-        GeospotError: the positions are not those of regions, or not equally many.
+        GeospotError: the positions are not those of regions, or not equally many, or an output is
+            unknown.
     """
     checks.instance(regions, Regions, "regions", "as Regions.from_table makes them")
     left = checks.positions(left, len(regions), "left")
     right = checks.positions(right, len(regions), "right")
     if len(left) != len(right):
         raise GeospotError(f"left has {len(left)} positions and right {len(right)}: give pairs")
+    own = [column for column in stored_in("baselines") if column.table]
+    asked = {c.name for c in own} if outputs is None else set(checks.listed(outputs, "outputs"))
+    for name in asked:
+        checks.one_of(name, [column.name for column in own], "outputs")
     vectors = regions.xyz.float() if regions.features is None else regions.features
     clouds = [
         (vectors[slice(*ends)], regions.xyz[slice(*ends)], regions.weight[slice(*ends)])
         for ends in zip(regions.offsets[:-1].tolist(), regions.offsets[1:].tolist(), strict=True)
     ]
-    means = torch.stack([(w[:, None] * x.double()).sum(0) for x, _, w in clouds])
-    unit = torch.nn.functional.normalize(means, dim=1)
-    index_left, index_right = torch.from_numpy(left), torch.from_numpy(right)
-    cosine = (unit[index_left] * unit[index_right]).sum(1)
-    width = kernel_width(regions) if width is None else width
-    own = {
-        k: _kernel_means(clouds[k][0], clouds[k][0], clouds[k][2], clouds[k][2], width)
-        for k in np.unique(np.concatenate([left, right])).tolist()
-    }
-    there, back = _dissimilarity(regions, vectors, left, right)
-    found = {
-        "centroid_cosine": (1.0 - cosine).cpu().numpy(),
-        "mean_feature_distance": np.empty(len(left)),
-        "mean_great_circle_km": np.empty(len(left)),
-        "energy_distance": np.empty(len(left)),
-        "gaussian_mmd": np.empty(len(left)),
-        "dissimilarity_source_to_target": there,
-        "dissimilarity_target_to_source": back,
-    }
+    found: Columns = {}
+    if "centroid_cosine" in asked:
+        means = torch.stack([(w[:, None] * x.double()).sum(0) for x, _, w in clouds])
+        unit = torch.nn.functional.normalize(means, dim=1)
+        cosine = (unit[torch.from_numpy(left)] * unit[torch.from_numpy(right)]).sum(1)
+        found["centroid_cosine"] = (1.0 - cosine).cpu().numpy()
+    if "dissimilarity" in asked:
+        there, back = _dissimilarity(regions, vectors, left, right)
+        found |= {"dissimilarity_source_to_target": there, "dissimilarity_target_to_source": back}
+    kernel_means = asked & {"mean_feature_distance", "energy_distance", "gaussian_mmd"}
+    own_width = 0.0
+    if kernel_means:
+        own_width = kernel_width(regions) if width is None else width
+        selves = {
+            k: _kernel_means(clouds[k][0], clouds[k][0], clouds[k][2], clouds[k][2], own_width)
+            for k in np.unique(np.concatenate([left, right])).tolist()
+        }
+    found |= {name: np.empty(len(left)) for name in kernel_means}
+    found |= {name: np.empty(len(left)) for name in asked & {"mean_great_circle_km"}}
     for k, (i, j) in enumerate(zip(left.tolist(), right.tolist(), strict=True)):
         (x, position_x, a), (y, position_y, b) = clouds[i], clouds[j]
-        between, near = _kernel_means(x, y, a, b, width)
-        found["mean_feature_distance"][k] = between
-        found["mean_great_circle_km"][k] = _mean_km(position_x.float(), position_y.float(), a, b)
-        found["energy_distance"][k] = between - (own[i][0] + own[j][0]) / 2
-        found["gaussian_mmd"][k] = (own[i][1] + own[j][1]) / 2 - near
+        values = {}
+        if kernel_means:
+            between, near = _kernel_means(x, y, a, b, own_width)
+            values["mean_feature_distance"] = between
+            values["energy_distance"] = between - (selves[i][0] + selves[j][0]) / 2
+            values["gaussian_mmd"] = (selves[i][1] + selves[j][1]) / 2 - near
+        if "mean_great_circle_km" in asked:
+            km = _mean_km(position_x.float(), position_y.float(), a, b)
+            values["mean_great_circle_km"] = km
+        for name in values.keys() & asked:
+            found[name][k] = values[name]
         if progress is not None:
             progress.update()
-    for column in stored_in("baselines"):
-        found |= column.computed(regions, left, right)
-    return pd.DataFrame(found)[list(stored("baselines"))]
+    for column in own:
+        if column.name in asked:
+            found |= column.computed(regions, left, right)
+    names = [name for column in own if column.name in asked for name in column.stored]
+    return pd.DataFrame(found)[names]
 
 
 def kernel_width(regions: Regions) -> float:

@@ -6,6 +6,7 @@ Schemas of what is stored, variables of datasets, the table of ``geospot transfe
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from geospot_gpu.distances.column import Column, Group, Table
@@ -54,7 +55,7 @@ REGISTER: tuple[Column, ...] = (
         "where none was left out, null where the distance is too near zero to say",
         group="evidence",
         unit=_COST,
-        needs=("self_terms",),
+        needs=("self_terms", "half_samples"),
     ),
     Column(
         "bias",
@@ -95,7 +96,7 @@ REGISTER: tuple[Column, ...] = (
         unit=_COST,
         directed=True,
         bounds=("coverage_lower", "coverage_upper"),
-        needs=("relaxed",),
+        needs=("coverage",),
         predicts=True,
     ),
     Column(
@@ -135,6 +136,7 @@ REGISTER: tuple[Column, ...] = (
         "what computed the costs, and whether they were kept, as `compiled kept`",
         group="record",
     ),
+    Column("outputs", "string", "Outputs", "which columns were asked for", "record"),
     Column("seconds", "float64", "Seconds", "its share of its batch's time", "record", "s"),
     Column(
         "centroid_cosine",
@@ -226,13 +228,28 @@ def find(name: str) -> Column:
     return next(column for column in REGISTER if name in column.variables)
 
 
-def measured() -> tuple[Column, ...]:
-    """Variables of a dataset: what is stored of pairs but what only records how.
+def possible_outputs() -> tuple[Column, ...]:
+    """Columns of pairs that are computed where they are asked for; all others always are."""
+    asked = ("transport", "baseline", "own")
+    return tuple(c for c in stored_in("pairs") if c.group in asked or c.needs)
+
+
+def outputs_by_default() -> tuple[str, ...]:
+    """Names of the columns that are computed where nothing is said: all."""
+    return tuple(column.name for column in possible_outputs())
+
+
+def measured(outputs: Collection[str]) -> tuple[Column, ...]:
+    """Variables of a dataset: the outputs that were asked for, and what is always evidence.
 
     Numbers of points are not among them, as they are coordinates there.
     """
-    apart = ("record", "covariate")
-    return tuple(column for column in stored_in("pairs") if column.group not in apart)
+    optional = {column.name for column in possible_outputs()}
+    return tuple(
+        column
+        for column in stored_in("pairs")
+        if (column.name in outputs if column.name in optional else column.group == "evidence")
+    )
 
 
 def distances() -> tuple[Column, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def to_dataset(
-    pairs: pd.DataFrame, sources: pd.DataFrame, targets: pd.DataFrame | None = None
+    pairs: pd.DataFrame,
+    outputs: Collection[str],
+    sources: pd.DataFrame,
+    targets: pd.DataFrame | None = None,
 ) -> xarray.Dataset:
     """Pairs as an xarray.Dataset over ``source`` and ``target``.
 
@@ -24,6 +28,7 @@ def to_dataset(
         pairs: columns ``source``, ``target`` and any that are stored of those that
             :func:`~geospot_gpu.distances.columns.measured` names; each unordered pair once where
             ``targets`` is None. What is missing becomes NaN, and not converged.
+        outputs: names of the columns that were asked for.
         sources: one row per source region: ``name``, the self terms ``self_ot``, ``self_lower``,
             ``self_upper`` and ``self_converged``, and columns that become coordinates.
         targets: the same of the target regions; the sources again if not given, and the dataset
@@ -39,7 +44,7 @@ def to_dataset(
     row_of, column_of = pd.Index(sources["name"]), pd.Index(others["name"])
     i, j = row_of.get_indexer(pairs["source"]), column_of.get_indexer(pairs["target"])
     variables = {}
-    for column in measured():
+    for column in measured(outputs):
         for name, own in zip(column.variables, column.of_self or (None,) * 3, strict=False):
             values = _unknown(column.dtype, len(row_of), len(column_of))
             sides = zip(column.sides(name), ((i, j), (j, i)), strict=True)

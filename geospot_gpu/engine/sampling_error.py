@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from geospot_gpu.arrays import Columns, Indices
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
 from geospot_gpu.kernels.contract import Potentials
+from geospot_gpu.regions import Regions
 
-if TYPE_CHECKING:
-    from geospot_gpu.engine.engine import Indices, PairEngine
+Array = NDArray[np.float64]
 
 
 class SamplingError:
@@ -33,17 +33,17 @@ class SamplingError:
     the bias is more than half of the divergence. Where no point was left out, both are zero.
 
     Args:
-        engine: what solves the pairs; its solver debiases.
+        regions: the regions, on the device of the points.
+        points: their points, as the engine solves them.
     """
 
-    def __init__(self, engine: PairEngine) -> None:
-        regions = engine.regions
-        self._engine = engine
-        self._square_weight = engine.regions.square_weight
+    def __init__(self, regions: Regions, points: PointArrays) -> None:
+        self._points, self._offsets, self._sizes = points, regions.offsets, regions.sizes
+        self._square_weight = regions.square_weight
         self._left_over = 1.0 - regions.n_points / regions.n_available
-        self._offsets = regions.offsets
-        self._half_sizes = np.where(self.subsampled, np.maximum(engine.sizes // 2, 1), engine.sizes)
-        self._potential = torch.zeros_like(engine.points.mass)
+        self._half_sizes = np.where(
+            self.subsampled, np.maximum(regions.sizes // 2, 1), regions.sizes
+        )
         self._half_terms = np.full(len(regions), np.nan)
 
     @property
@@ -53,9 +53,14 @@ class SamplingError:
         return sampled
 
     @cached_property
+    def _potential(self) -> Tensor:
+        """Self potentials of all points, [P]."""
+        return torch.zeros_like(self._points.mass)
+
+    @cached_property
     def _half_points(self) -> PointArrays:
         """The same points with the masses of half samples, the first halves of shuffled points."""
-        points, mass = self._engine.points, self._engine.points.mass.clone()
+        points, mass = self._points, self._points.mass.clone()
         for k in np.flatnonzero(self.subsampled):
             kept = slice(int(self._offsets[k]), int(self._offsets[k] + self._half_sizes[k]))
             mass[kept] /= mass[kept].sum()
@@ -74,11 +79,7 @@ class SamplingError:
         return some, (source, target)
 
     def keep(
-        self,
-        index: Indices,
-        cloud: CloudBatch,
-        potentials: Potentials,
-        half_values: NDArray[np.float64],
+        self, index: Indices, cloud: CloudBatch, potentials: Potentials, half_values: Array
     ) -> None:
         """Remember self potentials and the OT values [B] of half samples of regions [B]."""
         mean = (potentials.f + potentials.next_g) / 2
@@ -86,24 +87,25 @@ class SamplingError:
             self._potential[start : start + size] = row[:size]
         self._half_terms[index] = half_values
 
-    def prepare(self, left: Indices, right: Indices) -> None:
-        """Solve the self terms that the pairs need and that were not solved in this process."""
+    def unknown(self, left: Indices, right: Indices) -> Indices:
+        """Regions of pairs whose self terms are needed and were not solved in this process."""
         some = self.subsampled[left] | self.subsampled[right]
         needed = np.unique(np.concatenate([left[some], right[some]]))
-        needed = needed[np.isnan(self._half_terms[needed])]
-        if len(needed):
-            self._engine.self_terms(needed)
+        unknown: Indices = needed[np.isnan(self._half_terms[needed])]
+        return unknown
 
     def std_error(
         self,
         pair: tuple[Indices, Indices],
         clouds: tuple[CloudBatch, CloudBatch],
         potentials: Potentials,
-    ) -> NDArray[np.float64]:
+    ) -> Array:
         """Standard errors [B] of the divergences of a batch."""
         variance = np.zeros(len(pair[0]))
         sides = zip(pair, clouds, (potentials.f, potentials.next_g), strict=True)
         for index, cloud, potential in sides:
+            if not self.subsampled[index].any():
+                continue
             weight = cloud.weight.double()
             difference = (potential - cloud.padded_values(self._potential)).double()
             mean = (weight * difference).sum(1, keepdim=True)
@@ -112,18 +114,19 @@ class SamplingError:
             variance += spread * self._left_over[index]
         return np.sqrt(variance)
 
-    def add_bias(self, pairs: pd.DataFrame, left: Indices, right: Indices) -> pd.DataFrame:
-        """Pairs with columns ``std_error`` and ``bias``, null where no claim can be made.
+    def claims(self, pairs: Columns, left: Indices, right: Indices) -> Columns:
+        """Columns ``std_error`` and ``bias`` of pairs [K], null where no claim can be made.
 
         Args:
-            pairs: columns ``divergence``, ``lower``, ``std_error`` and ``half_ot_value``, one row
-                per pair.
+            pairs: columns ``divergence``, ``lower``, ``std_error`` and ``half_ot_value``.
             left, right: positions of the two regions of each pair.
         """
         halves = pairs["half_ot_value"] - (self._half_terms[left] + self._half_terms[right]) / 2
         left_over = np.maximum(self._left_over[left], self._left_over[right])
-        bias = ((halves - pairs["divergence"]) * left_over).where(left_over > 0.0, 0.0)
-        claim = (pairs["lower"] > 0) & (pairs["divergence"] > 2 * bias.abs()) | (left_over == 0.0)
-        pairs = pairs.drop(columns="half_ot_value").assign(bias=bias)
-        pairs[["std_error", "bias"]] = pairs[["std_error", "bias"]].where(claim)
-        return pairs
+        bias = np.where(left_over > 0.0, (halves - pairs["divergence"]) * left_over, 0.0)
+        apart = (pairs["lower"] > 0) & (pairs["divergence"] > 2 * np.abs(bias))
+        claim = apart | (left_over == 0.0)
+        return {
+            "std_error": np.where(claim, pairs["std_error"], np.nan),
+            "bias": np.where(claim, bias, np.nan),
+        }

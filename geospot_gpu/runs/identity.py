@@ -10,25 +10,44 @@ from dataclasses import asdict
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geospot_gpu.cost import GroundCost
-from geospot_gpu.engine.engine import Indices, Solver
+from geospot_gpu.arrays import Indices
+from geospot_gpu.engine.method import Method
 from geospot_gpu.regions import Regions
 
 Identity = dict[str, object]
 
 
-def run_identity(encoder: str, seed: int, cost: GroundCost, solver: Solver) -> Identity:
-    """Encoder, cost, solver and sampling seed: all that the pairs of one folder share.
+def run_identity(encoder: str, seed: int, method: Method) -> Identity:
+    """Encoder, method and sampling seed: all that the pairs of one folder share.
 
-    A target error only says which samples are solved, so a folder may take another one.
+    Outputs may differ, as every row says which it has, and so may a target error, which only says
+    which samples are solved.
     """
-    settings = {key: value for key, value in asdict(solver).items() if key != "target_error"}
     return {
         "encoder": encoder,
-        "cost": asdict(cost),
-        "solver": {"name": type(solver).__name__.lower(), **settings},
+        "cost": asdict(method.cost),
+        "solver": {"name": type(method.solver).__name__.lower(), **asdict(method.solver)},
         "seed": seed,
     }
+
+
+def same(stored: Identity, wanted: Identity) -> bool:
+    """Whether a folder's identity is the wanted one.
+
+    That of version 0.1 also says whether its solver debiased, and has no price of coverage where
+    none was computed.
+    """
+    return _of_now(stored, wanted) == wanted
+
+
+def _of_now(stored: Identity, wanted: Identity) -> Identity:
+    then, now = stored.get("solver"), wanted["solver"]
+    if not isinstance(then, dict) or not isinstance(now, dict):
+        return stored
+    solver = {key: value for key, value in then.items() if key != "debias"}
+    if "rho" in solver and solver["rho"] is None:
+        solver["rho"] = now.get("rho")
+    return {**stored, "solver": solver}
 
 
 def region_keys(regions: Regions, identity: Identity) -> list[str]:
@@ -52,7 +71,7 @@ def pair_keys(keys: Sequence[str], left: Indices, right: Indices) -> pa.Array:
 
 def describe_difference(stored: Identity, wanted: Identity) -> str:
     """What differs between two identities, as ``cost.geo_weight=0.5 there, 1.0 here``."""
-    there, here = _flat(stored), _flat(wanted)
+    there, here = _flat(_of_now(stored, wanted)), _flat(wanted)
     return "; ".join(
         f"{key}={there.get(key, 'absent')} there, {here.get(key, 'absent')} here"
         for key in sorted(there.keys() | here.keys())

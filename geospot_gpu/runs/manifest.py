@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from geospot_gpu import files
+from geospot_gpu.distances.columns import choices
 from geospot_gpu.errors import GeospotError
 
 Manifest = dict[str, Any]
@@ -83,8 +84,11 @@ def _is_manifest(manifest: Manifest) -> bool:
     """Whether every part is there that is read again, and of its kind: others write JSON, too."""
     larger, target = manifest.get("larger_samples", []), manifest.get("target_error")
     targets, config = manifest.get("targets"), manifest.get("config")
+    outputs = manifest.get("outputs", [])
     return (
-        manifest.get("value") in ("divergence", "transport_cost")
+        manifest.get("value") in choices()
+        and isinstance(outputs, list)
+        and all(isinstance(name, str) for name in outputs)
         and _are_regions(manifest.get("sources"))
         and (targets is None or _are_regions(targets))
         and (target is None or isinstance(target, int | float))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from geospot_gpu import files
 from geospot_gpu.errors import GeospotError
@@ -33,10 +35,17 @@ class Parts:
         folder: where the parts are.
         schema: columns of a part, with a ``key``; those that a part lacks are null.
         what: what the rows are, for messages.
+        rank: how much rows say, [N]: of those of one key, the first that says most is believed.
     """
 
-    def __init__(self, folder: Path, schema: pa.Schema, what: str) -> None:
-        self.folder, self.schema, self._what = folder, schema, what
+    def __init__(
+        self,
+        folder: Path,
+        schema: pa.Schema,
+        what: str,
+        rank: Callable[[pd.DataFrame], NDArray[np.int64]] | None = None,
+    ) -> None:
+        self.folder, self.schema, self._what, self._rank = folder, schema, what, rank
         self.repeats = False
         """Whether the last reading found rows more than once."""
 
@@ -67,9 +76,9 @@ class Parts:
                 if attempt == _ATTEMPTS - 1:
                     raise files.unreadable(Path(error.filename), error) from error
         rows: pd.DataFrame = pa.concat_tables(tables).to_pandas()
-        once = rows.drop_duplicates("key", ignore_index=True)
-        self.repeats = len(once) < len(rows)
-        return once
+        first = self._first(rows)
+        self.repeats = len(first) < len(rows)
+        return rows.iloc[first].reset_index(drop=True)
 
     def tidy(self) -> None:
         """Leave one row of each key, where the last reading found rows that several have stored.
@@ -94,10 +103,17 @@ class Parts:
         if len(repeated) == 0:
             return
         merged = pa.concat_tables([tables[path] for path in repeated])
-        name = self._write(merged.filter(pa.array(~merged["key"].to_pandas().duplicated())))
+        name = self._write(merged.take(self._first(merged.to_pandas())))
         for path in repeated:
             if path.name != name:
                 path.unlink(missing_ok=True)
+
+    def _first(self, rows: pd.DataFrame) -> NDArray[np.int64]:
+        """Positions, in order, of the row of each key that is believed."""
+        order = np.arange(len(rows))
+        if self._rank is not None and rows["key"].duplicated().any():
+            order = np.argsort(-self._rank(rows), kind="stable")
+        return np.sort(order[~rows["key"].iloc[order].duplicated().to_numpy()])
 
     def _write(self, table: pa.Table) -> str:
         content = pa.BufferOutputStream()

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from geospot_gpu.config import objects, settings
-from geospot_gpu.cost import GroundCost
 from geospot_gpu.distances.pairwise import joined
-from geospot_gpu.engine.engine import Engine, Solver
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.regions import Regions
-from geospot_gpu.runs.identity import describe_difference, region_keys, run_identity
+from geospot_gpu.runs.identity import describe_difference, region_keys, run_identity, same
 from geospot_gpu.runs.manifest import entries
 from geospot_gpu.runs.store import Store
 from geospot_gpu.runs.sweep import required_manifest
@@ -22,8 +22,8 @@ class Reopened(NamedTuple):
 
     regions: Regions
     against: Regions | None
-    cost: GroundCost
-    solver: Solver
+    method: Method
+    target_error: float | None
     engine: Engine
     config: settings.SweepConfig
     keys: list[str]
@@ -44,19 +44,20 @@ def reopen(out: str | Path) -> Reopened:
             "geospot sweep"
         )
     typed = settings.of_manifest(manifest["config"], f"{out}/manifest.json")
-    cost, solver = objects.make_cost(typed), objects.make_solver(typed)
+    method = Method(objects.make_cost(typed), objects.make_solver(typed))
     engine, encoder = objects.make_engine(typed), objects.make_encoder(typed)
-    identity = run_identity(encoder.version, typed.regions.seed, cost, solver)
-    if identity != manifest["identity"]:
+    identity = run_identity(encoder.version, typed.regions.seed, method)
+    if not same(manifest["identity"], identity):
         difference = describe_difference(manifest["identity"], identity)
         raise GeospotError(
             f"{out}: the configuration in its manifest is not that of its distances "
             f"({difference}): run geospot sweep again with its settings"
         )
     regions, against = objects.make_regions(typed, encoder, str(engine.torch_device()))
-    found = region_keys(joined(regions, against), identity)
+    found = region_keys(joined(regions, against), manifest["identity"])
     if found != [entry["key"] for entry in entries(manifest)]:
         raise GeospotError(
             f"{out}: its points have changed since: run geospot sweep again with its settings"
         )
-    return Reopened(regions, against, cost, solver, engine, typed, found)
+    target_error = manifest.get("target_error")
+    return Reopened(regions, against, method, target_error, engine, typed, found)

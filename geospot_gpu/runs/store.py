@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from geospot_gpu import files
 from geospot_gpu.distances.columns import schema
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files import outputs
-from geospot_gpu.runs.identity import Identity, describe_difference
+from geospot_gpu.runs.identity import Identity, describe_difference, same
 from geospot_gpu.runs.manifest import (
     Damaged,
     Manifest,
@@ -57,8 +60,8 @@ class Store:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.pairs = Parts(self.folder / "distances", schema("pairs"), "pairs")
-        self.regions = Parts(self.folder / "regions", REGIONS, "regions")
+        self.pairs = Parts(self.folder / "distances", schema("pairs"), "pairs", _outputs_known)
+        self.regions = Parts(self.folder / "regions", REGIONS, "regions", _self_terms_known)
         self.manifests = self.folder / "manifests"
         self._identity = self.folder / "identity.json"
 
@@ -102,14 +105,17 @@ class Store:
     def check_identity(self, identity: Identity) -> None:
         """Raise where the folder holds distances of another encoder, cost, solver or seed."""
         stored = self._settled()
-        if stored is not None and stored != identity:
+        if stored is not None and not same(stored, identity):
             raise GeospotError(
                 f"{self.folder} holds another sweep ({describe_difference(stored, identity)}): "
                 "continue it with its settings, or choose another folder with out=..."
             )
 
-    def settle(self, identity: Identity) -> None:
+    def settle(self, identity: Identity) -> Identity:
         """Make the folder one of this identity, which the first to come decides.
+
+        Returns:
+            The identity as the folder has it, which keys are made from.
 
         Raises:
             GeospotError: it has another one, or cannot be written.
@@ -121,6 +127,11 @@ class Store:
                 if self._settled() is None:
                     raise files.unwritable(self._identity, error) from error
         self.check_identity(identity)
+        return self._settled() or identity
+
+    def read_pairs(self, keys: pa.Array) -> pd.DataFrame:
+        """The rows of ``keys`` [K] that are stored, by key, and which ``outputs`` each has."""
+        return with_outputs(self.pairs.read(keys)).set_index("key")
 
     def _settled(self) -> Identity | None:
         """The identity of the folder, if it has one."""
@@ -201,3 +212,29 @@ class Store:
             except Damaged as error:
                 log.warning("%s: set aside as %s", error, path.with_suffix(".damaged").name)
                 path.rename(path.with_suffix(".damaged"))
+
+
+def has(known: str, outputs: Collection[str]) -> bool:
+    """Whether the outputs that a row has, as it says, are all that are asked for."""
+    return set(known.split(",")).issuperset(outputs)
+
+
+def with_outputs(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Pairs with what they have in ``outputs``, which rows of version 0.1 do not say."""
+    silent = pairs["outputs"].isna()
+    if not silent.any():
+        return pairs
+    with_divergence = pairs["divergence"].notna(), "divergence,std_error,bias"
+    with_coverage = pairs["coverage_source_to_target"].notna(), "coverage,nearest"
+    found = pd.Series("ot_value,transport_cost", pairs.index)
+    for known, names in (with_divergence, with_coverage):
+        found = found.where(~known, found + f",{names}")
+    return pairs.assign(outputs=pairs["outputs"].where(~silent, found))
+
+
+def _outputs_known(pairs: pd.DataFrame) -> NDArray[np.int64]:
+    return np.asarray(with_outputs(pairs)["outputs"].str.count(","), np.int64)
+
+
+def _self_terms_known(regions: pd.DataFrame) -> NDArray[np.int64]:
+    return np.asarray(regions["self_ot"].notna(), np.int64)

@@ -6,7 +6,7 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,11 +19,20 @@ import pyarrow.compute as pc
 import torch
 from tqdm import tqdm
 
-from geospot_gpu.cost import GroundCost
+from geospot_gpu.arrays import Indices
+from geospot_gpu.distances.columns import distances, outputs_by_default
 from geospot_gpu.distances.dataset import to_dataset
-from geospot_gpu.distances.pairwise import all_pairs, joined, self_terms, solve_pairs
-from geospot_gpu.engine.engine import Engine, Indices, PairEngine, Solver
-from geospot_gpu.engine.growth import Larger, above_target, grow
+from geospot_gpu.distances.growth import Larger, above_target, grow
+from geospot_gpu.distances.pair_table import PairTable
+from geospot_gpu.distances.pairwise import all_pairs, joined
+from geospot_gpu.distances.solve import (
+    PairSolver,
+    check_target_error,
+    chosen_outputs,
+    needs_self_terms,
+)
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.settings import Engine
 from geospot_gpu.engine.warm import WarmStarts
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.kept import kept
@@ -34,8 +43,8 @@ from geospot_gpu.regions import Regions
 from geospot_gpu.runs.identity import Identity, pair_keys, region_keys, run_identity
 from geospot_gpu.runs.manifest import Manifest, entries, seal
 from geospot_gpu.runs.plan import plan_batches
-from geospot_gpu.runs.store import MANIFEST, OUTPUTS, Store
-from geospot_gpu.sinkhorn.solver import Sinkhorn
+from geospot_gpu.runs.store import MANIFEST, OUTPUTS, Store, has
+from geospot_gpu.sinkhorn.divergence import SelfTerms
 
 if TYPE_CHECKING:
     import xarray
@@ -46,7 +55,16 @@ UNLIKE = 3
 """Ratio between the points of two regions beyond which a sweep warns."""
 _SELF_COLUMNS = ["self_ot", "self_lower", "self_upper", "self_converged"]
 _FROM_MANIFEST = ["n_points", "n_available", "weight"]
-_ABOUT = ("identity", "value", "max_points", "sources", "targets", "target_error", "larger_samples")
+_ABOUT = (
+    "identity",
+    "value",
+    "outputs",
+    "max_points",
+    "sources",
+    "targets",
+    "target_error",
+    "larger_samples",
+)
 """What outputs depend on."""
 
 Draw = Callable[["xarray.Dataset", Path], None]
@@ -79,78 +97,98 @@ def run_sweep(
     regions: Regions,
     against: Regions | None = None,
     *,
-    cost: GroundCost,
-    solver: Solver,
+    method: Method,
     engine: Engine,
+    outputs: Sequence[str] | None = None,
+    target_error: float | None = None,
     config: dict[str, object] | None = None,
     warm: WarmStarts | None = None,
-    outputs: OutputFolder | None = None,
+    results: OutputFolder | None = None,
     draw: Draw | None = None,
 ) -> SweepResult:
-    """Compute and store the distance of every pair of regions that ``out`` does not hold yet.
+    """Compute and store what is asked of every pair of regions and ``out`` does not hold yet.
 
     Args:
         out: folder of the run; its identity (encoder, cost, solver, seed) must be the same.
         regions: the regions; each unordered pair is stored once, source before target by name.
         against: compare every region of ``regions`` with every one of these instead.
-        cost: ground cost.
-        solver: what solves a pair.
-        engine: device, backend, storage and memory budget.
+        method: cost and solver.
+        engine: device, kernel and memory budget.
+        outputs, target_error: as for :func:`~geospot_gpu.pairwise`.
         config: the whole configuration, for the manifest.
         warm: potentials to start from and to keep, for sweeps of the same regions.
-        outputs: of the folder, as :meth:`Store.output_folder` gives them.
+        results: the folder's files to look at, as :meth:`Store.output_folder` gives them.
         draw: writes what there is to look at of the pairs.
 
     Raises:
         GeospotError: the folder holds another sweep or cannot be written, there is only one
-            region, or the regions do not fit the cost.
+            region, the regions do not fit the cost, or an output is unknown.
     """
+    outputs = chosen_outputs(outputs, method.solver)
+    value = value_of(outputs)
+    if target_error is not None:
+        target_error = check_target_error(target_error, outputs)
     together = joined(regions, against)
-    identity = run_identity(together.encoder, together.sampling.seed, cost, solver)
+    identity = run_identity(together.encoder, together.sampling.seed, method)
     store = Store(out)
-    outputs = outputs or store.output_folder()
+    results = results or store.output_folder()
     store.check_identity(identity)
     left, right = all_pairs(len(regions), None if against is None else len(against))
-    engine_of_pairs = PairEngine(together, cost, solver, engine, warm)
-    keys = region_keys(together, identity)
-    manifest = _manifest(identity, together, len(regions), keys, engine_of_pairs, config)
-    manifest["points"] = [side.counts for side in (regions, against) if side is not None]
+    solver = PairSolver(together, method, engine, warm)
     _warn_of_sizes(together, left, right)
     started = time.perf_counter()
     store.prepare()
-    store.settle(identity)
+    identity = store.settle(identity)
+    keys = region_keys(together, identity)
+    manifest = _manifest(identity, together, len(regions), keys, solver, config)
+    manifest |= {"value": value, "outputs": list(outputs), "target_error": target_error}
+    manifest["points"] = [side.counts for side in (regions, against) if side is not None]
     drafts: set[Path] = set()
-    pairs, missing = _solve(store, engine_of_pairs, keys, left, right, manifest, drafts)
+    pairs, missing = _solve(store, solver, keys, left, right, manifest, drafts)
     computed = np.isin(np.arange(len(left)), missing)
-    if isinstance(solver, Sinkhorn) and solver.target_error is not None:
+    if target_error is not None:
 
-        def solve_larger(sample: Larger) -> pd.DataFrame:
-            engine_of_pairs = PairEngine(sample.regions, cost, solver, engine, warm)
+        def solve_larger(sample: Larger) -> PairTable:
+            larger = PairSolver(sample.regions, method, engine, warm)
             keys = region_keys(sample.regions, identity)
             manifest["larger_samples"].append(_larger_sample(sample, keys))
-            sides = sample.left, sample.right
-            pairs, missing = _solve(store, engine_of_pairs, keys, *sides, manifest, drafts)
+            pairs, missing = _solve(
+                store, larger, keys, sample.left, sample.right, manifest, drafts
+            )
             computed[sample.pairs[missing]] = True
-            return _in_order(pairs, pair_keys(keys, *sides))
+            return pairs
 
-        pairs = _in_order(pairs, pair_keys(keys, left, right))
-        pairs = grow(together, left, right, pairs, solver.target_error, solve_larger)
+        pairs = grow(together, pairs, target_error, solve_larger)
+    table = pd.DataFrame(pairs.columns)
     result = SweepResult(
-        pairs=pairs,
-        value=str(manifest["value"]),
+        pairs=table,
+        value=value,
         total=len(pairs),
         computed=int(computed.sum()),
         reused=int((~computed).sum()),
-        unconverged=int((~pairs["converged"].eq(True)).sum()),
+        unconverged=int((~table["converged"].eq(True)).sum()),
         seconds=time.perf_counter() - started,
     )
-    _finish(store, outputs, manifest, drafts, result, draw)
+    _finish(store, results, manifest, drafts, result, draw)
     return result
+
+
+def value_of(outputs: Sequence[str]) -> str:
+    """The column that is the distance of a run: the divergence, or what else comes first.
+
+    Raises:
+        GeospotError: there is no distance among the outputs.
+    """
+    known = [column.name for column in distances() if column.name in outputs]
+    for name in ("divergence", "transport_cost", *known):
+        if name in known:
+            return name
+    raise GeospotError(f"outputs={','.join(outputs)} has no distance: add divergence")
 
 
 def _finish(
     store: Store,
-    outputs: OutputFolder,
+    results: OutputFolder,
     manifest: Manifest,
     drafts: set[Path],
     result: SweepResult,
@@ -158,12 +196,12 @@ def _finish(
 ) -> None:
     """Write the manifest and what there is to look at, where that is not what is there already."""
     about = content_hash(json.dumps([manifest[key] for key in _ABOUT]).encode())
-    there = result.computed == 0 and outputs.current(OUTPUTS if draw else OUTPUTS[2:], about)
+    there = result.computed == 0 and results.current(OUTPUTS if draw else OUTPUTS[2:], about)
     if there and store.holds(manifest):
         return
     try:
         final = store.write_manifest(manifest)
-        with kept("all distances", lambda: True), outputs.replacing(about) as staged:
+        with kept("all distances", lambda: True), results.replacing(about) as staged:
             regions = _regions(store, manifest)
             regions.to_parquet(staged / "regions.parquet", index=False)
             if draw is not None:
@@ -179,34 +217,32 @@ def _finish(
 
 def _solve(
     store: Store,
-    engine: PairEngine,
+    solver: PairSolver,
     keys: list[str],
     left: Indices,
     right: Indices,
     manifest: Manifest,
     drafts: set[Path],
-) -> tuple[pd.DataFrame, Indices]:
-    """Solve and store the pairs that the store lacks.
+) -> tuple[PairTable, Indices]:
+    """Solve and store what the store lacks of pairs.
 
     Returns:
-        All pairs in any order, and the positions of those that were missing.
+        All pairs, and the positions of those that something was missing of.
     """
-    wanted = pair_keys(keys, left, right)
-    stored = store.pairs.read(wanted)
-    found = pc.is_in(wanted, value_set=pa.array(stored["key"], pa.large_string()))
+    outputs, wanted = manifest["outputs"], pair_keys(keys, left, right)
+    stored = store.read_pairs(wanted)
+    there: dict[str, str] = dict(zip(stored.index, stored["outputs"], strict=True))
+    lacking = {key: known for key, known in there.items() if not has(known, outputs)}
+    found = pc.is_in(wanted, value_set=pa.array(there.keys() - lacking.keys(), pa.large_string()))
     missing = np.flatnonzero(pc.invert(found))
-    selves = _stored_self_terms(store, engine, keys)
+    _know_self_terms(store, solver, keys, outputs)
     if len(missing):
         drafts.add(store.write_manifest(manifest))  # an unfinished run can be opened, too
-        _compute(store, engine, left, right, wanted, missing, selves)
-        stored = store.pairs.read(wanted)
+        _compute(store, solver, PairTable(left, right, {}), wanted, missing, outputs, lacking)
+        stored = store.read_pairs(wanted)
     store.pairs.tidy()
-    return stored, missing
-
-
-def _in_order(pairs: pd.DataFrame, keys: pa.Array) -> pd.DataFrame:
-    ordered: pd.DataFrame = pairs.set_index("key").loc[keys.to_pylist()].reset_index()
-    return ordered
+    ordered = stored.loc[wanted.to_pylist()].reset_index()
+    return PairTable(left, right, {name: ordered[name].to_numpy() for name in ordered}), missing
 
 
 def _larger_sample(sample: Larger, keys: list[str]) -> dict[str, object]:
@@ -234,14 +270,18 @@ def _warn_of_sizes(regions: Regions, left: Indices, right: Indices) -> None:
         )
 
 
-def _stored_self_terms(store: Store, engine: PairEngine, keys: list[str]) -> pd.DataFrame:
+def _know_self_terms(
+    store: Store, solver: PairSolver, keys: list[str], outputs: Sequence[str]
+) -> None:
     """Self terms of all regions; those that the store does not have are computed and stored."""
-    wanted = pa.array(keys, pa.large_string())
+    regions, wanted = solver.regions, pa.array(keys, pa.large_string())
     stored = store.regions.read(wanted)
+    if needs_self_terms(outputs, solver.engine.solver):
+        stored = stored[stored["self_ot"].notna()]
     missing = np.flatnonzero(~pd.Series(keys).isin(stored["key"]))
-    sizes = engine.regions.sizes[missing]
-    table = engine.regions.table().assign(key=keys)
-    batches = plan_batches(sizes, sizes, engine.device.type)
+    sizes = regions.sizes[missing]
+    table = regions.table().assign(key=keys)
+    batches = plan_batches(sizes, sizes, solver.engine.device.type)
     with (
         tqdm(
             desc="self terms", unit=" regions", total=len(missing), disable=len(batches) < 2
@@ -250,33 +290,43 @@ def _stored_self_terms(store: Store, engine: PairEngine, keys: list[str]) -> pd.
     ):
         for batch in batches:
             chosen = missing[batch]
-            selves = self_terms(engine, chosen).add_prefix("self_").set_index(chosen)
-            store.regions.write(table.iloc[chosen].join(selves))
+            solver.know(chosen, outputs)
+            selves = {f"self_{k}": v[chosen] for k, v in solver.selves._asdict().items()}
+            store.regions.write(table.iloc[chosen].assign(**selves))
             progress.update(len(chosen))
-    if len(missing):
-        stored = store.regions.read(wanted)
+    known = np.setdiff1d(np.arange(len(keys)), missing)
+    rows = stored.set_index("key").loc[[keys[k] for k in known], _SELF_COLUMNS]
+    solver.selves.put(known, SelfTerms(*(rows[name].to_numpy() for name in _SELF_COLUMNS)))
     store.regions.tidy()
-    selves = stored.set_index("key").loc[keys, _SELF_COLUMNS].reset_index(drop=True)
-    return selves.rename(columns=lambda name: name.removeprefix("self_"))
 
 
 def _compute(
     store: Store,
-    engine: PairEngine,
-    left: Indices,
-    right: Indices,
+    solver: PairSolver,
+    pairs: PairTable,
     keys: pa.Array,
     missing: Indices,
-    selves: pd.DataFrame,
+    outputs: Sequence[str],
+    lacking: Mapping[str, str],
 ) -> None:
-    """Solve the pairs at ``missing`` and store them, batch by batch."""
-    regions = engine.regions
+    """Solve the pairs at ``missing`` and store them, batch by batch.
+
+    Args:
+        store: where.
+        solver: their solver.
+        pairs: positions of all pairs, [K].
+        keys: of all pairs, [K].
+        missing: positions among the pairs.
+        outputs: what is asked of them.
+        lacking: outputs that are there of some of them, by key; these are computed again, so that
+            a row has all that is known.
+    """
+    regions, method = solver.regions, solver.engine.method
+    n, m = regions.sizes[pairs.left], regions.sizes[pairs.right]
     names = np.array(regions.names, dtype=object)
-    n, m = regions.sizes[left], regions.sizes[right]
-    grows = getattr(engine.solver, "target_error", None) is not None
     with (
         tqdm(
-            desc=f"solving, {regions.sampling.max_points} points" if grows else "solving",
+            desc=f"solving, {regions.sampling.max_points} points",
             unit=" pairs",
             total=len(keys),
             initial=len(keys) - len(missing),
@@ -284,22 +334,38 @@ def _compute(
         ) as progress,
         kept("finished batches", lambda: progress.n > 0),
     ):
-        for batch in plan_batches(n[missing], m[missing], engine.device.type):
-            chosen = missing[batch]
-            i, j = left[chosen], right[chosen]
-            pairs = solve_pairs(engine, i, j, selves)
-            store.pairs.write(
-                pairs.assign(
-                    key=keys.take(chosen),
-                    source=names[i],
-                    target=names[j],
-                    n_source=regions.n_points[i],
-                    n_target=regions.n_points[j],
-                    geo_weight=engine.cost.geo_weight,
-                    epsilon=engine.solver.epsilon,
+        for asked, some in _by_outputs(keys, missing, outputs, lacking).items():
+            for batch in plan_batches(n[some], m[some], solver.engine.device.type):
+                chosen = some[batch]
+                i, j = pairs.left[chosen], pairs.right[chosen]
+                solved = solver.solve(i, j, asked)
+                store.pairs.write(
+                    pd.DataFrame(solved.columns).assign(
+                        key=keys.take(chosen),
+                        source=names[i],
+                        target=names[j],
+                        geo_weight=method.cost.geo_weight,
+                        epsilon=method.epsilon,
+                        outputs=",".join(asked),
+                    )
                 )
-            )
-            progress.update(len(chosen))
+                progress.update(len(chosen))
+
+
+def _by_outputs(
+    keys: pa.Array, missing: Indices, outputs: Sequence[str], lacking: Mapping[str, str]
+) -> dict[tuple[str, ...], Indices]:
+    """Positions of missing pairs by what is computed of them: what is asked, and what is there."""
+    if not lacking:
+        return {tuple(outputs): missing}
+    there = np.array([lacking.get(key, "") for key in keys.take(missing).to_pylist()], object)
+    possible = outputs_by_default()
+    return {
+        tuple(name for name in possible if name in (*outputs, *known.split(","))): missing[
+            there == known
+        ]
+        for known in dict.fromkeys(there.tolist())
+    }
 
 
 def _manifest(
@@ -307,22 +373,19 @@ def _manifest(
     together: Regions,
     n_sources: int,
     keys: list[str],
-    engine: PairEngine,
+    solver: PairSolver,
     config: dict[str, object] | None,
 ) -> Manifest:
     table = together.table().assign(key=keys)
     regions = table[["name", "key", *_FROM_MANIFEST]].to_dict("records")
-    debiased = isinstance(engine.solver, Sinkhorn) and engine.solver.debias
     packages = ("geospot_gpu", "torch", "numpy", "geomloss", "pykeops", "geoclip")
-    device = engine.device
+    device = solver.engine.device
     return {
         "identity": identity,
-        "value": "divergence" if debiased else "transport_cost",
         "seed": together.sampling.seed,
         "max_points": together.sampling.max_points,
         "sources": regions[:n_sources],
         "targets": regions[n_sources:] or None,
-        "target_error": getattr(engine.solver, "target_error", None),
         "larger_samples": [],
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "versions": {"python": platform.python_version()}
@@ -373,11 +436,12 @@ def open_run(out: str | Path) -> xarray.Dataset:
 @out_of_memory("putting pairs into matrices", "take fewer regions")
 def _dataset(manifest: Manifest, regions: pd.DataFrame, pairs: pd.DataFrame) -> xarray.Dataset:
     """Pairs of a run over its regions."""
+    outputs = manifest.get("outputs") or outputs_by_default()  # version 0.1 does not say
     n_sources = len(manifest["sources"])
     if manifest["targets"] is None:
-        dataset = to_dataset(pairs, regions)
+        dataset = to_dataset(pairs, outputs, regions)
     else:
-        dataset = to_dataset(pairs, regions[:n_sources], regions[n_sources:])
+        dataset = to_dataset(pairs, outputs, regions[:n_sources], regions[n_sources:])
     dataset.attrs["value"] = manifest["value"]
     return dataset
 
@@ -419,7 +483,8 @@ def stored_pairs(store: Store, manifest: Manifest) -> pd.DataFrame:
         larger[sample["positions"]] = sample["keys"]
         has = np.flatnonzero((larger[left] != "") & (larger[right] != ""))
         solved = store.pairs.read(pair_keys(larger.tolist(), left[has], right[has]))
-        above = pairs[above_target(pairs, manifest["target_error"])]
+        error, bias, upper = (pairs[name].to_numpy() for name in ("std_error", "bias", "upper"))
+        above = pairs[above_target(error, bias, upper, manifest["target_error"])]
         solved = solved.merge(above[["source", "target"]])
         pairs = pd.concat([pairs, solved]).drop_duplicates(["source", "target"], keep="last")
     return pairs

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from geospot_gpu.engine.engine import PairEngine
+from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.selection.problem import Problem
 from geospot_gpu.selection.quota import quota_costs

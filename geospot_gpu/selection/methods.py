@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from geospot_gpu.engine.engine import Indices
+from geospot_gpu.arrays import Indices
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.selection.candidates import CandidateCosts
 from geospot_gpu.selection.facility import Cover, cover_greedily

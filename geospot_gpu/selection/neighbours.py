@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.engine.engine import Engine, PairEngine, Solver, settled
+from geospot_gpu.distances.solve import PairSolver
+from geospot_gpu.engine.method import Solver, method_for
+from geospot_gpu.engine.settings import Engine, settled
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.names import Name
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.search import Neighbours, NeighbourSearch
-from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 
 @out_of_memory("finding neighbours", "lower regions.max_points, or take fewer regions")
@@ -39,8 +38,8 @@ def nearest_regions(
         k: how many to find; all where there are fewer.
         against: a collection with the target, to look for its neighbours among ``regions``.
         cost: ground cost, on one scale; as for :func:`~geospot_gpu.pairwise` if not given.
-        solver: :class:`~geospot_gpu.Sinkhorn` if not given; it debiases.
-        engine: device, backend, storage and memory budget.
+        solver: :class:`~geospot_gpu.Sinkhorn` if not given.
+        engine: device, kernel and memory budget.
 
     Raises:
         GeospotError: there is no such region or no other, k is not positive, or the cost or solver
@@ -55,14 +54,7 @@ def nearest_regions(
     k = checks.whole(k, "k")
     if k < 1:
         raise GeospotError(f"k={k}: give how many regions to find, at least 1")
-    cost, solver, engine = settled(regions, cost, solver, engine)
-    if isinstance(solver, Sinkhorn):
-        if solver.target_error is not None:
-            raise GeospotError(
-                "solver.target_error draws samples pair by pair, which proves no order: raise "
-                "regions.max_points instead"
-            )
-        solver = replace(solver, rho=None)
+    method, engine = method_for(regions, cost, solver), settled(engine)
     together = regions if against is None else regions.concatenated(against)
     where = regions if against is None else against
     at = where.position(target, "target")
@@ -75,5 +67,4 @@ def nearest_regions(
             )
     else:
         at += len(regions)
-    pair_engine = PairEngine(together, cost, solver, engine)
-    return NeighbourSearch(pair_engine).nearest(at, candidates, k)
+    return NeighbourSearch(PairSolver(together, method, engine)).nearest(at, candidates, k)

@@ -12,7 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.cost import GroundCost, check_one_scale
-from geospot_gpu.engine.engine import Engine, PairEngine, Solver, settled
+from geospot_gpu.engine.method import Solver, method_for
+from geospot_gpu.engine.pair_engine import PairEngine
+from geospot_gpu.engine.settings import Engine, settled
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.names import Name
@@ -120,8 +122,8 @@ def select_points(
         raise GeospotError(f"budget={budget} buys nothing: give how many points to choose")
     if neighbours is not None and neighbours < 1:
         raise GeospotError(f"neighbours={neighbours}: give at least 1")
-    cost, solver, engine = settled(regions, cost, solver, engine)
-    check_one_scale(cost)
+    how, engine = method_for(regions, cost, solver), settled(engine)
+    check_one_scale(how.cost)
     asked = resolve(regions, against, target, exclude, have, include_target=include_target)
     if len(asked.have) and method == "importance":
         raise GeospotError("have has no effect on method=importance: use method=coverage")
@@ -129,13 +131,13 @@ def select_points(
         checks.instance(pool, Pool, "pool", "as Pool.of_table makes it")
     else:
         pool = _pool(asked, include_target=include_target)
-    pair_engine = PairEngine(asked.regions, cost, solver, engine)
+    pair_engine = PairEngine(asked.regions, how, engine)
     costs = PoolCosts(pair_engine, asked.targets, asked.shares, pool)
     names = [asked.regions.names[t] for t in asked.targets]
     if method == "importance":
-        if not isinstance(solver, Sinkhorn):
+        if not isinstance(how.solver, Sinkhorn):
             raise GeospotError("method=importance needs solver=sinkhorn")
-        found = importance_weights(costs, solver, solver.rho or Sinkhorn.rho or 0.01, neighbours)
+        found = importance_weights(costs, how.solver, how.solver.rho, neighbours)
         kept = slice(0, budget)
         table = _table(pool, found.chosen[kept], found.weight[kept], id)
         if not found.converged:

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from geospot_gpu.arrays import Indices
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.encoders.base import Features, usable_rows
-from geospot_gpu.engine.engine import Indices, PairEngine
+from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays

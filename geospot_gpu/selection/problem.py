@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.engine.engine import Indices
+from geospot_gpu.arrays import Indices
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import Name, Names, labels, positions, unified
 from geospot_gpu.regions import Regions

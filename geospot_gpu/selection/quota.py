@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geospot_gpu.engine.engine import Indices, PairEngine
+from geospot_gpu.arrays import Indices
+from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.costs import costs_between
 

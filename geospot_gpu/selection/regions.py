@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 
 from geospot_gpu.cost import GroundCost, check_one_scale
-from geospot_gpu.engine.engine import Engine, PairEngine, Solver, settled
+from geospot_gpu.engine.method import Solver, method_for
+from geospot_gpu.engine.pair_engine import PairEngine
+from geospot_gpu.engine.settings import Engine, settled
 from geospot_gpu.errors import checks
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.names import Name
@@ -125,8 +127,8 @@ def select_regions(
     seed = checks.whole(seed, "seed", least=0)
     if not callable(by):
         check_distance(by)
-    cost, solver, engine = settled(regions, cost, solver, engine)
-    check_one_scale(cost)
+    how, engine = method_for(regions, cost, solver), settled(engine)
+    check_one_scale(how.cost)
     if method == "all":
         max_regions = len(regions)
     problem = pose(
@@ -142,8 +144,8 @@ def select_regions(
         include_target=include_target,
     )
     problem = _with_enough_points(problem)
-    pair_engine = PairEngine(problem.regions, cost, solver, engine)
-    distances = by if callable(by) else partial(computed, cost, solver, engine, by=by)
+    pair_engine = PairEngine(problem.regions, how, engine)
+    distances = by if callable(by) else partial(computed, how, engine, by=by)
     costs = CandidateCosts(problem, pair_engine, distances, exhaustive, seed)
     return _described(costs, METHODS[method](costs))
 

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from geospot_gpu.arrays import Indices
 from geospot_gpu.cost import check_one_scale
-from geospot_gpu.distances.pairwise import debiased, self_terms
-from geospot_gpu.engine.engine import Indices, PairEngine
+from geospot_gpu.distances.pair_table import PairTable
+from geospot_gpu.distances.solve import PairSolver
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.selection.lower_bounds import (
     HalfSteps,
@@ -22,6 +23,7 @@ from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 Array = NDArray[np.float64]
 
+_OUTPUTS = ("divergence", "std_error", "bias")
 _COLUMNS = ["rank", "region", "divergence", "lower", "upper", "std_error", "bias", "converged"]
 
 
@@ -52,31 +54,24 @@ class NeighbourSearch:
     divergence breaks the triangle inequality: distances to landmarks would prove nothing.)
 
     Args:
-        engine: the regions, cost and solver; it debiases, and one scale holds for all pairs.
-        selves: self terms of all regions that are known (columns ``ot``, ``lower``, ``upper``,
-            ``converged``); the others are solved when they are needed.
+        solver: the regions and their method; one scale holds for all pairs. Self terms that it
+            does not know are solved when they are needed.
 
     Raises:
         GeospotError: the solver gives no intervals of divergences, or costs are scaled pair by
             pair.
     """
 
-    def __init__(self, engine: PairEngine, selves: pd.DataFrame | None = None) -> None:
-        if not isinstance(engine.solver, Sinkhorn) or not engine.solver.debias:
+    def __init__(self, solver: PairSolver) -> None:
+        engine = solver.engine
+        if not isinstance(engine.solver, Sinkhorn):
             raise GeospotError(
-                "nearest regions are proven by intervals of divergences: use solver=sinkhorn with "
-                "solver.debias=true"
+                "nearest regions are proven by intervals of divergences: use solver=sinkhorn"
             )
         check_one_scale(engine.cost)
-        self._engine = engine
+        self._solver, self._engine = solver, engine
         self._moments, self._half = MomentBounds(engine), HalfSteps(engine)
         self._self_upper = self_value_bounds(engine)
-        count = len(engine.regions)
-        columns = dict.fromkeys(("ot", "lower", "upper"), np.nan) | {"converged": False}
-        self._selves = pd.DataFrame(columns, index=range(count))
-        self._known = np.zeros(count, bool)
-        if selves is not None:
-            self._keep(np.arange(count), selves)
 
     def nearest(self, target: int, candidates: Indices, k: int) -> Neighbours:
         """The ``k`` of the regions at ``candidates`` [K] that are nearest to ``target``.
@@ -90,9 +85,8 @@ class NeighbourSearch:
         def solve(chosen: Indices) -> None:
             index = candidates[chosen]
             self._know(index)
-            pairs = self._engine.pairs(np.full(len(index), target), index)
-            lower = self._selves["lower"].to_numpy()
-            search.solved(chosen, pairs, (lower[index] + lower[target]) / 2.0)
+            pairs = self._solver.solve(np.full(len(index), target), index, _OUTPUTS)
+            search.solved(chosen, pairs)
 
         self._know(np.array([target]))
         solve(search.open()[:k])
@@ -104,10 +98,7 @@ class NeighbourSearch:
             if len(chosen := search.open()[:most]):
                 solve(chosen)
         index = candidates[np.concatenate(search.chosen)]
-        target_index, pairs = np.full(len(index), target), pd.concat(search.pairs)
-        found = debiased(
-            self._engine, pairs.set_axis(range(len(index))), target_index, index, self._selves
-        )
+        found = pd.concat([pd.DataFrame(pairs.columns) for pairs in search.pairs])
         found["region"] = np.array(self._engine.regions.names, dtype=object)[index]
         ordered = found.sort_values(["divergence", "region"], ignore_index=True)[:k]
         ordered.insert(0, "rank", np.arange(1, k + 1))
@@ -133,17 +124,9 @@ class NeighbourSearch:
 
     def _know(self, index: Indices) -> None:
         """Solve the self terms of the regions at ``index`` that are not known yet."""
-        missing = index[~self._known[index]]
-        if len(missing):
-            self._keep(missing, self_terms(self._engine, missing))
-
-    def _keep(self, index: Indices, selves: pd.DataFrame) -> None:
-        for name in self._selves:
-            values = self._selves[name].to_numpy(copy=True)
-            values[index] = selves[name]
-            self._selves[name] = values
-        self._self_upper[index] = np.minimum(self._self_upper[index], selves["upper"])
-        self._known[index] = True
+        self._solver.know(index, _OUTPUTS)
+        upper = self._solver.selves.upper[index]
+        self._self_upper[index] = np.minimum(self._self_upper[index], upper)
 
 
 class _Search:
@@ -158,7 +141,7 @@ class _Search:
         self._bound, self._k = bound, k
         self._upper = np.full(len(bound), np.inf)
         self.chosen: list[Indices] = []
-        self.pairs: list[pd.DataFrame] = []
+        self.pairs: list[PairTable] = []
 
     def open(self) -> Indices:
         """Candidates that may still be among the nearest, the most promising first."""
@@ -170,8 +153,8 @@ class _Search:
         """Take other lower bounds into account."""
         self._bound[chosen] = np.maximum(self._bound[chosen], bound)
 
-    def solved(self, chosen: Indices, pairs: pd.DataFrame, selves: Array) -> None:
-        """Take solved pairs into account, and what their self terms take from them at least."""
-        self._upper[chosen] = pairs["ot_upper"].to_numpy() - selves
+    def solved(self, chosen: Indices, pairs: PairTable) -> None:
+        """Take solved pairs into account."""
+        self._upper[chosen] = pairs["upper"]
         self.chosen.append(chosen)
         self.pairs.append(pairs)

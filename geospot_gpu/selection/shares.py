@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from geospot_gpu.engine.engine import Indices
+from geospot_gpu.arrays import Indices
 
 
 def share_equally(available: Indices, budget: int, quota: Indices) -> Indices:

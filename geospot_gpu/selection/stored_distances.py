@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from geospot_gpu.arrays import Indices
 from geospot_gpu.distances.columns import find
-from geospot_gpu.engine.engine import Indices
 from geospot_gpu.runs.identity import pair_keys
 from geospot_gpu.runs.reopen import Reopened
 from geospot_gpu.runs.store import Store
@@ -46,7 +46,7 @@ def stored_row(folder: Path, run: Reopened, problem: Problem, by: str) -> Array:
     found = directed(pairs, by, problem, square=square)
     if np.isfinite(found).all():
         return found
-    return computed(run.cost, run.solver, run.engine, problem, by)
+    return computed(run.method, run.engine, problem, by)
 
 
 def _pairs(problem: Problem) -> tuple[Indices, Indices]:

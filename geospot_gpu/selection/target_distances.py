@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.cost import GroundCost
-from geospot_gpu.distances import baselines as simple
+from geospot_gpu.distances.baselines import baselines
 from geospot_gpu.distances.columns import choices, find
-from geospot_gpu.distances.pairwise import self_terms, solve_pairs
-from geospot_gpu.engine.engine import Engine, PairEngine, Solver
+from geospot_gpu.distances.solve import solve
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.selection.problem import Problem
 from geospot_gpu.sinkhorn.solver import Sinkhorn
@@ -56,7 +55,7 @@ def directed(pairs: pd.DataFrame, by: str, problem: Problem, *, square: bool) ->
     return found
 
 
-def computed(cost: GroundCost, solver: Solver, engine: Engine, problem: Problem, by: str) -> Array:
+def computed(method: Method, engine: Engine, problem: Problem, by: str) -> Array:
     """Distances from every candidate to every target, solved now, [R, T].
 
     Raises:
@@ -65,27 +64,16 @@ def computed(cost: GroundCost, solver: Solver, engine: Engine, problem: Problem,
     check_distance(by)
     index = np.array(problem.candidates), np.array(problem.targets)
     left, right = (side.ravel() for side in np.meshgrid(*index, indexing="ij"))
-    names = np.array(problem.regions.names, dtype=object)
-    column = find(by)
-    if column.table == "pairs":
-        if isinstance(solver, Sinkhorn):  # no more than is asked for
-            covers = {"relaxed", "nearest"} & set(column.needs)
-            solver = replace(solver, rho=(solver.rho or Sinkhorn.rho) if covers else None)
-        pair_engine = PairEngine(problem.regions, cost, solver, engine)
-        needed = np.unique(np.concatenate([left, right]))
-        selves = self_terms(pair_engine, needed)
-        at = np.zeros(len(problem.regions), np.int64)
-        at[needed] = np.arange(len(needed))
-        pairs = solve_pairs(pair_engine, left, right, selves.iloc[at])
-        if isinstance(solver, Sinkhorn) and not pairs["converged"].all():
+    if find(by).table == "baselines":
+        pairs = baselines(problem.regions, left, right, outputs=[by])
+        names = np.array(problem.regions.names, dtype=object)
+        pairs = pairs.assign(source=names[left], target=names[right])
+    else:
+        solved = solve(problem.regions, left, right, method, [by], engine=engine)
+        pairs = solved.to_pandas(problem.regions.names)
+        if isinstance(method.solver, Sinkhorn) and not solved["converged"].all():
             log.warning(
-                f"by={by}: {int((~pairs['converged']).sum())} of {len(pairs)} distances did not "
+                f"by={by}: {int((~solved['converged']).sum())} of {len(pairs)} distances did not "
                 "converge: raise solver.max_iterations, solver.tolerance or solver.epsilon"
             )
-    else:
-        pairs = simple.baselines(problem.regions, left, right)
-    pairs = pairs.assign(source=names[left], target=names[right])
-    found = directed(pairs, by, problem, square=False)
-    if np.isnan(found).any():
-        raise GeospotError(f"by={by}: this solver does not give it: use transport_cost")
-    return found
+    return directed(pairs, by, problem, square=False)

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geospot_gpu.engine.engine import SELF_TOLERANCE, Indices, PairEngine
+from geospot_gpu.arrays import Indices
+from geospot_gpu.engine.pair_engine import SELF_TOLERANCE, PairEngine
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
 from geospot_gpu.kernels.costs import costs_between, kernel_of_costs

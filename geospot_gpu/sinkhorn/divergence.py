@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from geospot_gpu.arrays import Columns, Indices
 
-def add_divergence(
-    pairs: pd.DataFrame, source_self: pd.DataFrame, target_self: pd.DataFrame
-) -> pd.DataFrame:
-    """Pairs with columns ``divergence``, ``lower`` and ``upper``.
+Array = NDArray[np.float64]
 
-    ``OT(a, b) - OT(a, a) / 2 - OT(b, b) / 2`` (Feydy et al. 2019, equation 3). Its interval
-    combines the worst ends of the three OT intervals. A pair counts as converged where all three
-    problems are.
+
+class SelfTerms(NamedTuple):
+    """OT of regions with themselves, certified, each field [R]; NaN where it is not known."""
+
+    ot: Array
+    lower: Array
+    upper: Array
+    converged: NDArray[np.bool_]
+
+    @classmethod
+    def unknown(cls, count: int) -> SelfTerms:
+        """Those of regions of which none is solved, and so none failed to converge."""
+        ot, lower, upper = (np.full(count, np.nan) for _ in range(3))
+        return cls(ot, lower, upper, np.ones(count, bool))
+
+    def put(self, index: Indices, others: SelfTerms) -> None:
+        """Take over the self terms [K] of the regions at ``index``."""
+        for mine, values in zip(self, others, strict=True):
+            mine[index] = values
+
+
+def divergence(pairs: Columns, selves: SelfTerms, left: Indices, right: Indices) -> Columns:
+    """Columns ``divergence``, ``lower``, ``upper`` and ``converged`` of pairs, each [K].
+
+    ``OT(a, b) - OT(a, a) / 2 - OT(b, b) / 2`` (Feydy et al. 2019, Interpolating between OT and
+    MMD, equation 3). Its interval combines the worst ends of the three OT intervals. A pair counts
+    as converged where all three problems are.
 
     Args:
-        pairs: columns of :class:`~geospot_gpu.sinkhorn.bounds.Transport`, one row per pair.
-        source_self: columns ``ot``, ``lower``, ``upper`` and ``converged`` of the self term of
-            each pair's source, row by row.
-        target_self: the same of each pair's target.
+        pairs: columns of :class:`~geospot_gpu.sinkhorn.bounds.Transport`.
+        selves: self terms of all regions.
+        left, right: positions of the two regions of each pair.
     """
 
-    def half(column: str) -> NDArray[np.float64]:
-        both: NDArray[np.float64] = (
-            source_self[column].to_numpy() + target_self[column].to_numpy()
-        ) / 2
+    def half(values: Array) -> Array:
+        both: Array = (values[left] + values[right]) / 2
         return both
 
-    converged = source_self["converged"].to_numpy() & target_self["converged"].to_numpy()
-    return pairs.assign(
-        divergence=pairs["ot_value"] - half("ot"),
-        lower=pairs["ot_lower"] - half("upper"),
-        upper=pairs["ot_upper"] - half("lower"),
-        converged=pairs["converged"] & converged,
-    )
+    return {
+        "divergence": pairs["ot_value"] - half(selves.ot),
+        "lower": pairs["ot_lower"] - half(selves.upper),
+        "upper": pairs["ot_upper"] - half(selves.lower),
+        "converged": pairs["converged"] & selves.converged[left] & selves.converged[right],
+    }

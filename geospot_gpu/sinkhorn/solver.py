@@ -30,15 +30,10 @@ class Sinkhorn:
         max_iterations: iterations after which a problem is given up as not converged.
         relaxation: over-relax the iterations where that is faster (see
             :class:`~geospot_gpu.sinkhorn.relaxation.Relaxation`); False is plain Sinkhorn.
-        debias: compute the self terms and with them the Sinkhorn divergence (Feydy et al. 2019,
-            Interpolating between OT and MMD, equation 3). False leaves it null.
         precision: ``single`` computes in float32, ``high`` in float64.
         rho: price of leaving the source marginal in coverage (see
             :func:`~geospot_gpu.sinkhorn.coverage.certify_coverage`), in units of the scaled ground
-            cost; None computes no coverage.
-        target_error: take larger samples of subsampled regions, twice as many points each time,
-            for the pairs whose standard error or bias is above this (in units of the scaled cost,
-            as the divergence); None leaves samples as they are.
+            cost.
 
     Raises:
         GeospotError: a value lies outside its range.
@@ -48,10 +43,8 @@ class Sinkhorn:
     tolerance: float = 1e-3
     max_iterations: int = 1000
     relaxation: bool = True
-    debias: bool = True
     precision: Precision = "single"
-    rho: float | None = 0.01
-    target_error: float | None = None
+    rho: float = 0.01
 
     def __post_init__(self) -> None:
         checks.settle(
@@ -61,9 +54,7 @@ class Sinkhorn:
             tolerance=checks.real,
             max_iterations=checks.whole,
             relaxation=checks.flag,
-            debias=checks.flag,
-            rho=checks.optional(checks.real),
-            target_error=checks.optional(checks.real),
+            rho=checks.real,
         )
         check_epsilon(self.epsilon)
         if not 0.0 < self.tolerance < 1.0:
@@ -74,19 +65,8 @@ class Sinkhorn:
             raise GeospotError(
                 f"solver.precision={self.precision!r} is unknown: use single or high"
             )
-        if self.rho is not None and not 0.0 < self.rho < float("inf"):
-            raise GeospotError(
-                f"solver.rho={self.rho} must be positive: try 0.01, or null for no coverage"
-            )
-        if self.target_error is not None:
-            if not 0.0 < self.target_error < float("inf"):
-                raise GeospotError(
-                    f"solver.target_error={self.target_error} must be positive: try 0.005"
-                )
-            if not self.debias:
-                raise GeospotError(
-                    "solver.target_error needs the divergence: set solver.debias=true"
-                )
+        if not 0.0 < self.rho < float("inf"):
+            raise GeospotError(f"solver.rho={self.rho} must be positive: try 0.01")
 
     @property
     def dtype(self) -> torch.dtype:

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.engine.engine import Engine, PairEngine, settled
+from geospot_gpu.engine.method import method_for
+from geospot_gpu.engine.pair_engine import PairEngine
+from geospot_gpu.engine.settings import Engine, settled
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.names import Name
@@ -40,8 +42,8 @@ def contributions(
         regions: a collection with both regions.
         source, target: their names, or whatever else names them.
         cost: ground cost.
-        solver: with ``debias``; where it has a ``rho``, points of the source get their importance.
-        engine: device, backend, storage and memory budget.
+        solver: its ``rho`` is the price at which points of the source get their importance.
+        engine: device, kernel and memory budget.
 
     Returns:
         One row per distinct point: ``lon``, ``lat`` (degrees), ``region``, ``side`` (``source`` or
@@ -49,17 +51,15 @@ def contributions(
         counts for the target than at home, which are weights for training; null on the target side.
 
     Raises:
-        GeospotError: a name is unknown, both are the same, or the solver does not debias.
+        GeospotError: a name is unknown, or both are the same.
     """
-    cost, _, engine = settled(regions, cost, solver, engine)
+    method, engine = method_for(regions, cost, solver), settled(engine)
     checks.instance(solver, Sinkhorn, "solver")
     i, j = regions.position(source, "source"), regions.position(target, "target")
     names = [regions.names[i], regions.names[j]]
     if i == j:
         raise GeospotError(f"source and target are both {names[0]}: their divergence is zero")
-    if not solver.debias:
-        raise GeospotError("contributions add up to the divergence: set solver.debias=true")
-    pair_engine = PairEngine(regions, cost, solver, engine)
+    pair_engine = PairEngine(regions, method, engine)
     kernel, between = pair_engine.potentials(i, j)
     a, b = (cloud.weight[0].double() for cloud in (kernel.source, kernel.target))
     f, g = between.f[0].double(), between.next_g[0].double()
@@ -67,9 +67,8 @@ def contributions(
     shift = ((b * g).sum() - (a * f).sum()) / 2.0
     values = torch.cat([a * (f + shift), b * (g - shift)]).cpu().numpy()
     weights = np.full(len(values), np.nan)
-    if solver.rho is not None:
-        covering, covered = pair_engine.potentials(i, j, rho=solver.rho)
-        weights[: len(a)] = importance(covering, covered)[0].cpu().numpy()
+    covering, covered = pair_engine.potentials(i, j, rho=solver.rho)
+    weights[: len(a)] = importance(covering, covered)[0].cpu().numpy()
     rows = [np.arange(*regions.offsets[k : k + 2]) for k in (i, j)]
     at = np.concatenate(rows)
     return pd.DataFrame(

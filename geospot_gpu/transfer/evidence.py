@@ -13,10 +13,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from geospot_gpu.arrays import Indices
 from geospot_gpu.distances import baselines as simple
 from geospot_gpu.distances.columns import compared, predictors, schema, stored, stored_in
 from geospot_gpu.distances.pairwise import all_pairs
-from geospot_gpu.engine.engine import Indices
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.kept import kept
 from geospot_gpu.errors.memory import out_of_memory
@@ -112,7 +112,9 @@ def stored_baselines(
     ):
         for start in range(0, len(missing), _CHUNK):
             chunk = missing[start : start + _CHUNK]
-            found = simple.baselines(regions, left[chunk], right[chunk], width, progress)
+            found = simple.baselines(
+                regions, left[chunk], right[chunk], width=width, progress=progress
+            )
             rows = wanted.iloc[chunk].reset_index(drop=True).join(found)
             rows = rows.assign(key=[own[k] for k in chunk])
             try:

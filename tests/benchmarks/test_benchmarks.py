@@ -23,7 +23,8 @@ from benchmarks.selection.paper import greedy_union
 from benchmarks.selection.statistics import SHOWN, compare, holm
 from benchmarks.side_by_side import PAPER
 from benchmarks.workloads import kd_leaves, problem, sampled_pairs
-from geospot_gpu.engine.engine import PairEngine
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.transfer import correlation
 from tests.helpers.clouds import random_regions
 
@@ -63,7 +64,7 @@ def test_the_papers_problem_is_solved_as_the_paper_does() -> None:
         assert value == pytest.approx(one.exact()[1], rel=1e-4)
         cost = gs.GroundCost(geo_weight=geo_weight, scaling="pair_max")
         engine = gs.Engine(device="cpu")
-        ours = PairEngine(regions, cost, PAPER, engine).pairs(np.array([0]), np.array([1]))
+        ours = PairEngine(regions, Method(cost, PAPER), engine).pairs(np.array([0]), np.array([1]))
         assert ours["transport_cost"][0] == pytest.approx(value, rel=1e-4)
 
 

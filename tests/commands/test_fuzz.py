@@ -59,7 +59,7 @@ SWEPT = sorted(
         *("regions.degrees", "regions.max_points", "regions.seed", "regions.include", "out"),
         *("regions.cell_degrees", "regions.unions", "regions.by", "encoder", "encoder.name"),
         *("cost", "cost.feature", "cost.geo_weight", "cost.geo_scale", "cost.scaling"),
-        *("solver", "solver.epsilon", "solver.tolerance", "solver.rho", "solver.target_error"),
+        *("solver", "solver.epsilon", "solver.tolerance", "solver.rho", "target_error"),
         *("solver.max_iterations", "solver.precision", "device", "preset"),
         *("engine.backend", "engine.storage", "engine.memory_budget", "kernel"),
     ]

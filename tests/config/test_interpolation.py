@@ -138,7 +138,7 @@ def test_text_of_a_manifest_is_text(text: str, names: list[str]) -> None:
         ("solver/max_iterations", 1e3, "must be a whole number"),
         ("solver/max_iterations", True, "must be a whole number"),
         ("solver/epsilon", "0.1", "config.solver.epsilon must be a numb"),
-        ("solver/debias", 1, "debias must be true or false"),
+        ("solver/relaxation", 1, "relaxation must be true or false"),
         ("solver", {"name": "geomloss"}, "config.solver.epsilon is missing"),
         ("regions/min_points", 10**400, "config.regions.min_points must be a number of usual"),
         ("regions/min_points", 2**60, "regions.min_points=1152921504606846976 is too large"),

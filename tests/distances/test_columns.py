@@ -17,10 +17,11 @@ from benchmarks import page
 from geospot_gpu.distances import columns
 from geospot_gpu.distances.baselines import baselines
 from geospot_gpu.distances.column import Column
-from geospot_gpu.distances.columns import REGISTER, choices, find, schema
+from geospot_gpu.distances.columns import REGISTER, choices, find, outputs_by_default, schema
 from geospot_gpu.distances.dataset import to_dataset
-from geospot_gpu.distances.pairwise import all_pairs, self_terms, solve_pairs
-from geospot_gpu.engine.engine import PairEngine, default_cost
+from geospot_gpu.distances.pairwise import all_pairs
+from geospot_gpu.distances.solve import solve
+from geospot_gpu.engine.method import Method, default_cost
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.store import Store
 from geospot_gpu.selection.target_distances import check_distance
@@ -105,18 +106,19 @@ def test_every_variable_of_a_dataset_says_what_it_is() -> None:
         assert ("units" in variable.attrs) == (name != "converged")
 
 
-@pytest.mark.parametrize("solver", [gs.GeomLoss(), gs.Sinkhorn(rho=None)], ids=["geomloss", "rho"])
-def test_what_a_solver_does_not_give_has_no_matrix(solver: gs.Sinkhorn | gs.GeomLoss) -> None:
+@pytest.mark.parametrize(
+    ("solver", "outputs"),
+    [(gs.GeomLoss(), None), (gs.Sinkhorn(), ["divergence", "ot_value", "transport_cost"])],
+    ids=["geomloss", "few"],
+)
+def test_what_is_not_asked_or_given_has_no_matrix(
+    solver: gs.Sinkhorn | gs.GeomLoss, outputs: list[str] | None
+) -> None:
     regions = random_regions([5, 6, 7])
-    engine = gs.Engine(device="cpu")
     left, right = all_pairs(3, None)
-    pair_engine = PairEngine(regions, default_cost(regions), solver, engine)
-    pairs = solve_pairs(pair_engine, left, right, self_terms(pair_engine, np.arange(3)))
-    names = np.array(regions.names, dtype=object)
-    found = matrices(pairs.assign(source=names[left], target=names[right]), list(regions.names))
-    assert set(found) == {
-        name for name in ("divergence", "ot_value", "transport_cost") if pairs[name].notna().any()
-    }
+    pairs = solve(regions, left, right, Method(default_cost(regions), solver), outputs)
+    found = matrices(pairs.to_pandas(regions.names), list(regions.names))
+    assert set(found) == {"divergence", "ot_value", "transport_cost", "n_source", "n_target"}
 
 
 @pytest.mark.usefixtures("toys")
@@ -131,7 +133,7 @@ def test_a_column_of_pairs_is_one_entry(tmp_path: Path) -> None:
     stored = store.pairs.read(pa.array(["k"]))
     selves = pd.DataFrame({"name": ["a", "b"], "self_lower": [0.25, 0.5], "self_converged": True})
     selves = selves.assign(self_ot=0.0, self_upper=1.0)
-    dataset = to_dataset(stored, selves)
+    dataset = to_dataset(stored, outputs_by_default(), selves)
     np.testing.assert_array_equal(dataset.gap, [[0.0, 3.0], [3.0, 0.0]])
     np.testing.assert_array_equal(dataset.gap_lower, [[0.25, 2.0], [2.0, 0.5]])
     assert dataset.gap_upper.attrs == {"long_name": "Gap, upper bound", "units": "km"}

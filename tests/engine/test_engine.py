@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import geospot_gpu as gs
-from geospot_gpu.engine.engine import PairEngine
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.runs.plan import plan_batches
 from tests.helpers.clouds import random_regions
 
@@ -88,7 +89,7 @@ def test_one_region_is_refused() -> None:
 def test_the_features_of_a_batch_stay_within_the_budget() -> None:
     regions = random_regions([1] * 200, dimension=512)
     small = gs.Engine(device="cpu", memory_budget="4MiB")
-    engine = PairEngine(regions, gs.GroundCost(), gs.Sinkhorn(precision="high"), small)
+    engine = PairEngine(regions, Method(gs.GroundCost(), gs.Sinkhorn(precision="high")), small)
     left, right = np.triu_indices(200, 1)
     for _, batch in engine._plan(regions.sizes[left], regions.sizes[right]):
         assert 2 * len(batch) * 512 * 8 <= 2**20
@@ -109,7 +110,9 @@ def test_auto_streams_beyond_the_budget_on_a_cpu(dimension: int | None) -> None:
     engine = gs.Engine(device="cpu", memory_budget="1MiB")
     regions = random_regions([600, 700], dimension=dimension)
     cost = gs.GroundCost(geo_weight=1.0 if dimension is None else 0.5)
-    solved = PairEngine(regions, cost, gs.Sinkhorn(), engine).pairs(np.array([0]), np.array([1]))
+    solved = PairEngine(regions, Method(cost, gs.Sinkhorn()), engine).pairs(
+        np.array([0]), np.array([1])
+    )
     assert solved["kernel"].tolist() == ["compiled streamed"]
     assert solved["converged"].all()
 
@@ -128,7 +131,7 @@ def test_geomloss_refuses_kernels_that_it_would_not_use(setting: dict[str, str])
 def test_geomloss_does_not_depend_on_what_else_is_solved() -> None:
     regions = random_regions([30, 25, 28])
     solver = gs.GeomLoss(epsilon=0.05, scaling=0.5)
-    engine = PairEngine(regions, gs.GroundCost(), solver, CPU)
+    engine = PairEngine(regions, Method(gs.GroundCost(), solver), CPU)
     together = engine.pairs(np.array([0, 0, 1]), np.array([1, 2, 2]))
     alone = engine.pairs(np.array([0]), np.array([1]))
     assert together["ot_value"][0] == alone["ot_value"][0]

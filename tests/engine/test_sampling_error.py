@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import geospot_gpu as gs
+from geospot_gpu.engine.method import Method
 from geospot_gpu.runs.sweep import run_sweep
 
 CPU = gs.Engine(device="cpu")
@@ -82,11 +83,13 @@ def test_nothing_is_claimed_near_zero() -> None:
     assert np.isnan(near["bias"])
 
 
-def test_it_is_null_without_self_terms() -> None:
-    solver = gs.Sinkhorn(epsilon=0.05, debias=False)
-    run = gs.pairwise(population(SAMPLE), cost=GEOGRAPHY, solver=solver, engine=CPU)
-    assert np.isnan(run.std_error).all()
-    assert np.isnan(run.bias).all()
+def test_it_is_found_with_and_without_the_divergence() -> None:
+    regions = population(SAMPLE)
+    alone = gs.pairwise(regions, cost=GEOGRAPHY, solver=SOLVER, engine=CPU, outputs=["std_error"])
+    assert "divergence" not in alone
+    assert "bias" not in alone
+    every = gs.pairwise(regions, cost=GEOGRAPHY, solver=SOLVER, engine=CPU)
+    np.testing.assert_array_equal(alone.std_error, every.std_error)
 
 
 def test_regions_of_very_different_size_are_warned_of(
@@ -100,7 +103,7 @@ def test_regions_of_very_different_size_are_warned_of(
         max_points=120,
     )
     for _ in range(2):
-        run_sweep(tmp_path, regions, cost=GEOGRAPHY, solver=SOLVER, engine=CPU)
+        run_sweep(tmp_path, regions, method=Method(GEOGRAPHY, SOLVER), engine=CPU)
     assert caplog.text.count("differ more than 3 times in points") == 2
     assert "1 of 1 pairs, such as big (120) and small (30)" in caplog.text
     run = gs.open_run(tmp_path)

@@ -53,8 +53,8 @@ INTERRUPTED = {
     "building": ("geospot_gpu.regions.drawing.merge_duplicates", 3, ""),
     "encoding first": ("geospot_gpu.encoders.geoclip.unit_rows", 1, ""),
     "encoding": ("geospot_gpu.encoders.geoclip.unit_rows", 3, f"; encoded points {GOES_ON}"),
-    "solving first": ("geospot_gpu.runs.sweep.solve_pairs", 1, ""),
-    "solving": ("geospot_gpu.runs.sweep.solve_pairs", 2, f"; finished batches {GOES_ON}"),
+    "solving first": ("geospot_gpu.runs.sweep.PairSolver.solve", 1, ""),
+    "solving": ("geospot_gpu.runs.sweep.PairSolver.solve", 2, f"; finished batches {GOES_ON}"),
 }
 
 
@@ -98,7 +98,7 @@ def test_other_commands_keep_nothing(
     command: str, sweep: Geospot, geospot_here: Geospot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert sweep().returncode == 0
-    monkeypatch.setattr("geospot_gpu.engine.engine.iterate", interrupt)
+    monkeypatch.setattr("geospot_gpu.engine.pair_engine.iterate", interrupt)
     monkeypatch.setattr("geospot_gpu.selection.points.cover_points", interrupt)
     monkeypatch.setattr("geospot_gpu.commands.select.select_regions", interrupt)
     done = geospot_here(*command.split(), "out=other")
@@ -107,7 +107,7 @@ def test_other_commands_keep_nothing(
 
 
 def test_an_error_says_what_is_kept(sweep: Geospot, monkeypatch: pytest.MonkeyPatch) -> None:
-    function = "geospot_gpu.runs.sweep.solve_pairs"
+    function = "geospot_gpu.runs.sweep.PairSolver.solve"
     monkeypatch.setattr(function, nth(2, pkgutil.resolve_name(function), MemoryError))
     monkeypatch.setattr("geospot_gpu.runs.sweep.plan_batches", one_by_one)
     error = last(sweep().stderr)

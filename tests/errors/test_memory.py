@@ -212,12 +212,12 @@ PHASES = {
     ),
     "self terms": (
         _TILES,
-        ("geospot_gpu.engine.engine:PairEngine", "_solve_batch", 32 * MIB),
+        ("geospot_gpu.engine.pair_engine:PairEngine", "_solve_batch", 32 * MIB),
         "solving a (6000 points) - a (6000)",
     ),
     "solving": (
-        f"{_TILES} solver.debias=false",
-        ("geospot_gpu.engine.engine:PairEngine", "_solve_batch", 32 * MIB),
+        f"{_TILES} outputs=[transport_cost]",
+        ("geospot_gpu.engine.pair_engine:PairEngine", "_solve_batch", 32 * MIB),
         "solving a (6000 points) - b (6000)",
     ),
     "selection": (

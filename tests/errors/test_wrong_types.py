@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import geospot_gpu as gs
+from geospot_gpu.engine.method import Method
 from geospot_gpu.runs.sweep import run_sweep
 from geospot_gpu.selection.pool import Pool
 
@@ -66,7 +67,7 @@ def files(folder: Path) -> dict[str, Path]:
     polygons = {"type": "FeatureCollection", "features": [feature]}
     pd.Series(polygons).to_json(folder / "polygons.geojson")
     if not (folder / "run").exists():
-        run_sweep(folder / "run", REGIONS, cost=COST, solver=SOLVER, engine=ENGINE)
+        run_sweep(folder / "run", REGIONS, method=Method(COST, SOLVER), engine=ENGINE)
     return {
         name: folder / name for name in ("points.csv", "features.npz", "polygons.geojson", "run")
     }
@@ -102,7 +103,7 @@ def calls(folder: Path) -> dict[str, Call]:
             gs.Sinkhorn,
             {
                 "epsilon": 0.01, "tolerance": 1e-3, "max_iterations": 10, "relaxation": True,
-                "debias": True, "precision": "single", "rho": 0.01, "target_error": None,
+                "precision": "single", "rho": 0.01,
             },
         ),
         "GeomLoss": Call(gs.GeomLoss, {"epsilon": 0.01, "scaling": 0.5}),
@@ -171,10 +172,17 @@ def calls(folder: Path) -> dict[str, Call]:
         "Regions.to": Call(REGIONS.to, {"device": "cpu"}),
         "Regions.concatenated": Call(REGIONS.concatenated, {"other": REGIONS}),
         "pairwise": Call(
-            gs.pairwise, {"regions": REGIONS, "against": None, "warm": None, **solved}
+            gs.pairwise,
+            {
+                "regions": REGIONS, "against": None, "warm": None, "outputs": None,
+                "target_error": None, **solved,
+            },
         ),
         "baselines": Call(
-            gs.baselines, {"regions": REGIONS, "left": np.array([0]), "right": np.array([1])}
+            gs.baselines,
+            {
+                "regions": REGIONS, "left": np.array([0]), "right": np.array([1]), "outputs": None,
+            },
         ),
         "contributions": Call(
             gs.contributions, {"regions": REGIONS, "source": "a", "target": "b", **solved}

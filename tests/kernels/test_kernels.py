@@ -16,7 +16,8 @@ from scipy.special import logsumexp
 
 import geospot_gpu as gs
 from geospot_gpu import kernels
-from geospot_gpu.engine.engine import PairEngine
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.errors.say import warn_once
 from geospot_gpu.kernels import BACKENDS, REGISTRY, choose_kernel, cpu, gpu, keops, make_kernel
 from geospot_gpu.kernels.contract import IterationSettings
@@ -83,7 +84,9 @@ def test_marginals_are_those_of_the_plan(storage: str) -> None:
 def test_padding_and_selection_change_nothing(storage: str, budget: int) -> None:
     """Problems of different sizes in one batch, part of which is then taken out."""
     regions = random_regions([20, 31, 12, 25, 18, 9])
-    engine = PairEngine(regions, MIXED, gs.Sinkhorn(precision="high"), gs.Engine(device="cpu"))
+    engine = PairEngine(
+        regions, Method(MIXED, gs.Sinkhorn(precision="high")), gs.Engine(device="cpu")
+    )
     left, right = np.array([0, 1, 2]), np.array([3, 4, 5])
     batch = make_kernel(
         MIXED, engine.clouds(left), engine.clouds(right), 0.02, budget, storage=storage
@@ -128,7 +131,7 @@ def test_keops_agrees_with_kept_costs(feature: str) -> None:
     solver = gs.Sinkhorn(epsilon=0.03, tolerance=1e-4)
     results = {}
     for backend, name in (("auto", "compiled kept"), ("keops", "keops streamed")):
-        engine = PairEngine(regions, cost, solver, gs.Engine(device="cpu", backend=backend))
+        engine = PairEngine(regions, Method(cost, solver), gs.Engine(device="cpu", backend=backend))
         results[backend] = engine.pairs(np.array([0, 0]), np.array([1, 2]))
         assert set(results[backend]["kernel"]) == {name}
     for column in ("ot_value", "ot_lower", "ot_upper", "transport_cost"):
@@ -332,7 +335,7 @@ def test_compiled_iterations_are_those_of_the_solver(
     """Ragged batches, padded or not, in the kernel domain and (small epsilon) in the log domain."""
     pytest.importorskip("numba")
     regions = random_regions(sizes, spread=0.3)
-    engine = PairEngine(regions, MIXED, gs.Sinkhorn(), gs.Engine(device="cpu"))
+    engine = PairEngine(regions, Method(MIXED, gs.Sinkhorn()), gs.Engine(device="cpu"))
     left = np.array([0, 1, 2, 3])
     right = left if symmetric else np.array([4, 3, 5, 0])
     source, target = engine.clouds(left), engine.clouds(right)

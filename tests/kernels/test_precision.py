@@ -11,7 +11,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import geospot_gpu as gs
-from geospot_gpu.engine.engine import PairEngine
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.kernels import cpu
 from tests.helpers.clouds import random_regions
 
@@ -57,7 +58,9 @@ def pairs(storage: str, feature: str = "cosine", **settings: Any) -> Callable[[]
 
 def abandoned() -> object:
     """The first kernel of a generator that nobody asks for another one."""
-    engine = PairEngine(REGIONS, gs.GroundCost(geo_weight=0.5), gs.Sinkhorn(), gs.Engine("cpu"))
+    engine = PairEngine(
+        REGIONS, Method(gs.GroundCost(geo_weight=0.5), gs.Sinkhorn()), gs.Engine("cpu")
+    )
     kernels = engine.kernels(np.array([0, 0]), np.array([1, 3]))
     next(kernels)
     assert [backend.fp32_precision for backend in BACKENDS] == ["tf32"] * 2

@@ -23,6 +23,7 @@ import xarray
 import geospot_gpu as gs
 from geospot_gpu import files
 from geospot_gpu.distances.columns import schema
+from geospot_gpu.engine.method import Method
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.runs.store import Store
 from geospot_gpu.runs.sweep import SweepResult, run_sweep
@@ -35,7 +36,7 @@ COLUMNS = [
     *(f"coverage_source_to_target{bound}" for bound in ("", "_lower", "_upper")),
     *(f"coverage_target_to_source{bound}" for bound in ("", "_lower", "_upper")),
     *("nearest_source_to_target", "nearest_target_to_source"),
-    *("iterations", "marginal_error", "converged", "kernel", "seconds"),
+    *("iterations", "marginal_error", "converged", "kernel", "outputs", "seconds"),
 ]
 
 
@@ -46,8 +47,7 @@ def sweep(out: Path, towns: Path, *names: str, epsilon: float = 0.01) -> SweepRe
     return run_sweep(
         out,
         regions,
-        cost=gs.GroundCost(geo_weight=1.0),
-        solver=gs.Sinkhorn(epsilon=epsilon),
+        method=Method(gs.GroundCost(geo_weight=1.0), gs.Sinkhorn(epsilon=epsilon)),
         engine=gs.Engine(device="cpu"),
     )
 

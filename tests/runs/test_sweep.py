@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import xarray
 from hypothesis import given
@@ -14,15 +18,19 @@ from matplotlib import image
 from numpy.typing import NDArray
 
 import geospot_gpu as gs
+from geospot_gpu.arrays import Indices
 from geospot_gpu.commands.sweep_summary import summary
 from geospot_gpu.engine.batching import batches_of_similar_size
-from geospot_gpu.engine.engine import PairEngine
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import content_hash
 from geospot_gpu.pictures.sweep import _cluster_order, write_heatmap
 from geospot_gpu.runs import sweep as run
 from geospot_gpu.runs.plan import plan_batches
 from geospot_gpu.runs.store import Store
 from geospot_gpu.runs.sweep import SweepResult, run_sweep
+from geospot_gpu.sinkhorn.divergence import SelfTerms
 
 GEOGRAPHY = gs.GroundCost(geo_weight=1.0)
 CPU = gs.Engine(device="cpu")
@@ -42,8 +50,10 @@ def sweep(
     against: gs.Regions | None = None,
     cost: gs.GroundCost = GEOGRAPHY,
     solver: gs.Sinkhorn | gs.GeomLoss | None = None,
+    outputs: Sequence[str] | None = None,
 ) -> SweepResult:
-    return run_sweep(out, regions, against, cost=cost, solver=solver or gs.Sinkhorn(), engine=CPU)
+    method = Method(cost, solver or gs.Sinkhorn())
+    return run_sweep(out, regions, against, method=method, engine=CPU, outputs=outputs)
 
 
 def counts(result: SweepResult) -> tuple[int, int, int]:
@@ -118,9 +128,9 @@ def test_adding_a_region_computes_only_its_row(
     solved: list[int] = []
     solve = PairEngine.self_terms
 
-    def watched(engine: PairEngine, index: NDArray[np.int64]) -> pd.DataFrame:
+    def watched(engine: PairEngine, index: Indices, *needs: Any) -> SelfTerms:
         solved.extend(index.tolist())
-        return solve(engine, index)
+        return solve(engine, index, *needs)
 
     monkeypatch.setattr(PairEngine, "self_terms", watched)
     assert counts(sweep(tmp_path, regions_of(towns))) == (6, 3, 3)
@@ -211,6 +221,7 @@ def test_a_single_pair_of_a_rectangular_sweep(tmp_path: Path, towns: Path) -> No
     assert counts(sweep(tmp_path, one, other)) == (1, 1, 0)
 
 
+OT_VALUE = {"ot_value", "ot_lower", "ot_upper"}
 COVERAGE = {
     *("nearest_source_to_target", "nearest_target_to_source"),
     *(f"coverage_source_to_target{bound}" for bound in ("", "_lower", "_upper")),
@@ -219,16 +230,18 @@ COVERAGE = {
 
 
 @pytest.mark.parametrize(
-    ("cost", "solver", "null"),
+    ("cost", "solver", "outputs", "null"),
     [
         (
             gs.GroundCost(geo_weight=1.0, scaling="pair_max"),
-            gs.Sinkhorn(debias=False, precision="high", relaxation=False, rho=None),
-            {"divergence", "lower", "upper", "std_error", "bias", *COVERAGE},
+            gs.Sinkhorn(precision="high", relaxation=False),
+            ["transport_cost"],
+            {"divergence", "lower", "upper", "std_error", "bias", *OT_VALUE, *COVERAGE},
         ),
         (
             GEOGRAPHY,
             gs.GeomLoss(),
+            None,
             {
                 *("lower", "upper", "ot_lower", "ot_upper", "iterations", "converged"),
                 *("transport_cost_lower", "transport_cost_upper"),
@@ -241,21 +254,23 @@ COVERAGE = {
 def test_what_a_solver_cannot_certify_is_null(
     cost: gs.GroundCost,
     solver: gs.Sinkhorn | gs.GeomLoss,
+    outputs: list[str] | None,
     null: set[str],
     tmp_path: Path,
     towns: Path,
 ) -> None:
-    result = sweep(tmp_path, regions_of(towns), cost=cost, solver=solver)
+    how: dict[str, Any] = {"cost": cost, "solver": solver, "outputs": outputs}
+    result = sweep(tmp_path, regions_of(towns), **how)
     pairs = stored(tmp_path)
     assert set(pairs.columns[pairs.isna().all()]) == null
     assert not pairs[[*set(pairs.columns) - null]].isna().any().any()
     assert result.unconverged == (6 if "converged" in null else 0), "unknown is not converged"
     dataset = gs.open_run(tmp_path)
-    assert dataset.attrs["value"] == "transport_cost"
+    assert dataset.attrs["value"] == ("transport_cost" if outputs else "divergence")
     assert dataset.transport_cost.notnull().sum() == 12
     assert all(dataset[name].isnull().all() for name in null & set(dataset) - {"converged"})
-    assert_same(dataset, gs.pairwise(regions_of(towns), cost=cost, solver=solver, engine=CPU))
-    assert sweep(tmp_path, regions_of(towns), cost=cost, solver=solver).computed == 0
+    assert_same(dataset, gs.pairwise(regions_of(towns), **how, engine=CPU))
+    assert sweep(tmp_path, regions_of(towns), **how).computed == 0
 
 
 def test_pairs_that_did_not_converge_are_counted_and_shown(tmp_path: Path, towns: Path) -> None:
@@ -265,7 +280,7 @@ def test_pairs_that_did_not_converge_are_counted_and_shown(tmp_path: Path, towns
     dataset = gs.open_run(tmp_path)
     assert not dataset.converged.any()
     assert (dataset.lower < dataset.upper).sum() == 12, "their intervals still hold, and are wide"
-    text = "\n".join(summary(result, GEOGRAPHY, solver))
+    text = "\n".join(summary(result, Method(GEOGRAPHY, solver)))
     assert "not converged: 6 of 6, largest marginal error" in text
     assert "raise solver.max_iterations" in text
 
@@ -276,7 +291,7 @@ def test_the_summary_ranks_pairs_without_repeating_one(tmp_path: Path, towns: Pa
         (("lima", "oslo", "rome"), ["oslo - rome", "lima - rome"], ["lima - oslo"]),
     ):
         result = sweep(tmp_path, regions_of(towns, *names))
-        text = "\n".join(summary(result, GEOGRAPHY, gs.Sinkhorn()))
+        text = "\n".join(summary(result, Method(GEOGRAPHY, gs.Sinkhorn())))
         lines = [line for line in text.split("\n") if " - " in line]
         assert [line[12:23] for line in lines] == nearest + farthest
         assert lines[0].startswith("  nearest ")
@@ -414,3 +429,40 @@ def test_batches_of_similar_size_cover_everything_within_the_limit(
         (ratio,) = set(growth[batch])
         assert n[batch].max() <= ratio * n[batch].min() * (1 + 1e-9)
         assert m[batch].max() <= ratio * m[batch].min() * (1 + 1e-9)
+
+
+def test_a_folder_takes_more_outputs_and_keeps_those_it_has(tmp_path: Path, towns: Path) -> None:
+    few, more = ["divergence"], ["coverage", "divergence"]
+    assert counts(sweep(tmp_path, regions_of(towns), outputs=few)) == (6, 6, 0)
+    assert "coverage" not in gs.open_run(tmp_path)
+    assert counts(sweep(tmp_path, regions_of(towns, "lima", "oslo"), outputs=more)) == (1, 1, 0)
+    assert counts(sweep(tmp_path, regions_of(towns), outputs=few)) == (6, 0, 6)
+    assert counts(sweep(tmp_path, regions_of(towns))) == (6, 6, 0)
+    every = gs.pairwise(regions_of(towns), cost=GEOGRAPHY, engine=CPU)
+    assert_same(gs.open_run(tmp_path), every)
+    assert counts(sweep(tmp_path, regions_of(towns), outputs=["nearest"])) == (6, 0, 6)
+    assert list(gs.open_run(tmp_path).data_vars)[0] == "nearest"
+    rows = stored(tmp_path)
+    assert not rows["key"].duplicated().any(), "rows that say less are tidied away"
+    assert counts(sweep(tmp_path, regions_of(towns))) == (6, 0, 6)
+
+
+def test_outputs_without_self_terms_leave_these_for_later(tmp_path: Path, towns: Path) -> None:
+    sweep(tmp_path, regions_of(towns), outputs=["transport_cost"])
+    sweep(tmp_path, regions_of(towns), outputs=["divergence"])
+    every = gs.pairwise(regions_of(towns), cost=GEOGRAPHY, engine=CPU, outputs=["divergence"])
+    assert_same(gs.open_run(tmp_path), every)
+
+
+def test_rows_of_before_say_by_their_values_what_they_have(tmp_path: Path, towns: Path) -> None:
+    """Rows of version 0.1 do not name their outputs, and its identity says that it debiased."""
+    sweep(tmp_path, regions_of(towns))
+    for path in (tmp_path / "distances").iterdir():
+        table = pq.read_table(path).drop_columns(["outputs"])
+        path.unlink()
+        content = pa.BufferOutputStream()
+        pq.write_table(table, content)
+        content = content.getvalue().to_pybytes()
+        (path.parent / f"part-{content_hash(content)}.parquet").write_bytes(content)
+    assert counts(sweep(tmp_path, regions_of(towns))) == (6, 0, 6)
+    assert not gs.open_run(tmp_path).coverage.isnull().all()

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import geospot_gpu as gs
-from geospot_gpu.engine.engine import Engine, PairEngine
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.pair_engine import PairEngine
+from geospot_gpu.engine.settings import Engine
 from geospot_gpu.selection.quota import expected_minimum, quota_costs
 from tests.helpers.clouds import cost_matrix, random_regions
 
@@ -39,7 +41,7 @@ def test_repeated_points_count_as_often_as_they_are_there(seed: int, quota: int)
 
 def test_larger_samples_are_nearer_and_whole_regions_nearest() -> None:
     regions = random_regions([15, 20, 12])
-    engine = PairEngine(regions, gs.GroundCost(), gs.Sinkhorn(), Engine(device="cpu"))
+    engine = PairEngine(regions, Method(gs.GroundCost(), gs.Sinkhorn()), Engine(device="cpu"))
     sources = np.array([1, 2])
     columns = [quota_costs(engine, np.array([0]), sources, [q, q]) for q in (1, 3, 10, 50)]
     for smaller, larger in itertools.pairwise(columns):
@@ -52,7 +54,7 @@ def test_larger_samples_are_nearer_and_whole_regions_nearest() -> None:
 def test_a_point_never_stands_for_itself() -> None:
     regions = random_regions([9, 5])
     cost = gs.GroundCost()
-    engine = PairEngine(regions, cost, gs.Sinkhorn(), Engine(device="cpu"))
+    engine = PairEngine(regions, Method(cost, gs.Sinkhorn()), Engine(device="cpu"))
     own = quota_costs(engine, np.array([0]), np.array([0]), [9])[:, 0]
     others = cost_matrix(regions, 0, 0, cost) + np.diag(np.full(9, np.inf))
     np.testing.assert_allclose(own, others.min(axis=1), atol=1e-5)
@@ -60,7 +62,7 @@ def test_a_point_never_stands_for_itself() -> None:
 
 def test_rows_follow_the_targets() -> None:
     regions = random_regions([4, 6, 5])
-    engine = PairEngine(regions, gs.GroundCost(), gs.Sinkhorn(), Engine(device="cpu"))
+    engine = PairEngine(regions, Method(gs.GroundCost(), gs.Sinkhorn()), Engine(device="cpu"))
     both = quota_costs(engine, np.array([2, 0]), np.array([1]), [3])
     parts = [quota_costs(engine, np.array([t]), np.array([1]), [3]) for t in (2, 0)]
     np.testing.assert_array_equal(both, np.concatenate(parts))
@@ -74,7 +76,7 @@ def test_an_empty_sample_is_infinitely_far() -> None:
 @pytest.mark.parametrize("rows", [1, 7])
 def test_pieces_do_not_change_costs(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     regions = random_regions([11, 6])
-    engine = PairEngine(regions, gs.GroundCost(), gs.Sinkhorn(), Engine(device="cpu"))
+    engine = PairEngine(regions, Method(gs.GroundCost(), gs.Sinkhorn()), Engine(device="cpu"))
     whole = quota_costs(engine, np.array([0]), np.array([1, 0]), [2, 2])
     monkeypatch.setattr("geospot_gpu.selection.quota._TILE_ENTRIES", 6 * rows)
     np.testing.assert_allclose(

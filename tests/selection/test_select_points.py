@@ -12,7 +12,9 @@ import torch
 
 import geospot_gpu as gs
 from geospot_gpu.encoders.precomputed import MappedFeatures
-from geospot_gpu.engine.engine import Engine, PairEngine
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.pair_engine import PairEngine
+from geospot_gpu.engine.settings import Engine
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.selection import point_cover as lazy
 from geospot_gpu.selection import rounded as rounded_features
@@ -35,7 +37,7 @@ def costs_of(
 ) -> PoolCosts:
     """Costs between the points of the second region and those of the first."""
     sinkhorn = gs.Sinkhorn(precision=precision, **solver)
-    engine = PairEngine(regions, cost, sinkhorn, Engine(device="cpu"))
+    engine = PairEngine(regions, Method(cost, sinkhorn), Engine(device="cpu"))
     return PoolCosts(engine, np.array([0]), np.ones(1), Pool.of_regions(regions, np.array([1])))
 
 
@@ -137,7 +139,7 @@ def test_importance_is_the_marginal_of_coverage(cost: gs.GroundCost, rho: float)
     costs = costs_of(regions, cost, precision="high", tolerance=1e-8, max_iterations=5000)
     solver = gs.Sinkhorn(precision="high", tolerance=1e-8, max_iterations=5000, rho=rho)
     found = importance_weights(costs, solver, rho, neighbours=40)
-    engine = PairEngine(regions, cost, solver, Engine(device="cpu"))
+    engine = PairEngine(regions, Method(cost, solver), Engine(device="cpu"))
     kernel, potentials = engine.potentials(1, 0, rho=rho)
     exact = importance(kernel, potentials)[0].numpy() * weights(regions, 1)
     assert found.converged

@@ -288,13 +288,8 @@ def test_distances_that_did_not_converge_are_counted(
     assert re.search(r"by=divergence: (\d+) of \1 distances did not converge: raise", caplog.text)
 
 
-def test_distances_that_a_solver_lacks_are_computed(regions: gs.Regions) -> None:
-    without = choose(regions, method="nearest", by="coverage", solver=gs.Sinkhorn(rho=None))
-    assert (
-        without.table["region"].tolist()
-        == choose(regions, method="nearest", by="coverage").table["region"].tolist()
-    )
-    with pytest.raises(gs.GeospotError, match="by=coverage: this solver does not give it"):
+def test_distances_that_a_solver_lacks_are_refused(regions: gs.Regions) -> None:
+    with pytest.raises(gs.GeospotError, match="outputs=coverage: solver=geomloss gives only"):
         choose(regions, method="nearest", by="coverage", solver=gs.GeomLoss())
 
 

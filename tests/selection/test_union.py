@@ -9,7 +9,9 @@ import pytest
 import torch
 
 import geospot_gpu as gs
-from geospot_gpu.engine.engine import Engine, PairEngine
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.pair_engine import PairEngine
+from geospot_gpu.engine.settings import Engine
 from geospot_gpu.kernels.costs import costs_between
 from geospot_gpu.selection.union import Mixture, Unions
 from tests.helpers.clouds import cost_matrix, exact_transport, random_regions, weights
@@ -22,7 +24,7 @@ def unions_of(
     regions: gs.Regions, targets: tuple[int, ...] = (0,), precision: Any = "single", **engine: Any
 ) -> Unions:
     solver = gs.Sinkhorn(epsilon=0.05, tolerance=1e-4, precision=precision)
-    pair_engine = PairEngine(regions, COST, solver, Engine(device="cpu", **engine))
+    pair_engine = PairEngine(regions, Method(COST, solver), Engine(device="cpu", **engine))
     return Unions(pair_engine, np.array(targets), np.full(len(targets), 1 / len(targets)))
 
 
@@ -74,7 +76,7 @@ def test_a_union_of_one_is_its_region(gallery: gs.Regions) -> None:
     cost, solver = gs.GroundCost(geo_weight=0.0), gs.Sinkhorn()
     few = gs.Regions.from_gallery(max_points=100, include=["FR", "KE", "JP"])
     ds = gs.pairwise(few, cost=cost, solver=solver)
-    engine = PairEngine(few, cost, solver, Engine(device="cpu"))
+    engine = PairEngine(few, Method(cost, solver), Engine(device="cpu"))
     unions = Unions(engine, np.array([few.names.index("KE")]), ONE)
     for name in ("FR", "JP"):
         found = unions.distance(Mixture((few.names.index(name),), (100.0,)))

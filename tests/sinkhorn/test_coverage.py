@@ -12,7 +12,8 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 import geospot_gpu as gs
-from geospot_gpu.engine.engine import PairEngine
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.pair_engine import Need, PairEngine
 from geospot_gpu.kernels.contract import IterationSettings
 from geospot_gpu.sinkhorn.coverage import certify_coverage, damping, importance
 from geospot_gpu.sinkhorn.solver import iterate
@@ -28,6 +29,8 @@ from tests.helpers.clouds import (
 CPU = gs.Engine(device="cpu")
 COSTS = [gs.GroundCost(geo_weight=weight) for weight in (0.0, 0.5, 1.0)]
 SIZES = [23, 31]
+
+NEEDS: tuple[Need, ...] = ("coverage", "nearest")
 
 
 def exact_coverage(a: Array, b: Array, costs: Array, epsilon: float, rho: float) -> float:
@@ -52,8 +55,9 @@ def exact_coverage(a: Array, b: Array, costs: Array, epsilon: float, rho: float)
 
 def solve(regions: gs.Regions, cost: gs.GroundCost, kernel: str = "auto auto", **solver: object):  # type: ignore[no-untyped-def]
     engine = gs.Engine("cpu", *kernel.split())
-    pair_engine = PairEngine(regions, cost, gs.Sinkhorn(**solver), engine)  # type: ignore[arg-type]
-    return pair_engine.pairs(np.array([0]), np.array([1])).iloc[0]
+    pair_engine = PairEngine(regions, Method(cost, gs.Sinkhorn(**solver)), engine)  # type: ignore[arg-type]
+    found = pair_engine.pairs(np.array([0]), np.array([1]), NEEDS)
+    return {name: values[0] for name, values in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -156,12 +160,15 @@ def test_batches_of_any_sizes_agree_with_single_pairs() -> None:
     regions = random_regions([1, 3, 40, 70, 200, 130], dimension=8)
     left, right = np.triu_indices(6, 1)
     solver = gs.Sinkhorn(epsilon=0.05)
-    together = PairEngine(regions, COSTS[1], solver, CPU).pairs(left, right)
+    together = PairEngine(regions, Method(COSTS[1], solver), CPU).pairs(left, right, NEEDS)
     columns = [name for name in map(str, together) if name.startswith(("coverage", "nearest"))]
     assert len(columns) == 8
     for k, (i, j) in enumerate(zip(left, right, strict=True)):
-        alone = PairEngine(regions, COSTS[1], solver, CPU).pairs(np.array([i]), np.array([j]))
-        np.testing.assert_allclose(together[columns].iloc[k], alone[columns].iloc[0], atol=2e-5)
+        alone = PairEngine(regions, Method(COSTS[1], solver), CPU).pairs(
+            np.array([i]), np.array([j]), NEEDS
+        )
+        for name in columns:
+            np.testing.assert_allclose(together[name][k], alone[name][0], atol=2e-5)
 
 
 def test_datasets_are_directed() -> None:

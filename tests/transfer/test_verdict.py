@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 import geospot_gpu as gs
 from geospot_gpu.distances import baselines
-from geospot_gpu.distances.columns import evidence, groups, measured
-from geospot_gpu.distances.pairwise import all_pairs, self_terms, solve_pairs
-from geospot_gpu.engine.engine import PairEngine
+from geospot_gpu.distances.columns import evidence, groups, measured, outputs_by_default
+from geospot_gpu.distances.pairwise import all_pairs
+from geospot_gpu.distances.solve import solve
+from geospot_gpu.engine.method import Method
 from geospot_gpu.pictures.transfer import correlation_picture
 from geospot_gpu.transfer import correlation
 from geospot_gpu.transfer.correlation import Correlations, correlate
@@ -40,15 +41,8 @@ def labelled(values: Array) -> xarray.DataArray:
 def real_distances(regions: gs.Regions) -> dict[str, Array]:
     """All that a sweep knows of its pairs."""
     left, right = all_pairs(len(regions), None)
-    engine = PairEngine(regions, gs.GroundCost(geo_weight=0.5), gs.Sinkhorn(), gs.Engine())
-    pairs = solve_pairs(engine, left, right, self_terms(engine, np.arange(len(regions))))
-    names = np.array(regions.names, dtype=object)
-    pairs = pairs.assign(
-        source=names[left],
-        target=names[right],
-        n_source=regions.n_points[left],
-        n_target=regions.n_points[right],
-    )
+    method = Method(gs.GroundCost(geo_weight=0.5), gs.Sinkhorn())
+    pairs = solve(regions, left, right, method).to_pandas(regions.names)
     simple = baselines.baselines(regions, left, right)
     return matrices(pd.concat([pairs, simple], axis=1), list(regions.names))
 
@@ -297,7 +291,7 @@ def test_everything_that_is_known_of_a_pair_has_a_group(
 ) -> None:
     assert list(worlds["equal"]) == list(groups())
     assert not evidence() & set(groups())
-    measured_ = {name for column in measured() for name in column.variables}
+    measured_ = {name for column in measured(outputs_by_default()) for name in column.variables}
     assert measured_ <= evidence() | set(groups())
     assert group_of("lower") == group_of("drive_hours") == "own"
 

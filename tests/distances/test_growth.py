@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 import geospot_gpu as gs
-from geospot_gpu.engine.growth import above_target
+from geospot_gpu.distances.growth import above_target
+from geospot_gpu.engine.method import Method
 from geospot_gpu.runs.sweep import SweepResult, run_sweep
 from tests.conftest import Geospot
 
@@ -46,14 +47,19 @@ def sweep(
     one: gs.Regions | None = None,
     other: gs.Regions | None = None,
 ) -> SweepResult:
-    solver = replace(SOLVER, target_error=target)
-    return run_sweep(out, one or regions(), other, cost=GEOGRAPHY, solver=solver, engine=CPU)
+    method = Method(GEOGRAPHY, SOLVER)
+    return run_sweep(out, one or regions(), other, method=method, engine=CPU, target_error=target)
+
+
+def above(pairs: pd.DataFrame) -> NDArray[np.bool_]:
+    error, bias, upper = (pairs[name].to_numpy() for name in ("std_error", "bias", "upper"))
+    return above_target(error, bias, upper, TARGET)
 
 
 def test_every_pair_meets_the_target_with_no_more_points_than_it_needs(tmp_path: Path) -> None:
     result = sweep(tmp_path, TARGET)
     pairs = result.pairs
-    assert not above_target(pairs, TARGET).any()
+    assert not above(pairs).any()
     sizes = pairs["n_source"]
     assert set(sizes) <= {50, 100, 200, 400, 800}
     assert sizes.nunique() > 1, "not all pairs need the same"
@@ -69,7 +75,7 @@ def test_every_pair_meets_the_target_with_no_more_points_than_it_needs(tmp_path:
             half = gs.pairwise(before, cost=GEOGRAPHY, solver=SOLVER, engine=CPU)
             half = half.sel(source=source, target=target)
             few = {name: [float(half[name])] for name in ("std_error", "bias", "upper")}
-            assert above_target(pd.DataFrame(few), TARGET).all()
+            assert above(pd.DataFrame(few)).all()
 
 
 def test_the_run_reads_back_and_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -89,7 +95,7 @@ def test_the_run_reads_back_and_goes_on_where_it_was(tmp_path: Path) -> None:
             stored = float(dataset[name].loc[row["source"], row["target"]])
             np.testing.assert_equal(stored, row[name])
     in_memory = gs.pairwise(
-        regions(), cost=GEOGRAPHY, solver=replace(SOLVER, target_error=TARGET), engine=CPU
+        regions(), cost=GEOGRAPHY, solver=SOLVER, target_error=TARGET, engine=CPU
     )
     np.testing.assert_allclose(in_memory.divergence, dataset.divergence, rtol=1e-6)
     sweep(tmp_path, None)
@@ -101,7 +107,7 @@ def test_the_run_reads_back_and_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_rectangular_sweeps_grow_both_sides(tmp_path: Path) -> None:
     result = sweep(tmp_path, TARGET, regions("a", "c"), regions("a", "d"))
     assert result.total == 4
-    assert not above_target(result.pairs, TARGET).any()
+    assert not above(result.pairs).any()
     dataset = gs.open_run(tmp_path)
     for _, row in result.pairs.iterrows():
         assert float(dataset.divergence.loc[row["source"], row["target"]]) == row["divergence"]
@@ -119,7 +125,7 @@ def test_the_command_says_how_large_samples_became(tmp_path: Path, geospot: Geos
     arguments = (
         *("sweep", "out=run", "points=table", "points.path=points.csv", "points.region=region"),
         *("encoder=none", "regions.max_points=50", "solver.epsilon=0.05"),
-        *("cost.geo_scale=3000", f"solver.target_error={TARGET}"),
+        *("cost.geo_scale=3000", f"target_error={TARGET}"),
     )
     done = geospot(*arguments)
     assert done.returncode == 0, done.stderr
@@ -130,10 +136,10 @@ def test_the_command_says_how_large_samples_became(tmp_path: Path, geospot: Geos
 
 @pytest.mark.parametrize("target", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_target_is_positive(target: float) -> None:
-    with pytest.raises(gs.GeospotError, match=r"solver\.target_error=.* must be positive"):
-        gs.Sinkhorn(target_error=target)
+    with pytest.raises(gs.GeospotError, match=r"^target_error=.* must be positive"):
+        gs.pairwise(regions(), cost=GEOGRAPHY, target_error=target)
 
 
 def test_a_target_needs_the_divergence() -> None:
-    with pytest.raises(gs.GeospotError, match=r"set solver\.debias=true"):
-        gs.Sinkhorn(target_error=0.01, debias=False)
+    with pytest.raises(gs.GeospotError, match="needs std_error: add it to outputs"):
+        gs.pairwise(regions(), cost=GEOGRAPHY, outputs=["divergence"], target_error=0.01)

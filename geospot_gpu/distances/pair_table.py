@@ -1,0 +1,65 @@
+"""Pairs of regions, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geospot_gpu.arrays import Columns, Indices
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class PairTable:
+    """What is known of pairs of regions of one collection.
+
+    Attributes:
+        left, right: positions of the two regions of each pair, [K].
+        columns: values by names as they are stored, each [K].
+    """
+
+    left: Indices
+    right: Indices
+    columns: Columns
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.columns[name]
+
+    def assign(self, columns: Mapping[str, NDArray[Any]]) -> PairTable:
+        """The table with more columns."""
+        return PairTable(self.left, self.right, {**self.columns, **columns})
+
+    def replaced(self, rows: Indices, others: PairTable) -> PairTable:
+        """The table with other values at ``rows`` [J], from another table's J pairs in order."""
+        columns = {}
+        for name, values in self.columns.items():
+            found, new = values, others[name]
+            if len(rows):
+                found = (
+                    values.astype(np.result_type(values, new))
+                    if values.dtype.kind in "US"
+                    else values.copy()
+                )
+                found[rows] = new
+            columns[name] = found
+        return PairTable(self.left, self.right, columns)
+
+    def to_pandas(self, names: Sequence[str]) -> pd.DataFrame:
+        """One row for each pair, with ``source`` and ``target`` by the names of all regions."""
+        import pandas as pd
+
+        by_position = np.array(names, dtype=object)
+        sides = {"source": by_position[self.left], "target": by_position[self.right]}
+        return pd.DataFrame(sides | self.columns)

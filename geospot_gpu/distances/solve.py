@@ -1,0 +1,189 @@
+"""The one pipeline: from pairs of regions to whatever is asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import cast
+
+import numpy as np
+
+from geospot_gpu.arrays import Columns, Indices
+from geospot_gpu.distances.column import Column
+from geospot_gpu.distances.columns import find, outputs_by_default, possible_outputs
+from geospot_gpu.distances.growth import Larger, grow
+from geospot_gpu.distances.pair_table import PairTable
+from geospot_gpu.engine.method import Method, Solver
+from geospot_gpu.engine.pair_engine import Need, PairEngine
+from geospot_gpu.engine.settings import Engine
+from geospot_gpu.engine.warm import WarmStarts
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.regions import Regions
+from geospot_gpu.sinkhorn.divergence import SelfTerms, divergence
+from geospot_gpu.sinkhorn.geomloss import GeomLoss
+
+_OF_GEOMLOSS = ("divergence", "ot_value", "transport_cost")
+_EVIDENCE = ("iterations", "marginal_error", "converged", "kernel", "seconds")
+
+
+def solve(
+    regions: Regions,
+    left: Indices,
+    right: Indices,
+    method: Method,
+    outputs: Sequence[str] | None = None,
+    *,
+    engine: Engine | None = None,
+    warm: WarmStarts | None = None,
+    target_error: float | None = None,
+) -> PairTable:
+    """What is asked of pairs of regions.
+
+    Args:
+        regions: the regions.
+        left, right: positions of the two regions of each pair, [K].
+        method: cost and solver.
+        outputs: names of the columns to compute; see :func:`chosen_outputs`.
+        engine: device, kernel and memory budget.
+        warm: potentials to start from and to keep.
+        target_error: as for :func:`~geospot_gpu.pairwise`.
+
+    Raises:
+        GeospotError: an output is unknown or not to be had from the solver, the cost needs
+            features that the regions do not have, or the device does not exist.
+    """
+    outputs = chosen_outputs(outputs, method.solver)
+    return PairSolver(regions, method, engine, warm).solve(left, right, outputs, target_error)
+
+
+class PairSolver:
+    """Solves pairs of regions that live on one device, and knows the self terms of all.
+
+    Args:
+        regions: the regions, moved to the device once.
+        method: cost and solver.
+        engine: device, kernel and memory budget.
+        warm: potentials to start from and to keep.
+    """
+
+    def __init__(
+        self,
+        regions: Regions,
+        method: Method,
+        engine: Engine | None = None,
+        warm: WarmStarts | None = None,
+    ) -> None:
+        engine = Engine() if engine is None else engine
+        self.engine = PairEngine(regions, method, engine, warm)
+        self.selves = SelfTerms.unknown(len(regions))
+        self._others = method, engine, warm
+
+    @property
+    def regions(self) -> Regions:
+        """The regions, on the device."""
+        return self.engine.regions
+
+    def know(self, index: Indices, outputs: Sequence[str]) -> None:
+        """Solve the self terms of regions at ``index`` that outputs need and are not known yet."""
+        missing = index[np.isnan(self.selves.ot[index])]
+        if len(missing) and needs_self_terms(outputs, self.engine.solver):
+            self.selves.put(missing, self.engine.self_terms(missing, _needs(outputs)))
+
+    def solve(
+        self,
+        left: Indices,
+        right: Indices,
+        outputs: Sequence[str],
+        target_error: float | None = None,
+    ) -> PairTable:
+        """The outputs of pairs of regions [K], and the evidence for them; see :func:`solve`."""
+        if target_error is not None:
+            target_error = check_target_error(target_error, outputs)
+        self.know(np.unique(np.concatenate([left, right])), outputs)
+        solved = self.engine.pairs(left, right, _needs(outputs))
+        pairs = self.finished(left, right, solved, outputs)
+        if target_error is None:
+            return pairs
+        return grow(self.regions, pairs, target_error, lambda larger: self._larger(larger, outputs))
+
+    def _larger(self, sample: Larger, outputs: Sequence[str]) -> PairTable:
+        solver = PairSolver(sample.regions, *self._others)
+        return solver.solve(sample.left, sample.right, outputs)
+
+    def finished(
+        self, left: Indices, right: Indices, solved: Columns, outputs: Sequence[str]
+    ) -> PairTable:
+        """Solved pairs with what follows from them and the self terms; no more than is asked."""
+        if needs_self_terms(outputs, self.engine.solver):
+            solved = solved | divergence(solved, self.selves, left, right)
+        if "half_ot_value" in solved:
+            solved = solved | self.engine.sampling_error.claims(solved, left, right)
+        n_points = self.regions.n_points
+        columns: Columns = {"n_source": n_points[left], "n_target": n_points[right]}
+        for column in (find(name) for name in (*outputs, *_EVIDENCE)):
+            columns |= column.computed(self.regions, left, right)
+            columns |= {name: solved[name] for name in column.stored if name in solved}
+        return PairTable(left, right, columns)
+
+
+def chosen_outputs(outputs: Sequence[str] | None, solver: Solver) -> tuple[str, ...]:
+    """Names of columns to compute, each once, in the order of the register.
+
+    Args:
+        outputs: those that are asked for, from
+            :func:`~geospot_gpu.distances.columns.possible_outputs`; if None those of
+            :func:`~geospot_gpu.distances.columns.outputs_by_default` that the solver gives.
+        solver: what solves.
+
+    Raises:
+        GeospotError: one is unknown, or the solver does not give it.
+    """
+    possible = [column.name for column in possible_outputs()]
+    given = [name for name in possible if _gives(solver, find(name))]
+    if outputs is None:
+        return tuple(name for name in outputs_by_default() if name in given)
+    asked = checks.listed(outputs, "outputs")
+    if not asked:
+        raise GeospotError(f"outputs=[] asks for nothing: name some of {', '.join(possible)}")
+    for name in asked:
+        checks.one_of(name, possible, "outputs")
+        if name not in given:
+            raise GeospotError(
+                f"outputs={name}: solver=geomloss gives only {', '.join(_OF_GEOMLOSS)}: use "
+                "solver=sinkhorn"
+            )
+    return tuple(name for name in possible if name in asked)
+
+
+def check_target_error(value: float, outputs: Collection[str]) -> float:
+    """The largest standard error and bias that samples may leave.
+
+    Raises:
+        GeospotError: it is not positive, or neither is computed.
+    """
+    value = checks.real(value, "target_error")
+    if not 0.0 < value < float("inf"):
+        raise GeospotError(f"target_error={value} must be positive: try 0.005")
+    absent = [name for name in ("divergence", "std_error", "bias") if name not in outputs]
+    if absent:
+        raise GeospotError(f"target_error needs {absent[0]}: add it to outputs")
+    return value
+
+
+def needs_self_terms(outputs: Collection[str], solver: Solver) -> bool:
+    """Whether regions have to be solved with themselves for the outputs."""
+    own = not isinstance(solver, GeomLoss)
+    return own and any("self_terms" in find(name).needs for name in outputs)
+
+
+def _needs(outputs: Collection[str]) -> frozenset[Need]:
+    """What the engine has to solve for outputs beside transport."""
+    needs = {need for name in outputs for need in find(name).needs} - {"self_terms"}
+    return frozenset(cast("set[Need]", needs))
+
+
+def _gives(solver: Solver, column: Column) -> bool:
+    return (
+        not isinstance(solver, GeomLoss)
+        or column.name in _OF_GEOMLOSS
+        or column.compute is not None
+    )

@@ -1,0 +1,75 @@
+"""What a distance means: its ground cost, and what solves it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.regions import Regions
+from geospot_gpu.sinkhorn.geomloss import GeomLoss
+from geospot_gpu.sinkhorn.solver import Sinkhorn
+
+Solver = Sinkhorn | GeomLoss
+
+
+@dataclass(frozen=True)
+class Method:
+    """Cost and solver: distances of one method compare.
+
+    Args:
+        cost: ground cost.
+        solver: what solves a problem.
+
+    Raises:
+        GeospotError: one of them is of another kind.
+    """
+
+    cost: GroundCost
+    solver: Solver
+
+    def __post_init__(self) -> None:
+        checks.instance(self.cost, GroundCost, "cost")
+        checks.instance(self.solver, (Sinkhorn, GeomLoss), "solver")
+
+    @property
+    def epsilon(self) -> float:
+        """Entropic regularisation, in units of the scaled ground cost."""
+        return self.solver.epsilon
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type of the computation."""
+        return self.solver.dtype
+
+
+def method_for(regions: Regions, cost: GroundCost | None, solver: Solver | None) -> Method:
+    """Cost and solver where they were given, or what is taken for them.
+
+    Raises:
+        GeospotError: one of the arguments is of another kind.
+    """
+    checks.instance(regions, Regions, "regions", "as Regions.from_table makes them")
+    cost = default_cost(regions) if cost is None else cost
+    return Method(cost, Sinkhorn() if solver is None else solver)
+
+
+def default_cost(regions: Regions) -> GroundCost:
+    """Half features and half geography where there are features, geography alone otherwise."""
+    return GroundCost(geo_weight=1.0 if regions.features is None else 0.5)
+
+
+def check_compatible(regions: Regions, cost: GroundCost) -> None:
+    """Raise where the cost needs features that the regions do not have."""
+    if cost.uses_features and regions.features is None:
+        raise GeospotError(
+            f"cost.geo_weight={cost.geo_weight} needs features, and encoder=none gives none: "
+            "choose an encoder, or set cost.geo_weight=1"
+        )
+    if cost.uses_features and cost.feature == "cosine" and not regions.unit_features:
+        raise GeospotError(
+            "cost.feature=cosine needs features of length one: set encoder.normalize=true, or use "
+            "cost.feature=sqeuclidean or euclidean"
+        )

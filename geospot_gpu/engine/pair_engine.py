@@ -1,0 +1,283 @@
+"""The engine: solves batches of region pairs on one device."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from geospot_gpu.arrays import Columns, Indices
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.engine import solved
+from geospot_gpu.engine.batching import batches_of_similar_size
+from geospot_gpu.engine.method import Method, Solver, check_compatible
+from geospot_gpu.engine.sampling_error import SamplingError
+from geospot_gpu.engine.settings import Engine
+from geospot_gpu.engine.warm import WarmStarts
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors.memory import out_of_memory
+from geospot_gpu.kernels import choose_kernel, reference
+from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
+from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
+from geospot_gpu.kernels.spec import KernelSpec, Workload
+from geospot_gpu.regions import Regions
+from geospot_gpu.sinkhorn.coverage import damping
+from geospot_gpu.sinkhorn.divergence import SelfTerms
+from geospot_gpu.sinkhorn.geomloss import GEOMLOSS_TILES, GeomLoss, geomloss_transport
+from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
+
+log = logging.getLogger("geospot_gpu")
+
+Need = Literal["half_samples", "coverage", "nearest"]
+"""What is solved of pairs beside the transport between the two regions, where it is asked for."""
+
+SELF_TOLERANCE = 0.1
+"""Self terms are solved to this share of the tolerance: they take few iterations, and the width
+of their intervals enters the interval of every divergence."""
+
+
+class PairEngine:
+    """Solves problems between regions that live on one device.
+
+    Args:
+        regions: the regions, moved to the device once.
+        method: cost and solver.
+        engine: device, backend, storage and memory budget.
+        warm: where pairs start from, and where their potentials are kept.
+
+    Raises:
+        GeospotError: the cost needs features that the regions do not have, there is no such
+            device, or GeomLoss is to use another kernel than its own.
+    """
+
+    def __init__(
+        self, regions: Regions, method: Method, engine: Engine, warm: WarmStarts | None = None
+    ) -> None:
+        check_compatible(regions, method.cost)
+        if isinstance(method.solver, GeomLoss):
+            _check_geomloss(engine)
+        self.method, self.warm = method, warm
+        self._asked_for = engine.backend, engine.storage
+        self.device = engine.torch_device()
+        self.regions = regions.to(self.device)
+        self.budget = engine.budget_bytes()
+        self.sizes = regions.sizes
+        self.points = PointArrays(
+            self.regions.features if method.cost.uses_features else None,
+            self.regions.xyz.to(method.dtype),
+            self.regions.weight.to(method.dtype),
+        )
+        self._itemsize = self.points.mass.element_size()
+        self.sampling_error = SamplingError(self.regions, self.points)
+
+    @property
+    def cost(self) -> GroundCost:
+        """The ground cost."""
+        return self.method.cost
+
+    @property
+    def solver(self) -> Solver:
+        """What solves a problem."""
+        return self.method.solver
+
+    def self_terms(self, index: Indices, needs: Collection[Need] = ()) -> SelfTerms:
+        """OT of each region at ``index`` [K] with itself.
+
+        Args:
+            index: positions of the regions; the solver is Sinkhorn.
+            needs: where ``half_samples`` are among them, what they need of these is kept.
+        """
+        found = self._solve(index, index, needs, symmetric=True)
+        names = ("ot_value", "ot_lower", "ot_upper", "converged")
+        return SelfTerms(*(found[name] for name in names))
+
+    def pairs(self, left: Indices, right: Indices, needs: Collection[Need] = ()) -> Columns:
+        """OT between the regions at ``left`` [K] and ``right`` [K].
+
+        Args:
+            left, right: positions of the regions.
+            needs: what else is solved; none of it with GeomLoss.
+
+        Returns:
+            The columns of :class:`~geospot_gpu.sinkhorn.bounds.Transport`, ``kernel`` and
+            ``seconds``, each [K]; with ``half_samples`` also ``std_error`` and ``half_ot_value``,
+            with ``coverage`` both coverages, with ``nearest`` nearest costs, and with GeomLoss
+            ``divergence`` in place of all intervals.
+        """
+        if "half_samples" in needs and len(unknown := self.sampling_error.unknown(left, right)):
+            self.self_terms(unknown, needs)
+        return self._solve(left, right, needs, symmetric=False)
+
+    def kernels(self, left: Indices, right: Indices) -> Iterator[tuple[Indices, Kernel]]:
+        """Kernels of batches of pairs of regions [K], with the positions of their pairs."""
+        for spec, positions in self._plan(self.sizes[left], self.sizes[right]):
+            index = left[positions], right[positions]
+            source, target = self.clouds(index[0]), self.clouds(index[1])
+            with self._memory(*index):
+                kernel = self._build(spec, source, target)
+            yield positions, kernel
+
+    def potentials(
+        self, left: int, right: int, *, rho: float | None = None
+    ) -> tuple[Kernel, Potentials]:
+        """One pair's kernel and potentials, as a batch of one.
+
+        That they did not converge is a warning.
+
+        Args:
+            left, right: positions of the two regions; the symmetric problem where they are one.
+            rho: price of the source marginal, for the potentials of coverage.
+        """
+        source, target = (self.clouds(np.array([k])) for k in (left, right))
+        ((spec, _),) = self._plan(source.size, target.size)
+        settings = self._settings(symmetric=left == right)
+        if rho is not None:
+            settings = settings._replace(damping=damping(rho, self.solver.epsilon))
+        with self._memory(np.array([left]), np.array([right])):
+            kernel = self._build(spec, source, target)
+            found = iterate(kernel, settings)
+        error = float(found.marginal_error.max())
+        if error > settings.tolerance:
+            names = self.regions.names
+            log.warning(
+                f"{names[left]} - {names[right]} did not converge (marginal error {error:.1e}): "
+                "raise solver.max_iterations, solver.tolerance or solver.epsilon"
+            )
+        return kernel, found
+
+    def clouds(self, index: Indices) -> CloudBatch:
+        """The regions at ``index`` [B], as a batch."""
+        return CloudBatch(self.points, self.regions.offsets[index], self.sizes[index])
+
+    @property
+    def workload(self) -> Workload:
+        """What all problems have in common."""
+        features = self.points.features
+        dimension = 3 if features is None else features.shape[1]
+        return Workload(self.cost, dimension, self.method.dtype, self.device.type, self.budget)
+
+    def _solve(
+        self, left: Indices, right: Indices, needs: Collection[Need], *, symmetric: bool
+    ) -> Columns:
+        parts: list[Columns] = []
+        order = []
+        for spec, positions in self._plan(self.sizes[left], self.sizes[right]):
+            started = time.perf_counter()
+            index = left[positions], right[positions]
+            with self._memory(*index):
+                if isinstance(self.solver, GeomLoss):
+                    columns = self._geomloss(self.solver, index)
+                else:
+                    columns = self._solve_batch(spec, index, needs, symmetric=symmetric)
+            work = (self.sizes[left] * self.sizes[right])[positions]
+            columns["kernel"] = np.full(len(positions), spec.name)
+            columns["seconds"] = (time.perf_counter() - started) * work / work.sum()
+            parts.append(columns)
+            order.append(positions)
+        back = np.argsort(np.concatenate(order))
+        return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+
+    def _solve_batch(
+        self,
+        spec: KernelSpec,
+        index: tuple[Indices, Indices],
+        needs: Collection[Need],
+        *,
+        symmetric: bool,
+    ) -> Columns:
+        assert isinstance(self.solver, Sinkhorn)
+        source, target = self.clouds(index[0]), self.clouds(index[1])
+        settings = self._settings(symmetric=symmetric)
+        warm = None
+        if self.warm is not None and not symmetric:
+            warm = self.warm.of(self._digests(*index), target)
+            settings = settings._replace(start=warm.start())
+        kernel = self._build(spec, source, target)
+        potentials = iterate(kernel, settings)
+        if warm is not None:
+            warm.keep(potentials.next_g)
+        build = partial(self._build, spec)
+        batch = solved.Solved(index, kernel, build, self.cost, self.solver, settings, potentials)
+        columns = solved.transport(batch)
+        if "coverage" in needs and not symmetric:
+            columns |= solved.coverage(batch, columns["converged"])
+        if "nearest" in needs and not symmetric:
+            columns |= solved.nearest(batch)
+        if "half_samples" in needs:
+            half = solved.half_samples(batch, self.sampling_error)
+            if symmetric:
+                values = np.where(np.isnan(half), columns["ot_value"], half)
+                self.sampling_error.keep(index[0], source, potentials, values)
+            else:
+                error = self.sampling_error.std_error(index, batch.clouds, potentials)
+                columns |= {"std_error": error, "half_ot_value": half}
+        return columns
+
+    def _geomloss(self, solver: GeomLoss, index: tuple[Indices, Indices]) -> Columns:
+        source, target = self.clouds(index[0]), self.clouds(index[1])
+        entries = source.shape[1] * target.shape[1]
+        if entries * self._itemsize * GEOMLOSS_TILES > self.budget:
+            raise GeospotError(
+                "solver=geomloss keeps all costs of a pair; they exceed engine.memory_budget:"
+                " lower regions.max_points, raise the budget, or use solver=sinkhorn"
+            )
+        return geomloss_transport(self.cost, source, target, solver, self.budget)
+
+    def _plan(self, n: Indices, m: Indices) -> list[tuple[KernelSpec, Indices]]:
+        """Batches of positions with the kernel for each."""
+        workload = self.workload
+        entries, of_pair = np.unique(n * m, return_inverse=True)
+        alone = isinstance(self.solver, GeomLoss)  # its annealing depends on the whole batch
+        if alone:
+            specs = [reference.KEPT] * len(entries)
+        else:
+            specs = [choose_kernel(workload, int(e), *self._asked_for) for e in entries]
+        batches = []
+        for spec in dict.fromkeys(specs):
+            chosen = np.array([other is spec for other in specs])
+            members = np.flatnonzero(chosen[of_pair])
+            limits, ours = spec.limits(workload), (n[members], m[members])
+            if alone:
+                limits = limits._replace(entries=1)
+            growth = spec.growth(*ours)
+            for batch in batches_of_similar_size(*ours, *limits, growth):
+                batches.append((spec, members[batch]))
+        return batches
+
+    def _build(self, spec: KernelSpec, source: CloudBatch, target: CloudBatch) -> Kernel:
+        return spec.build(self.cost, source, target, self.solver.epsilon, self.budget)
+
+    def _settings(self, *, symmetric: bool) -> IterationSettings:
+        solver = self.solver
+        assert isinstance(solver, Sinkhorn)
+        tolerance = solver.tolerance * (SELF_TOLERANCE if symmetric else 1.0)
+        return IterationSettings(tolerance, solver.max_iterations, solver.relaxation, symmetric)
+
+    def _memory(self, left: Indices, right: Indices) -> AbstractContextManager[None]:
+        """What to say where memory is not enough for pairs of regions [K]."""
+        n, m, names = self.sizes[left], self.sizes[right], self.regions.names
+        k = int(np.argmax(n * m))
+        what = f"solving {names[left[k]]} ({n[k]} points) - {names[right[k]]} ({m[k]})"
+        batch = f" and {len(n) - 1} pairs with it" if len(n) > 1 else ""
+        return out_of_memory(what + batch, "lower engine.memory_budget or regions.max_points")
+
+    def _digests(self, left: Indices, right: Indices) -> list[tuple[str, str]]:
+        """What names the content of each pair of regions."""
+        digests = self.regions.digests
+        return [(digests[i], digests[j]) for i, j in zip(left, right, strict=True)]
+
+
+def _check_geomloss(engine: Engine) -> None:
+    """Raise where GeomLoss would not compute as asked for: it keeps costs, and is torch."""
+    own = {"backend": reference.KEPT.backend, "storage": reference.KEPT.storage}
+    for name, value in own.items():
+        if (wanted := getattr(engine, name)) not in ("auto", value):
+            raise GeospotError(
+                f"engine.{name}={wanted} has no effect with solver=geomloss, which keeps all costs "
+                "of a pair, in torch: leave it out, or use solver=sinkhorn"
+            )

@@ -1,0 +1,91 @@
+"""Where and how problems are solved."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import InitVar, dataclass, field
+
+import numpy as np
+import psutil
+import torch
+
+from geospot_gpu.devices import device_name, find_device
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.former import no_kernel
+from geospot_gpu.kernels import check_kernel
+
+_BYTES = {"": 1, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where and how problems are solved; none of it changes a result beyond its interval.
+
+    Args:
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
+        backend: what computes: ``torch``, on any device; ``compiled`` loops (Numba, float32, CPU);
+            ``triton`` (float32, NVIDIA GPUs); ``keops``, which compiles for seconds and pays on
+            GPUs with few features; or ``auto``, the fastest of them that can run.
+        storage: of costs: ``kept``, computed once; ``streamed``, computed anew in every iteration,
+            so that memory grows with the number of points alone; or ``auto``, kept where they fit
+            the budget.
+        memory_budget: memory for costs, as ``"2GiB"`` or a number of bytes; ``auto`` is 2 GiB
+            (a quarter of what is free, if that is less) on a CPU and half of what is free on a GPU.
+
+    Raises:
+        GeospotError: a value is not understood.
+    """
+
+    device: str = "auto"
+    backend: str = "auto"
+    storage: str = "auto"
+    memory_budget: str | int = "auto"
+    kernel: InitVar[str | None] = field(default=None, kw_only=True)  # what it was called before
+
+    def __post_init__(self, kernel: str | None) -> None:
+        if kernel is not None:
+            raise no_kernel(kernel)
+        check_kernel(self.backend, self.storage)
+        object.__setattr__(self, "device", device_name(self.device))
+        _parse_bytes(self.memory_budget)
+
+    def torch_device(self) -> torch.device:
+        """The device itself.
+
+        Raises:
+            GeospotError: a GPU is asked for and there is none, or not that many.
+        """
+        return find_device(self.device)
+
+    def budget_bytes(self) -> int:
+        """The memory budget in bytes on this machine."""
+        budget = _parse_bytes(self.memory_budget)
+        if budget is not None:
+            return budget
+        device = self.torch_device()
+        if device.type == "cuda":
+            return torch.cuda.mem_get_info(device)[0] // 2
+        return min(2 * 2**30, int(psutil.virtual_memory().available) // 4)
+
+
+def _parse_bytes(value: str | int) -> int | None:
+    text = str(value) if isinstance(value, str | int | float | np.integer) else ""
+    if text == "auto":
+        return None
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    unit = _BYTES.get(match[2].upper()) if match else None
+    if match is None or unit is None or float(match[1]) * unit < 2**20:
+        raise GeospotError(
+            f"engine.memory_budget={checks.shown(value)}: give auto or at least 1MiB, as in 2GiB"
+        )
+    return int(float(match[1]) * unit)
+
+
+def settled(engine: Engine | None) -> Engine:
+    """The engine, or the one that is taken where none is given.
+
+    Raises:
+        GeospotError: it is of another kind.
+    """
+    found: Engine = checks.instance(Engine() if engine is None else engine, Engine, "engine")
+    return found

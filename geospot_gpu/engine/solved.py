@@ -1,0 +1,100 @@
+"""What can be known of a batch of pairs once it is solved, each a function of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geospot_gpu.arrays import Columns, Indices
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.engine.sampling_error import SamplingError
+from geospot_gpu.kernels.clouds import CloudBatch
+from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
+from geospot_gpu.sinkhorn.bounds import certify, ot_value
+from geospot_gpu.sinkhorn.coverage import certify_coverage, damping
+from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
+
+
+class Solved(NamedTuple):
+    """A batch of B pairs with its potentials."""
+
+    pair: tuple[Indices, Indices]
+    """Positions of the two regions of each pair, [B]."""
+    kernel: Kernel
+    build: Callable[[CloudBatch, CloudBatch], Kernel]
+    """Makes a kernel of the same kind over other clouds."""
+    cost: GroundCost
+    solver: Sinkhorn
+    settings: IterationSettings
+    potentials: Potentials
+
+    @property
+    def clouds(self) -> tuple[CloudBatch, CloudBatch]:
+        """Both sides."""
+        return self.kernel.source, self.kernel.target
+
+
+def transport(batch: Solved) -> Columns:
+    """The columns of :class:`~geospot_gpu.sinkhorn.bounds.Transport`, each [B]."""
+    found = certify(batch.kernel, batch.cost, batch.potentials, batch.settings.tolerance)
+    return _to_numpy(found._asdict())
+
+
+def coverage(batch: Solved, converged: NDArray[np.bool_]) -> Columns:
+    """How well either side covers the other, each [B].
+
+    Args:
+        batch: the pairs.
+        converged: what of it is converged so far, [B]; what is returned counts the coverages, too.
+    """
+    solver, kernel = batch.solver, batch.kernel
+    settings = IterationSettings(
+        solver.tolerance,
+        solver.max_iterations,
+        solver.relaxation,
+        damping=damping(solver.rho, solver.epsilon),
+    )
+    other = kernel.transposed() or batch.build(kernel.target, kernel.source)
+    columns: Columns = {}
+    directions = (
+        ("source_to_target", kernel, batch.potentials.next_g),
+        ("target_to_source", other, batch.potentials.f),
+    )
+    for direction, problem, start in directions:
+        solved = iterate(problem, settings._replace(start=start.contiguous()))
+        covered = certify_coverage(problem, batch.cost, solved, solver.rho, solver.tolerance)
+        columns[f"coverage_{direction}"] = covered.value.cpu().numpy()
+        columns[f"coverage_{direction}_lower"] = covered.lower.cpu().numpy()
+        columns[f"coverage_{direction}_upper"] = covered.upper.cpu().numpy()
+        converged = converged & covered.converged.cpu().numpy()
+    return columns | {"converged": converged}
+
+
+def nearest(batch: Solved) -> Columns:
+    """Mean cost of the points of one side to the nearest of the other, each direction [B]."""
+    costs = batch.kernel.nearest()
+    sides = zip(batch.clouds, costs, strict=True)
+    means = [(c.weight.double() * torch.where(c.weight > 0, x, 0.0)).sum(1) for c, x in sides]
+    return _to_numpy({"nearest_target_to_source": means[0], "nearest_source_to_target": means[1]})
+
+
+def half_samples(batch: Solved, sampling: SamplingError) -> NDArray[np.float64]:
+    """OT values [B] between half samples, NaN where neither side of a pair is a sample."""
+    half = np.full(len(batch.kernel.source), np.nan)
+    some, small = sampling.half_clouds(batch.pair)
+    if len(some):
+        chosen = torch.from_numpy(some)
+        fewer = batch.kernel.prefix(chosen, *small) or batch.build(*small)
+        start = batch.potentials.next_g[chosen.to(fewer.source.device), : small[1].shape[1]]
+        solved = iterate(fewer, batch.settings._replace(start=start.contiguous()))
+        half[some] = ot_value(fewer, solved).cpu().numpy()
+    return half
+
+
+def _to_numpy(tensors: dict[str, Tensor]) -> Columns:
+    return {name: values.cpu().numpy() for name, values in tensors.items()}
