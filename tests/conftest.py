@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 
 # Before torch is imported: threads that spin while they wait slow a shared machine down by ten.
@@ -9,11 +8,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # there is a process for every core alr
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,18 +20,11 @@ if not torch.cuda.is_available():  # before Triton is imported, by torch.compile
     os.environ["TRITON_INTERPRET"] = "1"
 
 import geospot_gpu as gs
-from geospot_gpu import cli
-from geospot_gpu.files import outputs
-from geospot_gpu.runs.manifest import seal
+from tests.helpers.commands import GEOSPOT, Geospot, code_of
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("geospot", deadline=None)
 settings.load_profile("geospot")
-
-Geospot = Callable[..., "subprocess.CompletedProcess[str]"]
-
-GEOSPOT = Path(sys.executable).with_name("geospot")
-"""The installed command, as a user would call it."""
 
 
 @pytest.fixture
@@ -57,46 +45,16 @@ def geospot(tmp_path: Path) -> Geospot:
 
 
 @pytest.fixture
-def geospot_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Geospot:
+def geospot_here(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Geospot:
     """The same in this process, which need not import torch again."""
 
     def run(*arguments: str, folder: Path = tmp_path) -> subprocess.CompletedProcess[str]:
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["geospot", *arguments])
         capfd.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
+        code = code_of(*arguments, folder=folder)
         captured = capfd.readouterr()
-        code = int(stop.value.code or 0)
         return subprocess.CompletedProcess(arguments, code, captured.out, captured.err)
 
     return run
-
-
-def rewrite_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change the manifest of a run as if geospot had written it so."""
-    content = json.loads((folder / "manifest.json").read_text())
-    change(content)
-    del content["checksum"]
-    (folder / "manifest.json").write_bytes(seal(content))
-    for marker in (folder / outputs.RECORD).glob("manifest.json-*"):
-        marker.unlink()
-    outputs.adopt(folder, ["manifest.json"])
-
-
-@contextmanager
-def mounted_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A disk of its own at a folder, where that is permitted; skips where it is not."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("no permission to mount a disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture

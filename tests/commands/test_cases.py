@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import geospot_gpu as gs
-from tests.conftest import Geospot
+from tests.helpers.commands import Geospot
 
 SWEEP = ("sweep", "points=table", "encoder=none", "regions.min_points=10", "device=cpu")
 OWN = ("points.path=points.csv", "points.region=region", "out=run")

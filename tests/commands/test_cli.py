@@ -18,7 +18,8 @@ import pytest
 from matplotlib import image
 
 import geospot_gpu as gs
-from tests.conftest import GEOSPOT, Geospot, mounted_disk
+from tests.helpers.commands import GEOSPOT, Geospot
+from tests.helpers.folders import mounted_disk
 
 TOWNS = (
     "points=table",

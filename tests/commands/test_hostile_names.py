@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from geospot_gpu.cli import _Warning
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.say import one_line, printable, say
-from tests.conftest import Geospot
+from tests.helpers.commands import Geospot
 
 NAMES = (
     *("a$b^$_{", "\u202egnp.exe\u202c", "z\u200bw", "_under", "=cmd|' /C calc'!A0", "../../x"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +10,9 @@ import pandas as pd
 import pytest
 
 from geospot_gpu.config import settings
-from tests.commands.test_transfer import NAMES, REPORT, points, scores
-from tests.conftest import GEOSPOT, Geospot
+from tests.helpers.commands import Geospot
+from tests.helpers.scored import NAMES, PLAIN, REPORT, TABLE, points
 
-TABLE = ("points=table", "points.path=points.csv", "points.region=region")
-PLAIN = (*TABLE, "encoder=none", "regions.min_points=1")
 COMMANDS = {
     "transfer": ("transfer", *REPORT),
     "predict": ("predict", *REPORT, "targets=points.csv", "targets.region=region"),
@@ -35,24 +31,6 @@ FILES = {
     "points": {"points.parquet", "points.png", "summary.json"},
     "nearest": {"nearest.csv", "nearest.png", "summary.json"},
 }
-
-
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("kept")
-    points().to_csv(folder / "points.csv", index=False)
-    scores().to_csv(folder / "scores.csv", index=False)
-    subprocess.run(
-        [str(GEOSPOT), "sweep", *PLAIN, "out=run"], cwd=folder, check=True, capture_output=True
-    )
-    return folder
-
-
-@pytest.fixture
-def run(swept: Path, tmp_path: Path, geospot_here: Geospot) -> Geospot:
-    """``geospot`` in a folder with a sweep, for the commands."""
-    shutil.copytree(swept, tmp_path, dirs_exist_ok=True)
-    return geospot_here
 
 
 def refused(run: Geospot, *arguments: str) -> str:

@@ -16,48 +16,9 @@ import pytest
 import geospot_gpu as gs
 from geospot_gpu.land import land
 from geospot_gpu.transfer.groups import group_of
-from tests.conftest import Geospot, mounted_disk, rewrite_manifest
-
-NAMES = [f"r{k:02d}" for k in range(10)]
-SWEEP = ("sweep", "points=table", "points.path=points.csv", "points.region=region")
-REPORT = ("sweep=run", "scores=scores.csv", "scores.kind=accuracy", "scores.change=raw")
-
-
-def points() -> pd.DataFrame:
-    generator = np.random.default_rng(0)
-    centres = np.column_stack([generator.uniform(-20, 50, 10), generator.uniform(0, 60, 10)])
-    places = np.repeat(centres, 30, axis=0) + generator.normal(0, 3, (300, 2))
-    return pd.DataFrame({"region": np.repeat(NAMES, 30), "lon": places[:, 0], "lat": places[:, 1]})
-
-
-def scores() -> pd.DataFrame:
-    """Scores that fall with the great circle between centres."""
-    centres = points().groupby("region")[["lon", "lat"]].mean().to_numpy()
-    away = np.linalg.norm(centres[:, None] - centres, axis=2)
-    noise = 0.02 * np.random.default_rng(1).normal(size=(10, 10))
-    score = (0.9 - 0.008 * away + noise).clip(0, 1)
-    i, j = (side.ravel() for side in np.indices((10, 10)))
-    names = np.array(NAMES)
-    return pd.DataFrame({"source": names[i], "target": names[j], "score": score.ravel()})
-
-
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tests.conftest import GEOSPOT
-
-    folder = tmp_path_factory.mktemp("transfer")
-    points().to_csv(folder / "points.csv", index=False)
-    scores().to_csv(folder / "scores.csv", index=False)
-    arguments = (*SWEEP, "encoder=none", "regions.min_points=1", "out=run")
-    subprocess.run([str(GEOSPOT), *arguments], cwd=folder, check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture
-def run(swept: Path, tmp_path: Path, geospot: Geospot) -> Geospot:
-    """``geospot`` in an empty folder beside a copy of the sweep."""
-    shutil.copytree(swept, tmp_path, dirs_exist_ok=True)
-    return geospot
+from tests.helpers.commands import Geospot
+from tests.helpers.folders import mounted_disk, rewrite_manifest
+from tests.helpers.scored import NAMES, PLAIN, REPORT, points, scores
 
 
 def test_transfer_says_that_distances_predict(run: Geospot, tmp_path: Path) -> None:
@@ -98,7 +59,7 @@ def test_sample_sizes_are_reported_apart(run: Geospot, tmp_path: Path) -> None:
     table = points()
     table = table.drop(table.index[::7]).drop(table.index[::5], errors="ignore")
     table.iloc[:-11].to_csv(tmp_path / "points.csv", index=False)
-    swept = run(*SWEEP, "encoder=none", "regions.min_points=1", "out=other")
+    swept = run("sweep", *PLAIN, "out=other")
     assert swept.returncode == 0, swept.stderr
     done = run("transfer", "sweep=other", *REPORT[1:], "out=report")
     assert done.returncode == 0, done.stderr
@@ -229,8 +190,8 @@ def test_points_that_changed_since_are_noticed(run: Geospot, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("command", ["transfer", "predict"])
-def test_help_says_how_scores_are_written(geospot: Geospot, command: str) -> None:
-    said = geospot(command, "--help").stdout
+def test_help_says_how_scores_are_written(geospot_here: Geospot, command: str) -> None:
+    said = geospot_here(command, "--help").stdout
     assert "or a matrix: rows are sources, columns are" in said
     for setting in ("kind", "change", "source: null", "target: null", "score: null"):
         assert f"\n  {setting}" in said
@@ -249,14 +210,16 @@ def test_scores_are_checked_before_points_are_read(run: Geospot, tmp_path: Path)
         assert "gone.csv" not in done.stderr
 
 
-def test_predict_takes_skill_and_names_of_columns(run: Geospot, tmp_path: Path) -> None:
+def test_predict_takes_skill_and_names_of_columns(
+    run: Geospot, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     table = scores().rename(columns={"source": "Train", "target": "Test", "score": "R2"})
     table.assign(R2=4 * table["R2"] - 4, n=50).to_csv(tmp_path / "scores.csv", index=False)
     skill = ("sweep=run", "scores=scores.csv", "scores.kind=skill", "scores.change=difference")
     new = ("targets=points.csv", "targets.region=region", "out=predictions")
     done = run("predict", *skill, "scores.score=R2", "source= r03 ", *new)
     assert done.returncode == 0, done.stderr
-    assert "of its columns source is 'Train', target is 'Test', score is 'R2'" in done.stderr
+    assert "of its columns source is 'Train', target is 'Test', score is 'R2'" in caplog.text
     assert re.search(r"from r03 +skill -", done.stdout)
     found = pd.read_parquet(tmp_path / "predictions" / "predictions.parquet")
     assert set(found["source"]) == {"r03"}
@@ -265,7 +228,9 @@ def test_predict_takes_skill_and_names_of_columns(run: Geospot, tmp_path: Path) 
     assert found["predicted"][away == 3].item() == found["predicted"].max()
 
 
-def test_damaged_baselines_are_computed_again(run: Geospot, tmp_path: Path) -> None:
+def test_damaged_baselines_are_computed_again(
+    run: Geospot, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     before = run("transfer", *REPORT, "out=report")
     (part,) = (tmp_path / "run" / "baselines").iterdir()
     content = bytearray(part.read_bytes())
@@ -273,7 +238,7 @@ def test_damaged_baselines_are_computed_again(run: Geospot, tmp_path: Path) -> N
     part.write_bytes(content)
     done = run("transfer", *REPORT, "out=report")
     assert done.stdout == before.stdout
-    assert f"{part.name}: is damaged, its baselines have to be computed again" in done.stderr
+    assert f"{part.name}: is damaged, its baselines have to be computed again" in caplog.text
 
 
 def test_a_read_only_sweep_can_be_judged(
@@ -293,8 +258,7 @@ def test_a_read_only_sweep_can_be_judged(
 def test_baselines_of_other_regions_are_computed_again(run: Geospot, tmp_path: Path) -> None:
     """The width of the Gaussian kernel depends on all of them."""
     assert run("transfer", *REPORT, "out=report").returncode == 0
-    fewer_regions = ("encoder=none", "regions.min_points=1", "regions.exclude=[r00]", "out=run")
-    assert run(*SWEEP, *fewer_regions).returncode == 0
+    assert run("sweep", *PLAIN, "regions.exclude=[r00]", "out=run").returncode == 0
     fewer = scores().query("source != 'r00' and target != 'r00'")
     fewer.to_csv(tmp_path / "scores.csv", index=False)
     assert run("transfer", *REPORT, "out=report").returncode == 0

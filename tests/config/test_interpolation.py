@@ -20,7 +20,7 @@ import geospot_gpu as gs
 from geospot_gpu.config import objects, overrides, settings
 from geospot_gpu.config.overrides import keep_text, literal
 from geospot_gpu.errors import GeospotError
-from tests.conftest import Geospot
+from tests.helpers.commands import Geospot
 
 BASE = ("points=table", "points.region=region", "encoder=none", "regions.min_points=1")
 NAME = "${oc.env:SECRET}"

@@ -27,8 +27,8 @@ from geospot_gpu.runs.store import Store
 from geospot_gpu.selection.target_distances import check_distance
 from geospot_gpu.transfer.evidence import matrices
 from geospot_gpu.transfer.groups import group_of
-from tests.conftest import Geospot
 from tests.helpers.clouds import random_regions
+from tests.helpers.commands import Geospot
 
 Indices = NDArray[np.int64]
 

@@ -13,7 +13,7 @@ import geospot_gpu as gs
 from geospot_gpu.distances.growth import above_target
 from geospot_gpu.engine.method import Method
 from geospot_gpu.runs.sweep import SweepResult, run_sweep
-from tests.conftest import Geospot
+from tests.helpers.commands import Geospot
 
 CPU = gs.Engine(device="cpu")
 GEOGRAPHY = gs.GroundCost(geo_weight=1.0, geo_scale=3000.0)

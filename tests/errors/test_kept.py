@@ -9,7 +9,7 @@ import pytest
 
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.kept import kept, with_notes
-from tests.conftest import Geospot
+from tests.helpers.commands import Geospot
 
 GOES_ON = "are kept, and the same command goes on from there"
 

@@ -18,7 +18,7 @@ import torch
 from geospot_gpu.config import objects
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.memory import OutOfMemory, out_of_memory
-from tests.conftest import Geospot
+from tests.helpers.commands import Geospot
 
 # --- every library says it in its own way
 

@@ -25,7 +25,7 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.files import inputs, regular
 from geospot_gpu.files.tables import read_table as read_scores
 from geospot_gpu.points.readers import read_table
-from tests.conftest import Geospot
+from tests.helpers.commands import Geospot
 
 BASE = {
     "points": "table",

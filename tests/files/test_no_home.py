@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from geospot_gpu.files import expanded
-from tests.conftest import GEOSPOT, Geospot
+from tests.helpers.commands import GEOSPOT, Geospot
 
 UNKNOWN = "54321"
 

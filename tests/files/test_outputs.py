@@ -20,7 +20,7 @@ import pytest
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files import outputs
 from geospot_gpu.files.outputs import RECORD, OutputFolder, adopt, write_csv
-from tests.conftest import mounted_disk
+from tests.helpers.folders import mounted_disk
 
 NAMES = ("table.csv", "map.png", "summary.json")
 FORK = multiprocessing.get_context("fork")

@@ -1,0 +1,1 @@
+"""What several tests share: they import from here, never from each other."""

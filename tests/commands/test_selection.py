@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,27 +12,11 @@ import pytest
 
 import geospot_gpu as gs
 from geospot_gpu.runs.parts import Parts
-from tests.commands.test_transfer import NAMES, SWEEP, points
-from tests.conftest import GEOSPOT, Geospot
+from tests.helpers.commands import Geospot
+from tests.helpers.scored import NAMES, PLAIN, points
 
 SELECT = ("select", "sweep=run", "target=r03")
-NEAREST = ("nearest", *SWEEP[1:], "regions.min_points=1", "encoder=none", "target=r03")
-
-
-@pytest.fixture(scope="module")
-def _swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("selection")
-    points().to_csv(folder / "points.csv", index=False)
-    arguments = (*SWEEP, "encoder=none", "regions.min_points=1", "out=run")
-    subprocess.run([str(GEOSPOT), *arguments], cwd=folder, check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture
-def run(_swept: Path, tmp_path: Path, geospot: Geospot) -> Geospot:
-    """``geospot`` in a folder with a copy of the sweep."""
-    shutil.copytree(_swept, tmp_path, dirs_exist_ok=True)
-    return geospot
+NEAREST = ("nearest", *PLAIN, "target=r03")
 
 
 def test_select_writes_regions_quotas_and_steps(run: Geospot, tmp_path: Path) -> None:
@@ -74,8 +56,7 @@ def test_select_by_what_is_stored_and_by_what_is_not(run: Geospot, tmp_path: Pat
     order = {}
     for name in ("run", "bare"):
         if name == "bare":
-            few = ("encoder=none", "regions.min_points=1", "outputs=[divergence]", "out=bare")
-            assert run(*SWEEP, *few).returncode == 0
+            assert run("sweep", *PLAIN, "outputs=[divergence]", "out=bare").returncode == 0
             assert "coverage" not in gs.open_run(tmp_path / "bare")
         done = run(
             *("select", f"sweep={name}", "target=r03", "budget=30", "max_regions=3"),
@@ -129,10 +110,12 @@ def test_select_with_prices(run: Geospot, tmp_path: Path) -> None:
     assert "per_sample of r00 is -1: give numbers of 0 or more" in refused.stderr
 
 
-def test_a_budget_beyond_everything(run: Geospot, tmp_path: Path) -> None:
+def test_a_budget_beyond_everything(
+    run: Geospot, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     done = run(*SELECT, "budget=100000", "out=chosen")
     assert done.returncode == 0, done.stderr
-    assert "the 9 regions chosen have only 270 samples: all are taken" in done.stderr
+    assert "the 9 regions chosen have only 270 samples: all are taken" in caplog.text
     table = pd.read_csv(tmp_path / "chosen" / "selection.csv")
     assert table["quota"].tolist() == [30] * 9
 
@@ -156,7 +139,7 @@ def test_select_points(run: Geospot, tmp_path: Path) -> None:
 
 
 def test_select_points_of_a_pool_with_features_on_disk(
-    towns: Path, geospot: Geospot, tmp_path: Path
+    towns: Path, geospot_here: Geospot, tmp_path: Path
 ) -> None:
     generator = np.random.default_rng(0)
 
@@ -168,19 +151,19 @@ def test_select_points_of_a_pool_with_features_on_disk(
     pool = pd.DataFrame({"id": [f"p{k}" for k in range(50)], "lon": range(50), "lat": range(50)})
     pool.to_csv(tmp_path / "pool.csv", index=False)
     write("pool", pool["id"].tolist())
-    swept = geospot(
+    swept = geospot_here(
         *("sweep", "points=table", "points.path=towns.csv", "points.region=town"),
         *("encoder=precomputed", "encoder.path=features.npy", "encoder.id=id"),
         *("regions.min_points=1", "out=run"),
     )
     assert swept.returncode == 0, swept.stderr
     select = ("select", "sweep=run", "target=lima", "over=points", "budget=5", "pool=pool.csv")
-    done = geospot(*select, "pool.features=pool.npy", "pool.id=id", "out=chosen")
+    done = geospot_here(*select, "pool.features=pool.npy", "pool.id=id", "out=chosen")
     assert done.returncode == 0, done.stderr
     table = pd.read_parquet(tmp_path / "chosen" / "points.parquet")
     assert len(table) == 5
     assert set(table["id"]) <= set(pool["id"])
-    lost = geospot(*select, "out=o")  # the features of the sweep are of other points
+    lost = geospot_here(*select, "out=o")  # the features of the sweep are of other points
     assert lost.returncode == 1
     assert "features.npy: no features for 50 of 50 points" in lost.stderr
 
