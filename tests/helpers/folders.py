@@ -1,4 +1,4 @@
-"""Folders that are not as geospot left them, and disks that are small."""
+"""The repository, runs that are not as geospot left them, and disks that are small."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import pytest
 
 from geospot_gpu.files import outputs
 from geospot_gpu.runs.manifest import seal
+
+ROOT = Path(__file__).parents[2]
+"""Of the repository."""
 
 
 def rewrite_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+
+from geospot_gpu.transfer.scores import Scores, read_scores
 
 NAMES = [f"r{k:02d}" for k in range(10)]
 TABLE = ("points=table", "points.path=points.csv", "points.region=region")
@@ -27,3 +31,9 @@ def scores() -> pd.DataFrame:
     i, j = (side.ravel() for side in np.indices((10, 10)))
     names = np.array(NAMES)
     return pd.DataFrame({"source": names[i], "target": names[j], "score": score.ravel()})
+
+
+def accuracies(table: object, **changes: Any) -> Scores:
+    """A table of accuracies of these regions, read."""
+    arguments = {"kind": "accuracy", "regions": NAMES} | changes
+    return read_scores(table, **arguments)  # type: ignore[arg-type]

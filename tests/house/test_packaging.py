@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import geospot_gpu
+from tests.helpers.folders import ROOT
 
-ROOT = Path(__file__).parents[2]
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
 PROJECT: dict[str, Any] = tomllib.loads(PYPROJECT)["project"]
 EXTRAS = PROJECT["optional-dependencies"]

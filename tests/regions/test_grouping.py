@@ -17,13 +17,9 @@ from geospot_gpu.points import Points
 from geospot_gpu.points.gallery import read_gallery
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.regions.grouping import by_column, by_country, by_grid, by_polygons
+from tests.helpers.folders import ROOT
 
-COUNTRIES = (
-    Path(__file__).resolve().parents[3]
-    / "shared"
-    / "data"
-    / "ne_110m_admin_0_countries_slim.geojson.gz"
-)
+COUNTRIES = ROOT.parent / "shared" / "data" / "ne_110m_admin_0_countries_slim.geojson.gz"
 
 Ring = Sequence[tuple[float, float]]
 

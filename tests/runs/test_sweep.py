@@ -2,81 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import xarray
-from hypothesis import given
-from hypothesis import strategies as st
-from matplotlib import image
-from numpy.typing import NDArray
 
 import geospot_gpu as gs
 from geospot_gpu.arrays import Indices
 from geospot_gpu.commands.sweep_summary import summary
-from geospot_gpu.engine.batching import batches_of_similar_size
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import content_hash
-from geospot_gpu.pictures.sweep import _cluster_order, write_heatmap
 from geospot_gpu.runs import sweep as run
-from geospot_gpu.runs.plan import plan_batches
 from geospot_gpu.runs.store import Store
-from geospot_gpu.runs.sweep import SweepResult, run_sweep
 from geospot_gpu.sinkhorn.divergence import SelfTerms
-
-GEOGRAPHY = gs.GroundCost(geo_weight=1.0)
-CPU = gs.Engine(device="cpu")
-TOWNS = ["lima", "oslo", "rome", "suva"]
-EVIDENCE = ["divergence", "lower", "upper", "ot_value", "ot_lower", "ot_upper", "transport_cost"]
-
-
-def regions_of(table: pd.DataFrame | Path, *names: str, seed: int = 0) -> gs.Regions:
-    return gs.Regions.from_table(
-        table, region="town", encoder="none", include=list(names) or None, seed=seed
-    )
-
-
-def sweep(
-    out: Path,
-    regions: gs.Regions,
-    against: gs.Regions | None = None,
-    cost: gs.GroundCost = GEOGRAPHY,
-    solver: gs.Sinkhorn | gs.GeomLoss | None = None,
-    outputs: Sequence[str] | None = None,
-) -> SweepResult:
-    method = Method(cost, solver or gs.Sinkhorn())
-    return run_sweep(out, regions, against, method=method, engine=CPU, outputs=outputs)
-
-
-def counts(result: SweepResult) -> tuple[int, int, int]:
-    return result.total, result.computed, result.reused
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (out / "distances").iterdir()}
-
-
-def stored(out: Path) -> pd.DataFrame:
-    return pd.concat([pd.read_parquet(path) for path in (out / "distances").glob("*.parquet")])
-
-
-def assert_same(run: xarray.Dataset, memory: xarray.Dataset) -> None:
-    assert set(run.data_vars) == set(memory.data_vars)
-    for name in run.data_vars:
-        np.testing.assert_allclose(run[name], memory[name], atol=1e-6, err_msg=str(name))
-    for name in run.coords:
-        if run[name].dtype.kind in "if":
-            np.testing.assert_allclose(run[name], memory[name], atol=1e-6, err_msg=str(name))
-        else:
-            assert run[name].to_numpy().tolist() == memory[name].to_numpy().tolist()
+from tests.helpers.sweeps import (
+    CPU,
+    GEOGRAPHY,
+    TOWNS,
+    assert_same,
+    contents,
+    counts,
+    regions_of,
+    stored,
+    sweep,
+)
 
 
 def test_each_unordered_pair_is_stored_once_and_comes_back(tmp_path: Path, towns: Path) -> None:
@@ -130,7 +83,8 @@ def test_adding_a_region_computes_only_its_row(
 
     def watched(engine: PairEngine, index: Indices, *needs: Any) -> SelfTerms:
         solved.extend(index.tolist())
-        return solve(engine, index, *needs)
+        found: SelfTerms = solve(engine, index, *needs)
+        return found
 
     monkeypatch.setattr(PairEngine, "self_terms", watched)
     assert counts(sweep(tmp_path, regions_of(towns))) == (6, 3, 3)
@@ -369,100 +323,3 @@ def test_one_region_is_not_enough(tmp_path: Path, towns: Path) -> None:
     with pytest.raises(GeospotError, match=r"only one region \(lima\): distances need two"):
         sweep(tmp_path / "run", regions_of(towns, "lima"))
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize("square", [True, False])
-def test_names_are_plain_text_in_the_heatmap(
-    square: bool, tmp_path: Path, recwarn: pytest.WarningsRecorder
-) -> None:
-    """Neither formulas nor missing letters stop the picture or clutter the terminal."""
-    names = ["$x^$", "$\\frac$", "東京", "b", "c"]
-    position = np.array([0.0, 10.0, 0.1, 10.1, 0.2])
-    values = np.abs(position[:, None] - position)
-    dataset = xarray.Dataset(
-        {"divergence": (("source", "target"), values)},
-        coords={"source": names, "target": names},
-        attrs={"value": "divergence"},
-    )
-    write_heatmap(dataset, tmp_path / "map.png", square=square)
-    pixels = image.imread(tmp_path / "map.png")
-    assert min(pixels.shape[:2]) > 300
-    assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 50
-    assert not recwarn.list
-    assert [path.name for path in tmp_path.iterdir()] == ["map.png"]
-    order = _cluster_order(values).tolist()
-    assert {frozenset(order[:2]), frozenset(order[:3])} & {frozenset({1, 3}), frozenset({0, 2, 4})}
-
-
-sizes = st.lists(st.tuples(st.integers(1, 10**5), st.integers(1, 10**5)), max_size=200)
-
-
-def assert_partition(batches: list[NDArray[np.int64]], count: int) -> None:
-    assert sorted(np.concatenate([[], *batches]).tolist()) == list(range(count))
-    assert all(len(batch) > 0 for batch in batches)
-
-
-@given(pairs=sizes, device=st.sampled_from(["cpu", "cuda"]))
-def test_a_plan_covers_every_pair_exactly_once(pairs: list[tuple[int, int]], device: str) -> None:
-    n, m = np.array(pairs, np.int64).reshape(-1, 2).T
-    batches = plan_batches(n, m, device)
-    assert_partition(batches, len(pairs))
-    again = plan_batches(n, m, device)
-    assert [batch.tolist() for batch in batches] == [batch.tolist() for batch in again]
-    # Equal work: beyond its largest pair, no batch is larger than the share that it aims at.
-    least = {"cpu": 2 * 10**7, "cuda": 10**9}[device]
-    share = max(least, int((n * m).sum()) // 400)
-    assert all((n * m)[batch].sum() <= share + (n * m)[batch].max() for batch in batches)
-
-
-@given(pairs=sizes, limit=st.integers(1, 10**8), seed=st.integers(0, 10))
-def test_batches_of_similar_size_cover_everything_within_the_limit(
-    pairs: list[tuple[int, int]], limit: int, seed: int
-) -> None:
-    n, m = np.array(pairs, np.int64).reshape(-1, 2).T
-    growth = np.random.default_rng(seed).choice([1.2, 4.0], len(n))
-    batches = batches_of_similar_size(n, m, limit, 300, growth)
-    assert_partition(batches, len(pairs))
-    for batch in batches:
-        padded = len(batch) * int(n[batch].max()) * int(m[batch].max())
-        assert len(batch) == 1 or padded <= limit
-        (ratio,) = set(growth[batch])
-        assert n[batch].max() <= ratio * n[batch].min() * (1 + 1e-9)
-        assert m[batch].max() <= ratio * m[batch].min() * (1 + 1e-9)
-
-
-def test_a_folder_takes_more_outputs_and_keeps_those_it_has(tmp_path: Path, towns: Path) -> None:
-    few, more = ["divergence"], ["coverage", "divergence"]
-    assert counts(sweep(tmp_path, regions_of(towns), outputs=few)) == (6, 6, 0)
-    assert "coverage" not in gs.open_run(tmp_path)
-    assert counts(sweep(tmp_path, regions_of(towns, "lima", "oslo"), outputs=more)) == (1, 1, 0)
-    assert counts(sweep(tmp_path, regions_of(towns), outputs=few)) == (6, 0, 6)
-    assert counts(sweep(tmp_path, regions_of(towns))) == (6, 6, 0)
-    every = gs.pairwise(regions_of(towns), cost=GEOGRAPHY, engine=CPU)
-    assert_same(gs.open_run(tmp_path), every)
-    assert counts(sweep(tmp_path, regions_of(towns), outputs=["nearest"])) == (6, 0, 6)
-    assert list(gs.open_run(tmp_path).data_vars)[0] == "nearest"
-    rows = stored(tmp_path)
-    assert not rows["key"].duplicated().any(), "rows that say less are tidied away"
-    assert counts(sweep(tmp_path, regions_of(towns))) == (6, 0, 6)
-
-
-def test_outputs_without_self_terms_leave_these_for_later(tmp_path: Path, towns: Path) -> None:
-    sweep(tmp_path, regions_of(towns), outputs=["transport_cost"])
-    sweep(tmp_path, regions_of(towns), outputs=["divergence"])
-    every = gs.pairwise(regions_of(towns), cost=GEOGRAPHY, engine=CPU, outputs=["divergence"])
-    assert_same(gs.open_run(tmp_path), every)
-
-
-def test_rows_of_before_say_by_their_values_what_they_have(tmp_path: Path, towns: Path) -> None:
-    """Rows of version 0.1 do not name their outputs, and its identity says that it debiased."""
-    sweep(tmp_path, regions_of(towns))
-    for path in (tmp_path / "distances").iterdir():
-        table = pq.read_table(path).drop_columns(["outputs"])
-        path.unlink()
-        content = pa.BufferOutputStream()
-        pq.write_table(table, content)
-        content = content.getvalue().to_pybytes()
-        (path.parent / f"part-{content_hash(content)}.parquet").write_bytes(content)
-    assert counts(sweep(tmp_path, regions_of(towns))) == (6, 0, 6)
-    assert not gs.open_run(tmp_path).coverage.isnull().all()

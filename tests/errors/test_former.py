@@ -13,7 +13,7 @@ from geospot_gpu.errors.former import KERNELS, no_kernel, translated
 from geospot_gpu.runs.reopen import reopen
 from geospot_gpu.runs.store import Store
 from geospot_gpu.runs.sweep import required_manifest
-from tests.conftest import Geospot
+from tests.helpers.commands import Geospot
 
 POINTS = "lon,lat,r\n0,0,a\n1,2,a\n9,1,b\n8,3,b\n"
 
