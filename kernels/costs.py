@@ -76,7 +76,8 @@ def cover_gains(costs: Tensor, cover: Tensor, mass: Tensor) -> Tensor:
     if compiled_kernel(costs.dtype, costs.device.type) is None:
         return costs.neg_().add_(cover).clamp_(min=0.0) @ mass
     from geospot_gpu.kernels.cpu import loops
+    from geospot_gpu.kernels.cpu.threads import spread
 
     gains = torch.empty(len(costs))
-    loops.gains(costs.numpy(), cover.numpy(), mass.numpy(), gains.numpy())
+    spread(loops.gains, len(costs), costs.numpy(), cover.numpy(), mass.numpy(), gains.numpy())
     return gains

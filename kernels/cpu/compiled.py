@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from geospot_gpu.kernels.contract import (
     safe_log,
 )
 from geospot_gpu.kernels.cpu import PADDED_ENTRIES, iterations, loops
+from geospot_gpu.kernels.cpu.threads import spread
 from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.kernels.tiles import CostTiles
 from geospot_gpu.sphere import EARTH_RADIUS_KM
@@ -130,7 +131,8 @@ class CompiledKernel(Kernel):
         factors = torch.cat(
             [self.tiles.feature_factor, self.tiles.geo_factor * (2.0 * EARTH_RADIUS_KM)], dim=1
         )
-        loops.mix(
+        _in_items(
+            loops.mix,
             layout,
             costs.numpy(),
             product or (np.float32(0.0), np.float32(0.0)),
@@ -206,7 +208,9 @@ class CompiledKernel(Kernel):
         iterations_, errors = (np.zeros(len(f), kind) for kind in (np.int64, np.float32))
         layout = self._kept.layout
         first = layout.items[:: self._kept.shares, 3].copy()
-        iterations.solve(
+        spread(
+            iterations.solve,
+            len(f),
             first,
             layout.stride,
             np.stack([self.source.size, self.target.size], axis=1),
@@ -241,7 +245,7 @@ class CompiledKernel(Kernel):
         stride = self.source.size
         ends = np.cumsum(stride * layout.size)
         position, to = ends - stride * layout.size, np.empty(int(ends[-1]), np.float32)
-        loops.transpose(layout, costs, position, stride, to)
+        _in_items(loops.transpose, layout, costs, position, stride, to)
         other = object.__new__(CompiledKernel)
         Kernel.__init__(other, self.target, self.source, self.epsilon)
         other.tiles, other._panel_entries = self.tiles, None
@@ -254,7 +258,7 @@ class CompiledKernel(Kernel):
         )
         for costs, layout, shares in self._panels():
             own = torch.full((len(layout.items), self.target.shape[1]), torch.inf)
-            loops.nearest(layout, costs, by_row.numpy(), own.numpy())
+            _in_items(loops.nearest, layout, costs, by_row.numpy(), own.numpy())
             by_column = torch.minimum(by_column, own.view(-1, shares, own.shape[1]).amin(1))
         return by_row, by_column
 
@@ -264,12 +268,20 @@ class CompiledKernel(Kernel):
         if side == "source":
             out = torch.zeros_like(here.weight)
             for costs, layout, _ in self._panels():
-                loops.softmin_rows(layout, costs, weights, self.epsilon, out.numpy())
+                _in_items(loops.softmin_rows, layout, costs, weights, self.epsilon, out.numpy())
             return out
         total = torch.full_like(here.weight, -torch.inf)
         for costs, layout, shares in self._panels():
             peak, sums = (torch.zeros(len(layout.items), here.shape[1]) for _ in range(2))
-            loops.softmin_columns(layout, costs, weights, self.epsilon, peak.numpy(), sums.numpy())
+            _in_items(
+                loops.softmin_columns,
+                layout,
+                costs,
+                weights,
+                self.epsilon,
+                peak.numpy(),
+                sums.numpy(),
+            )
             logarithms = (sums.log() + peak).view(-1, shares, here.shape[1])
             total = torch.logaddexp(total, logarithms.logsumexp(1))
         return -self.epsilon * total
@@ -282,7 +294,7 @@ class CompiledKernel(Kernel):
         for costs, layout, shares in self._panels():
             own = torch.zeros(len(layout.items), g.shape[1])
             vectors = [x.numpy() for x in (omega, a, b, new, g, next_f, own)]
-            loops.step(layout, costs, self.epsilon, damping, *vectors)
+            _in_items(loops.step, layout, costs, self.epsilon, damping, *vectors)
             columns += own.view(-1, shares, g.shape[1]).sum(1)
         if bool((columns[b > 0] < 1e-30).any()):  # columns too far from all rows for float32
             return next_f, new, self.softmin(new, "target")
@@ -294,7 +306,9 @@ class CompiledKernel(Kernel):
         vectors = [x.contiguous().numpy() for x in (f, g, self.source.weight, self.target.weight)]
         for costs, layout, shares in self._panels():
             own = torch.zeros(len(layout.items), g.shape[1])
-            loops.marginals(layout, costs, self.epsilon, *vectors, over_a.numpy(), own.numpy())
+            _in_items(
+                loops.marginals, layout, costs, self.epsilon, *vectors, over_a.numpy(), own.numpy()
+            )
             over_b += own.view(-1, shares, g.shape[1]).sum(1)
         return over_a, over_b
 
@@ -304,7 +318,7 @@ class CompiledKernel(Kernel):
         total = torch.zeros(len(f), 2, dtype=torch.float64)
         for costs, layout, shares in self._panels():
             own = torch.zeros(len(layout.items), 2, dtype=torch.float64)
-            loops.integrals(layout, costs, self.epsilon, *vectors, own.numpy())
+            _in_items(loops.integrals, layout, costs, self.epsilon, *vectors, own.numpy())
             total += own.view(-1, shares, 2).sum(1)
         return PlanSums(*total.unbind(1))
 
@@ -312,6 +326,11 @@ class CompiledKernel(Kernel):
         source, target = self.source.select(index), self.target.select(index)
         entries = self._panel_entries
         return CompiledKernel(self.tiles.select(index), source, target, self.epsilon, entries)
+
+
+def _in_items(loop: Callable[..., None], layout: loops.Layout, *arguments: object) -> None:
+    """Run a loop over all items of a layout."""
+    spread(loop, len(layout.items), layout, *arguments)
 
 
 def _layout(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from geospot_gpu.kernels.cpu.loops import (
     F,
@@ -19,7 +19,7 @@ from geospot_gpu.kernels.cpu.loops import (
     log,
     log_sum_exp,
     log_sum_exp_columns,
-    parallel,
+    loop,
     serial,
 )
 from geospot_gpu.kernels.relaxation import NEAR, NO_ERRORS, Relaxation, rule
@@ -175,56 +175,15 @@ def _best_shift(weight, potential, rho):
     return F(rho * math.log(total) - lowest)
 
 
-@serial
-def _solve(costs, position, stride, a, b, epsilon, settings, f, g, next_g):
-    """Iterate one problem from g to the tolerance; see ``sinkhorn.solver`` for the algorithm."""
-    tolerance, last, relaxed, symmetric, damping = settings
-    n, m = len(a), len(b)
-    inverse = F(1.0 / epsilon)
-    kernel = np.empty((n, m), np.float32)
-    f0, g0 = np.empty(n, np.float32), np.empty(m, np.float32)
-    old_f, next_f = np.empty(n, np.float32), np.empty(n, np.float32)
-    _absorb(costs, position, stride, g, epsilon, f0, g0, kernel)
-    state = Relaxation(1.0, 0.0, np.inf, 0.0, NO_ERRORS)
-    omega, error, iteration = 1.0, 0.0, 0
-    while True:
-        iteration += 1
-        for i in range(n):  # not old_f[:] = f: Numba would compile what says that shapes differ
-            old_f[i] = f[i]
-        _step(
-            costs, position, stride, kernel, a, b, epsilon, F(damping), F(omega), f0, g0,
-            f, next_f, g, next_g,
-        )  # fmt: skip
-        if damping < 1.0:
-            shift = _best_shift(a, f, epsilon * damping / (1.0 - damping))
-            for i in range(n):
-                f[i] += shift
-            for j in range(m):
-                next_g[j] -= shift
-        error = np.float64(_marginal_error(b, g, next_g, inverse))
-        if iteration > 1 and not symmetric:
-            error = max(error, np.float64(_marginal_error(a, old_f, next_f, inverse)))
-        if iteration == last or (omega == 1.0 and error <= tolerance):
-            return iteration, error
-        if symmetric:
-            for j in range(m):
-                g[j] = F(0.5) * (f[j] + next_g[j])
-            continue
-        if relaxed:
-            state = _update(state, iteration, error)
-            near = error <= NEAR * tolerance or iteration + 1 == last
-            omega = 1.0 if near else state.omega
-        for j in range(m):
-            g[j] += F(state.omega) * (next_g[j] - g[j])
-
-
-@parallel
+@loop
 def solve(
-    position, stride, sizes, costs, a, b, epsilon, settings, f, g, next_g, iterations, errors
-):
-    """All iterations of all problems of a batch, one problem to a thread.
+    begin, end, position, stride, sizes, costs, a, b, epsilon, settings, f, g, next_g, iterations,
+    errors,
+):  # fmt: skip
+    """All iterations of the problems begin:end of a batch; see ``sinkhorn.solver``.
 
     Args:
+        begin, end: which problems.
         position, stride: first cost of each problem and the step to its next row, int64 [B].
         sizes: rows and columns of each problem, int64 [B, 2].
         costs: flat.
@@ -236,9 +195,44 @@ def solve(
         g: where to start, and a result, [B, M].
         iterations, errors: results, [B].
     """
-    for k in prange(len(position)):
-        n, m = sizes[k, 0], sizes[k, 1]
-        iterations[k], errors[k] = _solve(
-            costs, position[k], stride[k], a[k, :n], b[k, :m], epsilon, settings,
-            f[k, :n], g[k, :m], next_g[k, :m],
-        )  # fmt: skip
+    tolerance, last, relaxed, symmetric, damping = settings
+    inverse = F(1.0 / epsilon)
+    for p in range(begin, end):
+        n, m, at, step = sizes[p, 0], sizes[p, 1], position[p], stride[p]
+        ap, bp, fp, gp, next_gp = a[p, :n], b[p, :m], f[p, :n], g[p, :m], next_g[p, :m]
+        kernel = np.empty((n, m), np.float32)
+        f0, g0 = np.empty(n, np.float32), np.empty(m, np.float32)
+        old_f, next_f = np.empty(n, np.float32), np.empty(n, np.float32)
+        _absorb(costs, at, step, gp, epsilon, f0, g0, kernel)
+        state = Relaxation(1.0, 0.0, np.inf, 0.0, NO_ERRORS)
+        omega, error, iteration = 1.0, 0.0, 0
+        while True:
+            iteration += 1
+            for i in range(n):  # not old_f[:] = f: Numba would compile what says that shapes differ
+                old_f[i] = fp[i]
+            _step(
+                costs, at, step, kernel, ap, bp, epsilon, F(damping), F(omega), f0, g0,
+                fp, next_f, gp, next_gp,
+            )  # fmt: skip
+            if damping < 1.0:
+                shift = _best_shift(ap, fp, epsilon * damping / (1.0 - damping))
+                for i in range(n):
+                    fp[i] += shift
+                for j in range(m):
+                    next_gp[j] -= shift
+            error = np.float64(_marginal_error(bp, gp, next_gp, inverse))
+            if iteration > 1 and not symmetric:
+                error = max(error, np.float64(_marginal_error(ap, old_f, next_f, inverse)))
+            if iteration == last or (omega == 1.0 and error <= tolerance):
+                break
+            if symmetric:
+                for j in range(m):
+                    gp[j] = F(0.5) * (fp[j] + next_gp[j])
+                continue
+            if relaxed:
+                state = _update(state, iteration, error)
+                near = error <= NEAR * tolerance or iteration + 1 == last
+                omega = 1.0 if near else state.omega
+            for j in range(m):
+                gp[j] += F(state.omega) * (next_gp[j] - gp[j])
+        iterations[p], errors[p] = iteration, error

@@ -18,13 +18,10 @@ import os
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from llvmlite import ir
-from numba import config, njit, prange, set_num_threads, types
+from numba import config, njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
-
-set_num_threads(min(torch.get_num_threads(), config.NUMBA_NUM_THREADS))
 
 F = np.float32
 _FAST = {"contract", "nsz", "reassoc"}
@@ -51,7 +48,7 @@ def _can_be_cached() -> bool:
 
 
 _CACHE = _can_be_cached()
-parallel = njit(parallel=True, cache=_CACHE, fastmath=_FAST, error_model="numpy")
+loop = njit(nogil=True, cache=_CACHE, fastmath=_FAST, error_model="numpy")
 # Inlined into what calls it: a call would go to the code of this process where it was compiled in
 # this process, and to the caller's own copy, which rounds differently, where that came from disk.
 serial = njit(cache=_CACHE, forceinline=True, fastmath=_FAST, error_model="numpy")
@@ -138,8 +135,8 @@ def _half_angle(x0, x1, x2, y0, y1, y2):
     return half if near <= far else _HALF_PI - half
 
 
-@parallel
-def mix(layout, costs, product, squares, factors, points_a, points_b, start_a, start_b):
+@loop
+def mix(begin, end, layout, costs, product, squares, factors, points_a, points_b, start_a, start_b):
     """Turn products (or distances) of features into costs, in place.
 
     ``cost = feature_factor max(c + |x|^2 + |y|^2 + slope product, 0) + geo_factor half angle``
@@ -156,7 +153,7 @@ def mix(layout, costs, product, squares, factors, points_a, points_b, start_a, s
     """
     constant, slope = product
     squares_a, squares_b = squares
-    for item in prange(len(layout.items)):
+    for item in range(begin, end):
         k, low, high, position = layout.items[item]
         m, sa, sb = layout.size[k], start_a[k], start_b[k]
         cf, cg = factors[k, 0], factors[k, 1]
@@ -199,11 +196,11 @@ def log_sum_exp(row, weights, inverse_epsilon, out):
     return top + F(math.log(total)), total
 
 
-@parallel
-def softmin_rows(layout, costs, weights, epsilon, out):
+@loop
+def softmin_rows(begin, end, layout, costs, weights, epsilon, out):
     """``-eps log sum_j exp(weights_j - C_ij / eps)`` into out [B, N], weights being [B, M]."""
     inverse = F(1.0 / epsilon)
-    for item in prange(len(layout.items)):
+    for item in range(begin, end):
         k, low, high, position = layout.items[item]
         m = layout.size[k]
         own = np.empty(m, np.float32)
@@ -228,10 +225,10 @@ def log_sum_exp_columns(costs, position, stride, weights, inverse_epsilon, peak,
             total[j] += exp(weights[i] - row[j] * inverse_epsilon - peak[j])
 
 
-@parallel
-def softmin_columns(layout, costs, weights, epsilon, peak, total):
+@loop
+def softmin_columns(begin, end, layout, costs, weights, epsilon, peak, total):
     """For each item, the sums of :func:`log_sum_exp_columns` into rows of peak and total [I, M]."""
-    for item in prange(len(layout.items)):
+    for item in range(begin, end):
         k, low, high, position = layout.items[item]
         m, own = layout.size[k], weights[k, low:high]
         inverse, stride = F(1.0 / epsilon), layout.stride[k]
@@ -250,8 +247,8 @@ def scaled_row(row, f, g, b, inverse_epsilon, out):
     return total
 
 
-@parallel
-def step(layout, costs, epsilon, damping, omega, a, b, f, g, next_f, columns):
+@loop
+def step(begin, end, layout, costs, epsilon, damping, omega, a, b, f, g, next_f, columns):
     """A relaxed half-step of some rows, and what it contributes to the half-step of columns.
 
     The potentials before the step scale the exponentials of a row; where that leaves their range,
@@ -270,7 +267,7 @@ def step(layout, costs, epsilon, damping, omega, a, b, f, g, next_f, columns):
         columns: for each item ``sum_i a_i b_j exp((f_i + g_j - C_ij) / eps)``, [I, M].
     """
     eps, inverse = F(epsilon), F(1.0 / epsilon)
-    for item in prange(len(layout.items)):
+    for item in range(begin, end):
         k, low, high, position = layout.items[item]
         m = layout.size[k]
         gk, bk = g[k, :m], b[k, :m]
@@ -296,14 +293,14 @@ def step(layout, costs, epsilon, damping, omega, a, b, f, g, next_f, columns):
                 to[j] += factor * own[j]
 
 
-@parallel
-def marginals(layout, costs, epsilon, f, g, a, b, rows, columns):
+@loop
+def marginals(begin, end, layout, costs, epsilon, f, g, a, b, rows, columns):
     """Sums over j of ``b_j q_ij`` into rows [B, N], and over an item's i of ``a_i q_ij`` [I, M].
 
     ``q_ij = exp((f_i + g_j - C_ij) / eps)``.
     """
     inverse = F(1.0 / epsilon)
-    for item in prange(len(layout.items)):
+    for item in range(begin, end):
         k, low, high, position = layout.items[item]
         m = layout.size[k]
         gk, bk, to = g[k], b[k], columns[item]
@@ -319,14 +316,14 @@ def marginals(layout, costs, epsilon, f, g, a, b, rows, columns):
             rows[k, i] = total
 
 
-@parallel
-def integrals(layout, costs, epsilon, f, g, u, v, a, b, sums):
+@loop
+def integrals(begin, end, layout, costs, epsilon, f, g, u, v, a, b, sums):
     """For each item ``sum a_i b_j d C`` and ``sum a_i b_j d log d``, into sums [I, 2].
 
     ``d = q_ij + u_i v_j``; ``q`` is that of :func:`marginals`.
     """
     inverse = F(1.0 / epsilon)
-    for item in prange(len(layout.items)):
+    for item in range(begin, end):
         k, low, high, position = layout.items[item]
         m = layout.size[k]
         gk, vk, bk = g[k], v[k], b[k]
@@ -346,10 +343,10 @@ def integrals(layout, costs, epsilon, f, g, u, v, a, b, sums):
         sums[item, 0], sums[item, 1] = transport, entropy
 
 
-@parallel
-def nearest(layout, costs, rows, columns):
+@loop
+def nearest(begin, end, layout, costs, rows, columns):
     """The smallest cost of each row into rows [B, N], of an item's columns into columns [I, M]."""
-    for item in prange(len(layout.items)):
+    for item in range(begin, end):
         k, low, high, position = layout.items[item]
         m = layout.size[k]
         to = columns[item]
@@ -365,20 +362,20 @@ def nearest(layout, costs, rows, columns):
             rows[k, i] = best
 
 
-@parallel
-def gains(costs, cover, mass, out):
+@loop
+def gains(begin, end, costs, cover, mass, out):
     """``sum_j mass_j (cover_j - cost_ij)+`` of each row of costs [N, M] into out [N]."""
-    for i in prange(len(out)):
+    for i in range(begin, end):
         row, total = costs[i], F(0.0)
         for j in range(len(row)):
             total += mass[j] * max(cover[j] - row[j], F(0.0))
         out[i] = total
 
 
-@parallel
-def transpose(layout, costs, to_position, to_stride, to):
+@loop
+def transpose(begin, end, layout, costs, to_position, to_stride, to):
     """Copy the costs of each item into to, rows as columns; ``to_stride`` from one to the next."""
-    for item in prange(len(layout.items)):
+    for item in range(begin, end):
         k, low, high, position = layout.items[item]
         m, stride = layout.size[k], layout.stride[k]
         for first in range(0, m, 16):  # few columns at a time, to write whole cache lines
