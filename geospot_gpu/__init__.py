@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from geospot_gpu.points.readers import read_points
     from geospot_gpu.regions import Regions
     from geospot_gpu.regions.grouping import by_column, by_country, by_grid, by_polygons
-    from geospot_gpu.runs.sweep import open_run
+    from geospot_gpu.runs.run import Run, open_run
     from geospot_gpu.selection.neighbours import nearest_regions
     from geospot_gpu.selection.points import select_points
     from geospot_gpu.selection.regions import select_regions
@@ -49,6 +49,7 @@ _HOMES = {
     "Precomputed": "geospot_gpu.encoders",
     "Predictor": "geospot_gpu.transfer.predictor",
     "Regions": "geospot_gpu.regions",
+    "Run": "geospot_gpu.runs.run",
     "Sinkhorn": "geospot_gpu.sinkhorn.solver",
     "WarmStarts": "geospot_gpu.engine.warm",
     "baselines": "geospot_gpu.distances.baselines",
@@ -59,7 +60,7 @@ _HOMES = {
     "contributions": "geospot_gpu.transfer.contributions",
     "correlate": "geospot_gpu.transfer.correlation",
     "nearest_regions": "geospot_gpu.selection.neighbours",
-    "open_run": "geospot_gpu.runs.sweep",
+    "open_run": "geospot_gpu.runs.run",
     "pairwise": "geospot_gpu.distances.pairwise",
     "read_points": "geospot_gpu.points.readers",
     "read_scores": "geospot_gpu.transfer.scores",
@@ -79,6 +80,7 @@ __all__ = [
     "Precomputed",
     "Predictor",
     "Regions",
+    "Run",
     "Sinkhorn",
     "WarmStarts",
     "baselines",

@@ -1,22 +1,23 @@
-"""Folders of results of commands that go on from a sweep."""
+"""Commands that go on from a sweep: the run, the scores, and the folder of results."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 from geospot_gpu.config import settings
+from geospot_gpu.errors import GeospotError
 from geospot_gpu.files import expanded
 from geospot_gpu.files.outputs import OutputFolder
-from geospot_gpu.runs.store import Store
-from geospot_gpu.runs.sweep import required_manifest
+from geospot_gpu.runs.run import Run
+from geospot_gpu.transfer.scores import Scores, read_scores
 
 
-def results_folder(
+def open_sweep(
     config: settings.TransferConfig | settings.SelectConfig | settings.ExplainConfig,
     names: Collection[str],
     stale: Collection[str] = (),
-) -> OutputFolder:
-    """The folder ``out`` of a command, found fit to be written before anything is computed.
+) -> tuple[Run, OutputFolder]:
+    """The run ``sweep``, and the folder ``out``, found fit to be written before anything is done.
 
     Args:
         config: the settings of the command.
@@ -27,8 +28,24 @@ def results_folder(
         GeospotError: there is no such sweep, nothing can be written there, or a file is there that
             is not to be replaced: an input of the command or of the sweep, or one of the user's.
     """
-    manifest = required_manifest(Store(expanded(config.sweep)))
-    inputs = [*settings.inputs(config), *settings.inputs(manifest.get("config"))]
+    run = Run.open(expanded(config.sweep))
+    inputs = [*settings.inputs(config), *settings.inputs(run.manifest.get("config"))]
     found = OutputFolder(config.out, names, inputs=inputs, overwrite=config.overwrite, stale=stale)
     found.check_writable()
-    return found
+    return run, found
+
+
+def scores_of(config: settings.TransferConfig, run: Run) -> Scores:
+    """The scores that the configuration names, checked before any point is read or encoded."""
+    given = config.scores
+    if given.path is None:
+        raise GeospotError("scores is needed: give scores=FILE")
+    return read_scores(
+        given.path,
+        kind=given.kind,  # type: ignore[arg-type]
+        change=given.change,  # type: ignore[arg-type]
+        regions=run.names,
+        source=given.source,
+        target=given.target,
+        score=given.score,
+    )

@@ -9,21 +9,21 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig
 
-from geospot_gpu.commands.results import results_folder
-from geospot_gpu.config import objects, settings
+from geospot_gpu.commands.results import open_sweep
+from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.config.validation import refuse_unused
 from geospot_gpu.encoders import Precomputed
 from geospot_gpu.encoders.files import is_table
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.say import say
-from geospot_gpu.files import expanded
 from geospot_gpu.files.outputs import OutputFolder, write_csv, write_summary
 from geospot_gpu.names import Names
 from geospot_gpu.pictures.selection import point_map, selection_picture
 from geospot_gpu.points.readers import read_points, read_table
 from geospot_gpu.points.table import check_invalid
-from geospot_gpu.runs.reopen import Reopened, reopen
+from geospot_gpu.runs.run import Run
+from geospot_gpu.runs.store import MANIFEST
 from geospot_gpu.selection.methods import check_method
 from geospot_gpu.selection.points import select_points
 from geospot_gpu.selection.pool import Pool
@@ -40,13 +40,10 @@ def select(config: DictConfig) -> None:
     if typed.over not in ("regions", "points"):
         raise GeospotError(f"over={typed.over} is unknown: use regions or points")
     _check_fit(typed)
-    sweep = expanded(typed.sweep)
     if typed.over == "regions":
-        results = results_folder(typed, _REGIONS, stale=_POINTS)
-        _select_regions(typed, sweep, reopen(sweep), results)
+        _select_regions(typed, *open_sweep(typed, _REGIONS, stale=_POINTS))
     else:
-        results = results_folder(typed, _POINTS, stale=_REGIONS)
-        _select_points(typed, reopen(sweep), results)
+        _select_points(typed, *open_sweep(typed, _POINTS, stale=_REGIONS))
 
 
 def _check_fit(config: settings.SelectConfig) -> None:
@@ -92,9 +89,7 @@ def _named(value: Any, key: str) -> Any:
     return dict(pairs)
 
 
-def _select_regions(
-    config: settings.SelectConfig, sweep: Path, run: Reopened, results: OutputFolder
-) -> None:
+def _select_regions(config: settings.SelectConfig, run: Run, results: OutputFolder) -> None:
     check_method(config.method, config.exhaustive)
     prices = None if config.prices is None else _read_prices(Path(config.prices))
     found = select_regions(
@@ -109,7 +104,7 @@ def _select_regions(
         exclude=config.exclude,
         have=_named(config.have, "have"),
         include_target=config.include_target,
-        by=partial(stored_row, sweep, run, by=config.by),
+        by=partial(stored_row, run, by=config.by),
         exhaustive=config.exhaustive,
         seed=config.seed,
         cost=run.method.cost,
@@ -175,7 +170,7 @@ def _report(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _select_points(config: settings.SelectConfig, run: Reopened, results: OutputFolder) -> None:
+def _select_points(config: settings.SelectConfig, run: Run, results: OutputFolder) -> None:
     pool = None if config.pool.path is None else _read_pool(config.pool, run)
     found = select_points(
         run.regions,
@@ -218,9 +213,11 @@ def _select_points(config: settings.SelectConfig, run: Reopened, results: Output
     say(f"results in {results.folder}", f"points={len(table)} coverage={found.distance:.6g}")
 
 
-def _read_pool(config: settings.PoolConfig, run: Reopened) -> Pool:
+def _read_pool(config: settings.PoolConfig, run: Run) -> Pool:
     """The points of a table of their own, encoded as those of the sweep."""
-    encoder = objects.make_encoder(run.config)
+    encoder, own = run.encoder, settings.PointsConfig()
+    if run.manifest["config"] is not None:
+        own = settings.of_manifest(run.manifest["config"], str(run.folder / MANIFEST)).points
     if config.features is not None:
         if not isinstance(encoder, Precomputed) or encoder.path is None:
             raise GeospotError(
@@ -228,7 +225,7 @@ def _read_pool(config: settings.PoolConfig, run: Reopened) -> Pool:
             )
         path = Path(config.features)
         # Of a table, those that the sweep took: others would compare without a word.
-        taken = run.regions.sources[0].encoder.taken if is_table(path) else None
+        taken = encoder.taken if is_table(path) else None
         encoder = Precomputed(
             columns=encoder.columns or taken,
             path=path,
@@ -237,9 +234,9 @@ def _read_pool(config: settings.PoolConfig, run: Reopened) -> Pool:
         )
     points = read_points(
         str(config.path),
-        lon=config.lon or run.config.points.lon,
-        lat=config.lat or run.config.points.lat,
+        lon=config.lon or own.lon,
+        lat=config.lat or own.lat,
         text=(config.id, encoder.id),
-        invalid=check_invalid(run.config.points.invalid),
+        invalid=check_invalid(own.invalid),
     )
     return Pool.of_table(points, encoder, str(run.engine.torch_device()))

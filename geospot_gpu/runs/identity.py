@@ -6,15 +6,21 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from geospot_gpu.arrays import Indices
-from geospot_gpu.engine.method import Method
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.engine.method import Method, Solver
+from geospot_gpu.errors import GeospotError
 from geospot_gpu.regions import Regions
+from geospot_gpu.sinkhorn.geomloss import GeomLoss
+from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 Identity = dict[str, object]
+SOLVERS: dict[str, type[Solver]] = {kind.__name__.lower(): kind for kind in (Sinkhorn, GeomLoss)}
 
 
 def run_identity(encoder: str, seed: int, method: Method) -> Identity:
@@ -48,6 +54,31 @@ def _of_now(stored: Identity, wanted: Identity) -> Identity:
     if "rho" in solver and solver["rho"] is None:
         solver["rho"] = now.get("rho")
     return {**stored, "solver": solver}
+
+
+def method_of(identity: Identity) -> Method:
+    """The cost and solver of an identity; see :func:`same` on those of version 0.1.
+
+    Raises:
+        GeospotError: they are of another version of geospot_gpu.
+
+    >>> method = Method(GroundCost(geo_weight=0.25), Sinkhorn(epsilon=0.02))
+    >>> method_of(run_identity("none", 0, method)) == method
+    True
+    """
+    try:
+        cost: dict[str, Any] = dict(identity["cost"])  # type: ignore[call-overload]
+        solver: dict[str, Any] = dict(identity["solver"])  # type: ignore[call-overload]
+        solver.pop("debias", None)
+        if solver.get("rho", 0.0) is None:
+            del solver["rho"]
+        kind = SOLVERS[solver.pop("name")]
+        return Method(GroundCost(**cost), kind(**solver))
+    except (KeyError, TypeError, ValueError) as error:
+        raise GeospotError(
+            f"its cost and solver are not of this version of geospot_gpu ({error}): run the same "
+            "sweep again in a new folder"
+        ) from error
 
 
 def region_keys(regions: Regions, identity: Identity) -> list[str]:

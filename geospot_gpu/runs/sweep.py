@@ -21,8 +21,7 @@ from tqdm import tqdm
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.distances.columns import distances, outputs_by_default
-from geospot_gpu.distances.dataset import to_dataset
-from geospot_gpu.distances.growth import Larger, above_target, grow
+from geospot_gpu.distances.growth import Larger, grow
 from geospot_gpu.distances.pair_table import PairTable
 from geospot_gpu.distances.pairwise import all_pairs, joined
 from geospot_gpu.distances.solve import (
@@ -34,15 +33,15 @@ from geospot_gpu.distances.solve import (
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.engine.warm import WarmStarts
-from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.kept import kept
-from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.files import Unwritable, content_hash
 from geospot_gpu.files.outputs import OutputFolder
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.identity import Identity, pair_keys, region_keys, run_identity
-from geospot_gpu.runs.manifest import Manifest, entries, seal
+from geospot_gpu.runs.manifest import Manifest, seal
 from geospot_gpu.runs.plan import plan_batches
+from geospot_gpu.runs.reading import dataset_of, stored_regions
 from geospot_gpu.runs.store import MANIFEST, OUTPUTS, Store, has
 from geospot_gpu.sinkhorn.divergence import SelfTerms
 
@@ -202,10 +201,10 @@ def _finish(
     try:
         final = store.write_manifest(manifest)
         with kept("all distances", lambda: True), results.replacing(about) as staged:
-            regions = _regions(store, manifest)
+            regions = stored_regions(store, manifest)
             regions.to_parquet(staged / "regions.parquet", index=False)
             if draw is not None:
-                draw(_dataset(manifest, regions, result.pairs), staged)
+                draw(dataset_of(manifest, regions, result.pairs), staged)
             (staged / MANIFEST).write_bytes(seal(manifest))
         for draft in drafts - {final}:
             draft.unlink(missing_ok=True)
@@ -402,89 +401,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def open_run(out: str | Path) -> xarray.Dataset:
-    """A finished or unfinished sweep as an xarray.Dataset over ``source`` and ``target``.
-
-    Only pairs of the regions in the manifest are read. Pairs that are not computed yet are NaN,
-    and not converged.
-
-    Args:
-        out: folder of the run.
-
-    Returns:
-        The variables of :func:`geospot_gpu.pairwise`, with attributes ``value`` (the variable
-        that the matrix shows) and ``manifest`` (the manifest as JSON).
-
-    Raises:
-        GeospotError: the folder holds no sweep, or a damaged one.
-    """
-    store = Store(checks.path(out, "out"))
-    manifest = required_manifest(store)
-    pairs = stored_pairs(store, manifest)
-    n, targets = len(manifest["sources"]), manifest["targets"]
-    total = n * (n - 1) // 2 if targets is None else n * len(targets)
-    if len(pairs) < total:
-        log.warning("%s: %d of %d pairs are missing: run the same geospot sweep again to have them",
-                    out, total - len(pairs), total)  # fmt: skip
-    dataset = _dataset(manifest, _regions(store, manifest), pairs)
-    dataset.attrs = {"value": manifest["value"], "manifest": json.dumps(manifest)}
-    return dataset
-
-
-@out_of_memory("putting pairs into matrices", "take fewer regions")
-def _dataset(manifest: Manifest, regions: pd.DataFrame, pairs: pd.DataFrame) -> xarray.Dataset:
-    """Pairs of a run over its regions."""
-    outputs = manifest.get("outputs") or outputs_by_default()  # version 0.1 does not say
-    n_sources = len(manifest["sources"])
-    if manifest["targets"] is None:
-        dataset = to_dataset(pairs, outputs, regions)
-    else:
-        dataset = to_dataset(pairs, outputs, regions[:n_sources], regions[n_sources:])
-    dataset.attrs["value"] = manifest["value"]
-    return dataset
-
-
-def _regions(store: Store, manifest: Manifest) -> pd.DataFrame:
-    """What is known of the regions of a run, one row each, those of the second table last."""
-    own = pd.DataFrame(entries(manifest))
-    known = store.regions.read(pa.array(own["key"], pa.large_string())).set_index("key")
-    if "n_points" not in own or not own["key"].isin(known.index).all():
-        raise GeospotError(
-            f"{store.folder}: what is stored of its regions is missing, damaged or of version 0.1: "
-            "run the same geospot sweep again: stored distances are kept"
-        )
-    return own.join(known.drop(columns="name"), on="key")
-
-
-def required_manifest(store: Store) -> Manifest:
-    """The manifest of a sweep.
-
-    Raises:
-        GeospotError: there is none, or it is damaged.
-    """
-    manifest = store.read_manifest()
-    if manifest is None:
-        raise GeospotError(
-            f"{store.folder}: holds no sweep; make one with geospot sweep out={store.folder}"
-        )
-    return manifest
-
-
-def stored_pairs(store: Store, manifest: Manifest) -> pd.DataFrame:
-    """The pairs of a sweep that are computed, each from the last samples that it needed."""
-    sources, targets = manifest["sources"], manifest["targets"]
-    keys = [region["key"] for region in entries(manifest)]
-    left, right = all_pairs(len(sources), None if targets is None else len(targets))
-    pairs = store.pairs.read(pair_keys(keys, left, right))
-    for sample in manifest.get("larger_samples", []):
-        larger = np.full(len(keys), "", object)
-        larger[sample["positions"]] = sample["keys"]
-        has = np.flatnonzero((larger[left] != "") & (larger[right] != ""))
-        solved = store.pairs.read(pair_keys(larger.tolist(), left[has], right[has]))
-        error, bias, upper = (pairs[name].to_numpy() for name in ("std_error", "bias", "upper"))
-        above = pairs[above_target(error, bias, upper, manifest["target_error"])]
-        solved = solved.merge(above[["source", "target"]])
-        pairs = pd.concat([pairs, solved]).drop_duplicates(["source", "target"], keep="last")
-    return pairs

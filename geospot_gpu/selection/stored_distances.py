@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.distances.columns import find
 from geospot_gpu.runs.identity import pair_keys
-from geospot_gpu.runs.reopen import Reopened
-from geospot_gpu.runs.store import Store
-from geospot_gpu.runs.sweep import required_manifest, stored_pairs
+from geospot_gpu.runs.run import Run
 from geospot_gpu.selection.problem import Problem
 from geospot_gpu.selection.target_distances import check_distance, computed, directed
 from geospot_gpu.transfer.evidence import stored_baselines
@@ -20,12 +16,11 @@ from geospot_gpu.transfer.evidence import stored_baselines
 Array = NDArray[np.float64]
 
 
-def stored_row(folder: Path, run: Reopened, problem: Problem, by: str) -> Array:
+def stored_row(run: Run, problem: Problem, by: str) -> Array:
     """Distances from the candidates of a problem to its targets, computed where they are not there.
 
     Args:
-        folder: of the sweep.
-        run: what it was made from.
+        run: the sweep.
         problem: candidates and targets among its regions.
         by: the distance.
 
@@ -33,17 +28,15 @@ def stored_row(folder: Path, run: Reopened, problem: Problem, by: str) -> Array:
         [R, T], in units of the scaled ground cost.
     """
     check_distance(by)
-    store = Store(folder)
     square = run.against is None
     if find(by).table == "baselines":
         left, right = _pairs(problem)
         if square:
             left, right = np.minimum(left, right), np.maximum(left, right)
         keys = pair_keys(run.keys, left, right)
-        pairs = stored_baselines(folder, keys, problem.regions, left, right)
+        pairs = stored_baselines(run.folder, keys, problem.regions, left, right)
         return directed(pairs, by, problem, square=square)
-    pairs = stored_pairs(store, required_manifest(store))
-    found = directed(pairs, by, problem, square=square)
+    found = directed(run.pairs, by, problem, square=square)
     if np.isfinite(found).all():
         return found
     return computed(run.method, run.engine, problem, by)

@@ -24,9 +24,7 @@ from geospot_gpu.files import Unwritable
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.identity import pair_keys
 from geospot_gpu.runs.parts import Parts
-from geospot_gpu.runs.reopen import Reopened, reopen
-from geospot_gpu.runs.store import Store
-from geospot_gpu.runs.sweep import required_manifest, stored_pairs
+from geospot_gpu.runs.run import Run
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
 log = logging.getLogger("geospot_gpu")
@@ -131,37 +129,34 @@ def stored_baselines(
 
 
 class Loaded(NamedTuple):
-    """A sweep with its regions, its distances and its baselines."""
+    """A run with its distances and its baselines."""
 
-    run: Reopened
+    run: Run
     distances: dict[str, Array]
 
     @property
     def names(self) -> list[str]:
         """Of the regions, in the order of the matrices."""
-        return list(self.run.regions.names)
+        return list(self.run.names)
 
 
-def load(sweep: str | Path) -> Loaded:
-    """A sweep of all pairs of regions, with baselines, which are stored beside it.
+def load(run: Run) -> Loaded:
+    """The distances of a run of all pairs of regions, with baselines, which are stored beside it.
 
     Raises:
-        GeospotError: there is no such sweep, it is not one of all pairs, or its points are not
-            there any more.
+        GeospotError: it is not one of all pairs, or its points are not there any more.
     """
-    store = Store(sweep)
-    manifest = required_manifest(store)
-    if manifest["targets"] is not None:
+    if run.manifest["targets"] is not None:
         raise GeospotError(
-            f"{sweep}: compares two tables: make a sweep of all pairs of regions, without against"
+            f"{run.folder}: compares two tables: make a sweep of all pairs of regions, without "
+            "against"
         )
-    run = reopen(sweep)
-    pairs = stored_pairs(store, manifest)
-    left, right = all_pairs(len(run.regions), None)
+    regions, pairs = run.regions, run.pairs
+    left, right = all_pairs(len(regions), None)
     keys = pair_keys(run.keys, left, right)
-    simple_ = stored_baselines(store.folder, keys, run.regions, left, right)
+    simple_ = stored_baselines(run.folder, keys, regions, left, right)
     merged = simple_.drop(columns="key").merge(pairs, on=["source", "target"], how="left")
-    return Loaded(run, matrices(merged, list(run.regions.names)))
+    return Loaded(run, matrices(merged, list(regions.names)))
 
 
 def spreads(regions: Regions) -> Array:

@@ -50,6 +50,28 @@ class Evaluation:
         """The distance that does best alone."""
         return min(self.single, key=lambda name: self.single[name])
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The figures, as ``summary.json`` has them."""
+        return {
+            "model": self.model,
+            "error": self.error,
+            "error_of_mean": self.errors["mean"],
+            "best_single_distance": self.best_single,
+            "error_of_best_single_distance": self.single[self.best_single],
+            "covered": self.covered,
+        }
+
+    @property
+    def text(self) -> str:
+        """What the predictor is worth, in a sentence."""
+        best = self.best_single
+        return (
+            f"predictor ({self.model}): mean absolute error {self.error:.3g} for regions left out; "
+            f"always the mean {self.errors['mean']:.3g}, {best} alone {self.single[best]:.3g}; "
+            f"90 % intervals hold {100 * self.covered:.0f} %"
+        )
+
 
 class Predictor:
     """Expected score of a model from one region in another.

@@ -10,9 +10,8 @@ import pytest
 
 import geospot_gpu as gs
 from geospot_gpu.errors.former import KERNELS, no_kernel, translated
-from geospot_gpu.runs.reopen import reopen
+from geospot_gpu.runs.reading import required_manifest
 from geospot_gpu.runs.store import Store
-from geospot_gpu.runs.sweep import required_manifest
 from tests.helpers.commands import Geospot
 
 POINTS = "lon,lat,r\n0,0,a\n1,2,a\n9,1,b\n8,3,b\n"
@@ -53,5 +52,5 @@ def test_a_run_of_before_opens(geospot_here: Geospot, tmp_path: Path) -> None:
     assert config["engine"].pop("backend") == config["engine"].pop("storage") == "auto"
     before = manifest | {"config": config | {"kernel": {"name": "streaming"}}}
     shutil.copy(store.write_manifest(before), tmp_path / "run" / "manifest.json")
-    found = reopen(tmp_path / "run")
+    found = gs.Run.open(tmp_path / "run")
     assert (found.engine.backend, found.engine.storage) == ("auto", "streamed")

@@ -221,6 +221,7 @@ def calls(folder: Path) -> dict[str, Call]:
             gs.select_points, choosing | solved | {"method": "importance", "neighbours": 2}
         ),
         "open_run": Call(gs.open_run, {"out": path["run"]}),
+        "Run.open": Call(gs.Run.open, {"folder": path["run"], "engine": ENGINE}),
         "Predictor": Call(
             gs.Predictor,
             {"pairs": PAIRS, "distances": ["distance"], "kind": "accuracy", "seed": 0},
@@ -246,7 +247,8 @@ NAMES = [
     *("pairwise", "baselines", "contributions", "nearest_regions"),
     *("select_regions", "select_regions by prices", "select_regions by union"),
     *("select_regions by chance", "select_regions by nearest"),
-    *("select_points", "select_points by importance", "open_run", "Predictor", "Predictor.predict"),
+    *("select_points", "select_points by importance", "open_run", "Run.open"),
+    *("Predictor", "Predictor.predict"),
 ]
 
 

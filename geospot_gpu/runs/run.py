@@ -1,0 +1,220 @@
+"""A run: distances in a folder, with what they were made from, each read once."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.distances.pairwise import all_pairs, joined
+from geospot_gpu.encoders import Encoder
+from geospot_gpu.engine.method import Method, Solver
+from geospot_gpu.engine.settings import Engine
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.points.table import Points
+from geospot_gpu.regions import Regions
+from geospot_gpu.runs.identity import method_of, region_keys
+from geospot_gpu.runs.manifest import Manifest, entries
+from geospot_gpu.runs.origin import drawn_again, engine_of
+from geospot_gpu.runs.reading import (
+    dataset_of,
+    required_manifest,
+    stored_pairs,
+    stored_regions,
+)
+from geospot_gpu.runs.store import Store
+
+if TYPE_CHECKING:
+    import xarray
+
+log = logging.getLogger("geospot_gpu")
+
+
+class Run:
+    """Distances in a folder, with what they were made from.
+
+    Whatever is asked for is read when it is first asked for, and once: regions are drawn from
+    their points and encoded, which may take a while; cost, solver and names are there at once.
+    Make one with :func:`geospot_gpu.sweep`, or :meth:`open` what a sweep has stored.
+
+    Args:
+        folder: of the run.
+        manifest: what it was made from.
+        engine: device, kernel and memory budget for what follows; those of the run if not given.
+        drawn: its regions, and those of the second table or None, where they are at hand.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        *,
+        engine: Engine | None = None,
+        drawn: tuple[Regions, Regions | None] | None = None,
+    ) -> None:
+        self.folder, self.manifest = folder, manifest
+        self._engine, self._given = engine, drawn
+
+    @classmethod
+    def open(cls, folder: str | Path, *, engine: Engine | None = None) -> Self:
+        """A finished or unfinished run.
+
+        Args:
+            folder: of the run.
+            engine: as for :class:`Run`.
+
+        Raises:
+            GeospotError: the folder holds no sweep, or a damaged one.
+        """
+        store = Store(checks.path(folder, "folder"))
+        if engine is not None:
+            checks.instance(engine, Engine, "engine")
+        return cls(store.folder, required_manifest(store), engine=engine)
+
+    def __repr__(self) -> str:
+        found = f"<Run: {self.folder}: {len(self.names):,}"
+        if self.manifest["targets"] is not None:
+            found += f" x {len(self.manifest['targets']):,}"
+        return f"{found} regions by {self.value}, {self.manifest['identity']['encoder']}>"
+
+    @property
+    def value(self) -> str:
+        """The column that is the distance: ``divergence``, or ``transport_cost``."""
+        return str(self.manifest["value"])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the regions, those of a second table not among them."""
+        return tuple(entry["name"] for entry in self.manifest["sources"])
+
+    @property
+    def keys(self) -> list[str]:
+        """What the regions are stored under, those of a second table last."""
+        return [entry["key"] for entry in entries(self.manifest)]
+
+    @property
+    def store(self) -> Store:
+        """The folder's files."""
+        return Store(self.folder)
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """All pairs that are computed, one row each, with the columns that are stored."""
+        return stored_pairs(self.store, self.manifest)
+
+    @property
+    def cost(self) -> GroundCost:
+        """The ground cost."""
+        return self.method.cost
+
+    @property
+    def solver(self) -> Solver:
+        """What solved the pairs."""
+        return self.method.solver
+
+    @property
+    def target_error(self) -> float | None:
+        """What larger samples were taken for."""
+        found: float | None = self.manifest.get("target_error")
+        return found
+
+    @cached_property
+    def method(self) -> Method:
+        """Cost and solver."""
+        try:
+            return method_of(self.manifest["identity"])
+        except GeospotError as error:
+            raise GeospotError(f"{self.folder}: {error}") from error
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Device, kernel and memory budget."""
+        return self._engine or engine_of(self.manifest, self.folder)
+
+    @property
+    def regions(self) -> Regions:
+        """The regions, drawn from their points and encoded.
+
+        Raises:
+            GeospotError: their points are not there any more, or have changed.
+        """
+        return self._drawn[0]
+
+    @property
+    def against(self) -> Regions | None:
+        """Those of the second table, where there is one."""
+        return self._drawn[1]
+
+    @property
+    def encoder(self) -> Encoder:
+        """Where features come from."""
+        return self.regions.sources[0].encoder
+
+    @cached_property
+    def _drawn(self) -> tuple[Regions, Regions | None]:
+        if self._given is not None:
+            return self._given
+        drawn = drawn_again(self.manifest, self.folder, str(self.engine.torch_device()))
+        if region_keys(joined(*drawn), self.manifest["identity"]) != self.keys:
+            raise GeospotError(
+                f"{self.folder}: its points have changed since: run geospot sweep again with its "
+                "settings"
+            )
+        return drawn
+
+    def regions_like(self, points: Points, groups: Mapping[Any, ArrayLike]) -> Regions:
+        """Other regions, sampled and encoded as those of the run.
+
+        Args:
+            points: a table of points.
+            groups: its rows by region, as for :meth:`geospot_gpu.Regions.from_groups`.
+        """
+        sampling = self.regions.sampling
+        return Regions.from_groups(
+            points,
+            groups,
+            encoder=self.encoder,
+            max_points=sampling.max_points,
+            seed=sampling.seed,
+            device=self.regions.device,
+        )
+
+    def dataset(self) -> xarray.Dataset:
+        """The pairs as an xarray.Dataset over ``source`` and ``target``.
+
+        Pairs that are not computed yet are NaN, and not converged.
+
+        Returns:
+            The variables of :func:`geospot_gpu.pairwise`, with attributes ``value`` (the variable
+            that the matrix shows) and ``manifest`` (the manifest as JSON).
+        """
+        n, targets = len(self.names), self.manifest["targets"]
+        total = len(all_pairs(n, None if targets is None else len(targets))[0])
+        if len(self.pairs) < total:
+            log.warning(
+                "%s: %d of %d pairs are missing: run the same geospot sweep again to have them",
+                *(self.folder, total - len(self.pairs), total),
+            )
+        regions = stored_regions(self.store, self.manifest)
+        dataset = dataset_of(self.manifest, regions, self.pairs)
+        dataset.attrs = {"value": self.value, "manifest": json.dumps(self.manifest)}
+        return dataset
+
+
+def open_run(out: str | Path) -> xarray.Dataset:
+    """What a finished or unfinished sweep has stored: :meth:`Run.dataset` of the run in a folder.
+
+    Args:
+        out: folder of the run.
+
+    Raises:
+        GeospotError: the folder holds no sweep, or a damaged one.
+    """
+    return Run.open(checks.path(out, "out")).dataset()

@@ -1,0 +1,97 @@
+"""Do the distances of a run predict how models transfer: the twin of ``geospot transfer``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from geospot_gpu.runs.run import Run
+from geospot_gpu.transfer.correlation import correlate
+from geospot_gpu.transfer.predictor import Evaluation, Predictor
+from geospot_gpu.transfer.scores import Scores
+from geospot_gpu.transfer.training import distances_of, evidence_for, training_pairs
+from geospot_gpu.transfer.verdict import LEAST_REGIONS, Verdict
+
+_GAIN = ("rho", "lower", "upper")
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Whether distances predict scores.
+
+    Attributes:
+        table: one row per distance, statistic and scope, as :func:`~geospot_gpu.correlate` has it.
+        verdict: what they say in words.
+        scores: the scores.
+        distances: matrices of the regions with scores by name, sources in rows, [R, R].
+        evaluation: what a predictor from these distances is worth; None where there are too few
+            regions.
+    """
+
+    table: pd.DataFrame
+    verdict: Verdict
+    scores: Scores
+    distances: Mapping[str, NDArray[np.float64]]
+    evaluation: Evaluation | None
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Why each distance that takes no part does not."""
+        some = self.table[self.table["reason"].notna()].drop_duplicates("distance")
+        return dict(zip(some["distance"], some["reason"], strict=True))
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The figures, as ``summary.json`` has them."""
+        verdict, scores = self.verdict, self.scores
+        found: dict[str, Any] = {
+            "verdict": verdict.verdict,
+            "text": verdict.text,
+            "best_distance": verdict.distance,
+            "best_baseline": verdict.baseline,
+            "above_baseline": verdict.gain and dict(zip(_GAIN, verdict.gain, strict=True)),
+            "left_out": self.left_out,
+            "regions": len(scores.regions),
+            "pairs": int(np.isfinite(scores.change).sum()),
+            "missing_pairs": scores.missing,
+            "scores": {"kind": scores.kind},
+        }
+        if self.evaluation is not None:
+            found["predictor"] = self.evaluation.summary
+        return found
+
+
+def assess_transfer(run: Run, scores: Scores, *, seed: int = 0) -> Assessment:
+    """Whether the distances of a run, and simple baselines, predict how models transfer.
+
+    Baselines are computed where the run does not have them yet, and stored beside it.
+
+    Args:
+        run: of all pairs of regions.
+        scores: of models in these regions, from :func:`~geospot_gpu.read_scores` with
+            ``regions=run.names``.
+        seed: of permutations, resamples and groups of regions.
+
+    Raises:
+        GeospotError: the run compares two tables, lacks a pair with a score, or its points are not
+            there any more; or there is no such seed.
+    """
+    loaded = evidence_for(run, scores)
+    distances = distances_of(loaded, scores)
+    loss = scores.loss
+    table, verdict = correlate(
+        {name: loss.copy(data=values) for name, values in distances.items()},
+        loss,
+        weight=None if scores.weight is None else loss.copy(data=scores.weight),
+        seed=seed,
+    )
+    evaluation = None
+    if len(scores.regions) >= LEAST_REGIONS:
+        pairs, names = training_pairs(loaded, scores)
+        evaluation = Predictor(pairs, names, scores.kind, seed=seed).evaluation
+    return Assessment(table, verdict, scores, distances, evaluation)

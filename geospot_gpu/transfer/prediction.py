@@ -1,0 +1,160 @@
+"""Expected scores where there are no labels, from a run: the twin of ``geospot predict``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from geospot_gpu.distances.baselines import baselines
+from geospot_gpu.distances.columns import stored_in
+from geospot_gpu.distances.pairwise import all_pairs
+from geospot_gpu.distances.solve import solve
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.names import Name, Names, name_of
+from geospot_gpu.regions import Regions
+from geospot_gpu.runs.run import Run
+from geospot_gpu.transfer.evidence import features, matrices, tidy
+from geospot_gpu.transfer.land_cells import LandCells, land_cells
+from geospot_gpu.transfer.predictor import Evaluation, Predictor
+from geospot_gpu.transfer.scores import Kind, Scores
+from geospot_gpu.transfer.training import evidence_for, in_domain, training_pairs
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Expected scores.
+
+    Attributes:
+        table: one row per source and target, as :meth:`~geospot_gpu.Predictor.predict` has them.
+        best: for every target the source of which most is expected, with ``lon`` and ``lat`` of its
+            south-western corner where targets are cells of a grid.
+        kind: of the scores.
+        sources: names of the regions whose models are asked about.
+        degrees: size of a cell where targets are cells of a grid, else None.
+        evaluation: what the predictor is worth.
+    """
+
+    table: pd.DataFrame
+    best: pd.DataFrame
+    kind: Kind
+    sources: tuple[str, ...]
+    degrees: float | None
+    evaluation: Evaluation
+
+    @property
+    def extrapolated(self) -> int:
+        """How many targets are unlike all that was seen."""
+        return int(self.best["extrapolates"].sum())
+
+    @property
+    def verdict(self) -> str:
+        """A sentence."""
+        return (
+            f"{len(self.best)} targets predicted, {self.extrapolated} of them unlike all that was "
+            "seen"
+        )
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The figures, as ``summary.json`` has them."""
+        return {
+            "verdict": self.verdict,
+            "sources": len(self.sources),
+            "targets": len(self.best),
+            "extrapolates": self.extrapolated,
+            "predictor": self.evaluation.summary,
+        }
+
+
+def predict_scores(
+    run: Run,
+    scores: Scores,
+    *,
+    source: Name | None = None,
+    targets: Regions | None = None,
+    degrees: float = 10.0,
+    points: int = 200,
+    seed: int = 0,
+) -> Predictions:
+    """Scores to expect in regions that have no labels, with 90 % intervals.
+
+    Args:
+        run: of all pairs of the regions that have scores.
+        scores: of models in these regions, from :func:`~geospot_gpu.read_scores` with
+            ``regions=run.names``.
+        source: the region whose model is asked about; all that have scores if not given.
+        targets: regions to predict for, as :meth:`~geospot_gpu.Run.regions_like` makes them; cells
+            of a grid over the land if not given.
+        degrees: size of a cell of the grid.
+        points: drawn on the land of each cell.
+        seed: of groups of regions and of the points of cells.
+
+    Raises:
+        GeospotError: as :func:`~geospot_gpu.assess_transfer`; there are fewer than eight regions
+            with scores, the source has none, or features of targets do not compare.
+    """
+    loaded = evidence_for(run, scores)
+    chosen = _sources(source, scores.regions)
+    cells: LandCells | None = None
+    training, names = training_pairs(loaded, scores)
+    predictor = Predictor(training, names, scores.kind, seed=seed)
+    if targets is None:
+        cells = land_cells(degrees, points, seed, run.encoder, str(run.engine.torch_device()))
+        targets = cells.regions
+    checks.instance(targets, Regions, "targets", "as run.regions_like makes them")
+    sources = run.regions.subset(chosen)
+    distances = _distances(sources, targets, run, names)
+    own = in_domain(loaded, scores)
+    at_home = None if own is None else own[[loaded.names.index(name) for name in chosen]]
+    pairs = tidy(features(distances, sources, targets, at_home), chosen, list(targets.names))
+    table = predictor.predict(pairs)
+    best = _best(table, scores.kind)
+    if cells is not None:
+        best = best.merge(cells.corners, on="target")
+    size = None if cells is None else cells.degrees
+    return Predictions(table, best, scores.kind, tuple(chosen), size, predictor.evaluation)
+
+
+def _sources(source: Name | None, known: tuple[str, ...]) -> list[str]:
+    if source is None:
+        return list(known)
+    found = Names(known).find(source, "source")
+    if found is None:
+        raise GeospotError(
+            f"source={name_of(source, 'source')} has no scores: use one of "
+            f"{', '.join(known[:8])}, ... or leave it out"
+        )
+    return [known[found]]
+
+
+def _distances(
+    sources: Regions, targets: Regions, run: Run, learned: Collection[str]
+) -> dict[str, NDArray[np.float64]]:
+    """Those distances between sources and targets that were learned from, as the sweep has them."""
+    together = sources.concatenated(targets)
+    left, right = all_pairs(len(sources), len(targets))
+    of_sweep, simple = (
+        [column.name for column in stored_in(table) if set(column.matrices) & set(learned)]
+        for table in ("pairs", "baselines")
+    )
+    found = []
+    if of_sweep:
+        solved = solve(
+            together, left, right, run.method, of_sweep,
+            engine=run.engine, target_error=run.target_error,
+        )  # fmt: skip
+        found.append(solved.to_pandas(together.names))
+    found.append(baselines(together, left, right, outputs=simple))
+    pairs = pd.concat(found, axis=1)
+    return matrices(pairs, list(sources.names), list(targets.names))
+
+
+def _best(predictions: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """For every target the source of which most is expected."""
+    ordered = predictions.sort_values("predicted", ascending=kind == "error", kind="stable")
+    return ordered.drop_duplicates("target").sort_values("target", ignore_index=True)
