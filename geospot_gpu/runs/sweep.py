@@ -237,7 +237,10 @@ def _solve(
     _know_self_terms(store, solver, keys, outputs)
     if len(missing):
         drafts.add(store.write_manifest(manifest))  # an unfinished run can be opened, too
-        _compute(store, solver, PairTable(left, right, {}), wanted, missing, outputs, lacking)
+        what = f"solving, {solver.regions.sampling.max_points} points"
+        what = "solving" if manifest["target_error"] is None else what
+        pairs = PairTable(left, right, {})
+        _compute(store, solver, pairs, wanted, missing, outputs, lacking, what)
         stored = store.read_pairs(wanted)
     store.pairs.tidy()
     ordered = stored.loc[wanted.to_pylist()].reset_index()
@@ -307,6 +310,7 @@ def _compute(
     missing: Indices,
     outputs: Sequence[str],
     lacking: Mapping[str, str],
+    what: str,
 ) -> None:
     """Solve the pairs at ``missing`` and store them, batch by batch.
 
@@ -319,13 +323,14 @@ def _compute(
         outputs: what is asked of them.
         lacking: outputs that are there of some of them, by key; these are computed again, so that
             a row has all that is known.
+        what: of the work, for people who wait.
     """
     regions, method = solver.regions, solver.engine.method
     n, m = regions.sizes[pairs.left], regions.sizes[pairs.right]
     names = np.array(regions.names, dtype=object)
     with (
         tqdm(
-            desc=f"solving, {regions.sampling.max_points} points",
+            desc=what,
             unit=" pairs",
             total=len(keys),
             initial=len(keys) - len(missing),
@@ -357,14 +362,12 @@ def _by_outputs(
     """Positions of missing pairs by what is computed of them: what is asked, and what is there."""
     if not lacking:
         return {tuple(outputs): missing}
-    there = np.array([lacking.get(key, "") for key in keys.take(missing).to_pylist()], object)
-    possible = outputs_by_default()
-    return {
-        tuple(name for name in possible if name in (*outputs, *known.split(","))): missing[
-            there == known
-        ]
-        for known in dict.fromkeys(there.tolist())
-    }
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for at, key in zip(missing.tolist(), keys.take(missing).to_pylist(), strict=True):
+        known = (*outputs, *lacking.get(key, "").split(","))
+        asked = tuple(name for name in outputs_by_default() if name in known)
+        groups.setdefault(asked, []).append(at)
+    return {asked: np.array(some, np.int64) for asked, some in groups.items()}
 
 
 def _manifest(

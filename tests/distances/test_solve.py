@@ -94,10 +94,10 @@ def test_outputs_come_in_the_order_of_the_register() -> None:
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
-        (["divergense"], "outputs=divergense is unknown: use one of divergence, std_error"),
-        ("divergence", r"outputs=divergence must be a list: \[divergence\]"),
+        (["divergense"], "outputs='divergense' is unknown: use one of divergence, std_error"),
+        ("divergence", r"outputs='divergence' must be a list: \['divergence'\]"),
         ([], r"outputs=\[\] asks for nothing: name some of divergence"),
-        (["iterations"], "outputs=iterations is unknown"),
+        (["iterations"], "outputs='iterations' is unknown"),
     ],
 )
 def test_outputs_that_are_none(outputs: list[str], message: str) -> None:
