@@ -17,6 +17,7 @@ from geospot_gpu.errors.former import check_former
 from geospot_gpu.errors.kept import with_notes
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.errors.say import one_line, say
+from geospot_gpu.progress import progress_shown
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -149,7 +150,7 @@ def _run(command: str, arguments: list[str]) -> bool:
                 say(f"job {runtime.job.num}: {job}")
                 config.out = literal(runtime.runtime.output_dir)
             work: Callable[[DictConfig], None] = getattr(importlib.import_module(module), command)
-            with out_of_memory(f"running geospot {command}", _MEMORY):
+            with out_of_memory(f"running geospot {command}", _MEMORY), progress_shown():
                 work(config)
         except Exception as error:
             errors.append(error)

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from geospot_gpu.errors import checks
-
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -38,6 +36,7 @@ def progress_shown(asked: bool = True) -> Iterator[None]:
 
 def shows_progress(function: Callable[P, R]) -> Callable[P, R]:
     """Let a function draw its progress where its argument ``progress``, by keyword, is true."""
+    from geospot_gpu.errors import checks  # loads NumPy, which the commands' help does without
 
     @functools.wraps(function)
     def showing(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -50,7 +49,7 @@ def shows_progress(function: Callable[P, R]) -> Callable[P, R]:
 class Progress:
     """A count of what is done, as a context; drawn where that is asked for.
 
-    Work that is counted inside of other counted work is not drawn: the outer count speaks for it.
+    Within other counted work it is drawn below, and goes when it is done.
 
     Args:
         what: that is done, as in ``encoding``.
@@ -79,8 +78,8 @@ class Progress:
                 total=self._total,
                 initial=self.done,
                 unit_scale=self._total >= _MANY,
+                leave=None,  # stays where it stands alone
             )
-        self._outside = _asked.set(False)
         return self
 
     def update(self, count: int = 1) -> None:
@@ -90,6 +89,5 @@ class Progress:
             self._bar.update(count)
 
     def __exit__(self, *error: object) -> None:
-        _asked.reset(self._outside)
         if self._bar is not None:
             self._bar.close()

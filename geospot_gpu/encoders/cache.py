@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from geospot_gpu.errors.kept import kept
 from geospot_gpu.errors.say import warn_once
 from geospot_gpu.files import atomic_path, clear_leftovers, content_hash, reason
+from geospot_gpu.progress import Progress
 
 log = logging.getLogger("geospot_gpu")
 
@@ -72,22 +72,17 @@ class EmbeddingCache:
             missing += [(cell, members[start : start + MOST]) for start in pieces]
         if missing:
             self._clear()
-        with tqdm(
-            desc="encoding",
-            total=sum(len(few) for _, few in missing),
-            unit=" points",
-            unit_scale=True,
-            leave=False,
-            disable=not missing,
-        ) as progress:
-            stored = False
-            with kept("encoded points", lambda: stored):
-                for batch in _batches(missing):
-                    together = np.concatenate([few for _, few in batch])
-                    features[together] = compute(lat_lon[together])
-                    for cell, few in batch:
-                        stored = self._store(cell, at[few], features[few])
-                    progress.update(len(together))
+        stored, total = False, sum(len(few) for _, few in missing)
+        with (
+            Progress("encoding", "points", total=total) as progress,
+            kept("encoded points", lambda: stored),
+        ):
+            for batch in _batches(missing):
+                together = np.concatenate([few for _, few in batch])
+                features[together] = compute(lat_lon[together])
+                for cell, few in batch:
+                    stored = self._store(cell, at[few], features[few])
+                progress.update(len(together))
         return features
 
     def _load(

@@ -21,6 +21,7 @@ from geospot_gpu.points.arrays import matrix, one_each
 from geospot_gpu.points.gallery import read_gallery
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.points.table import Invalid, Points
+from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import grouping
 from geospot_gpu.regions.counts import check_counts, union_of
 from geospot_gpu.regions.drawing import Drawn, Source, building, draw
@@ -143,6 +144,7 @@ class FromPoints:
 
     @classmethod
     @building
+    @shows_progress
     def from_groups(
         cls,
         points: Points,
@@ -157,6 +159,7 @@ class FromPoints:
         unions: Sequence[str] = (),
         cell_degrees: float | None = None,
         device: str | torch.device = "cpu",
+        progress: bool = False,
     ) -> Self:
         """Regions from rows of a table of points.
 
@@ -175,6 +178,7 @@ class FromPoints:
             cell_degrees: give every lon/lat cell of this size the same mass within a region, to
                 undo uneven sampling.
             device: where the flat arrays will live.
+            progress: draw how far encoding has come.
 
         Raises:
             GeospotError: the groups are not rows of these points, a name is unknown or not

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from geospot_gpu.progress import Progress
 from geospot_gpu.selection.pool import PoolCosts
 from geospot_gpu.sinkhorn.coverage import damping
 from geospot_gpu.sinkhorn.solver import Sinkhorn
@@ -47,7 +47,7 @@ def nearest_of_pool(costs: PoolCosts, count: int) -> tuple[NDArray[np.int64], Ar
     device, targets = costs.mass.device, len(costs.mass)
     best = torch.full((targets, count), torch.inf, device=device, dtype=costs.mass.dtype)
     place = torch.zeros(targets, count, dtype=torch.int64, device=device)
-    with tqdm(total=len(costs.pool), desc="comparing", unit=" points", unit_scale=True) as progress:
+    with Progress("comparing", "points", total=len(costs.pool)) as progress:
         for piece in costs.pieces():
             index = np.arange(piece.start, piece.stop)
             tile = costs.tile(costs.part(index)).T

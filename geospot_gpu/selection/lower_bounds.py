@@ -14,6 +14,7 @@ from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.clouds import CloudBatch, required
 from geospot_gpu.kernels.contract import IterationSettings
+from geospot_gpu.progress import Progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.rounded import cost_error, rounded, rounds
 from geospot_gpu.sinkhorn.bounds import ot_value, rounding_error
@@ -145,18 +146,20 @@ class HalfSteps:
         values = np.empty(len(index))
         start, stop = regions.offsets[index], regions.offsets[index + 1]
         gaps = np.flatnonzero(start[1:] - stop[:-1] > _GAP) + 1
-        for some in np.split(np.arange(len(index)), gaps) if len(index) else ():
-            low, high = int(start[some[0]]), int(stop[some[-1]])
-            cloud = CloudBatch(self._points, np.array([low]), np.array([high - low]))
-            problem = engine.cost, cloud, goal, engine.solver.epsilon, engine.budget
-            kernel = make_kernel(*problem, storage="streamed")
-            g = torch.zeros_like(goal.weight)
-            f = kernel.softmin(g, "source")
-            largest = f.double().abs().amax(1)
-            margin = float(rounding_error(kernel, engine.cost, f, g, largest)[0])
-            total = torch.cumsum(cloud.weight[0].double() * f[0], 0).cpu().numpy()
-            total = np.concatenate([[0.0], total])
-            values[some] = total[stop[some] - low] - total[start[some] - low] - margin
+        with Progress("bounding", "regions", total=len(index)) as progress:
+            for some in np.split(np.arange(len(index)), gaps) if len(index) else ():
+                low, high = int(start[some[0]]), int(stop[some[-1]])
+                cloud = CloudBatch(self._points, np.array([low]), np.array([high - low]))
+                problem = engine.cost, cloud, goal, engine.solver.epsilon, engine.budget
+                kernel = make_kernel(*problem, storage="streamed")
+                g = torch.zeros_like(goal.weight)
+                f = kernel.softmin(g, "source")
+                largest = f.double().abs().amax(1)
+                margin = float(rounding_error(kernel, engine.cost, f, g, largest)[0])
+                total = torch.cumsum(cloud.weight[0].double() * f[0], 0).cpu().numpy()
+                total = np.concatenate([[0.0], total])
+                values[some] = total[stop[some] - low] - total[start[some] - low] - margin
+                progress.update(len(some))
         return values - self._loss
 
 

@@ -11,11 +11,13 @@ from geospot_gpu.engine.settings import Engine, settled
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.names import Name
+from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.search import Neighbours, NeighbourSearch
 
 
 @out_of_memory("finding neighbours", "lower regions.max_points, or take fewer regions")
+@shows_progress
 def nearest_regions(
     regions: Regions,
     target: Name,
@@ -25,6 +27,7 @@ def nearest_regions(
     cost: GroundCost | None = None,
     solver: Solver | None = None,
     engine: Engine | None = None,
+    progress: bool = False,
 ) -> Neighbours:
     """The ``k`` regions of smallest Sinkhorn divergence from a target, exactly.
 
@@ -39,7 +42,8 @@ def nearest_regions(
         against: a collection with the target, to look for its neighbours among ``regions``.
         cost: ground cost, on one scale; as for :func:`~geospot_gpu.pairwise` if not given.
         solver: :class:`~geospot_gpu.Sinkhorn` if not given.
-        engine: device, kernel and memory budget.
+        engine: device, backend, storage and memory budget.
+        progress: draw how far it has come.
 
     Raises:
         GeospotError: there is no such region or no other, k is not positive, or the cost or solver

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from geospot_gpu.kernels.clouds import PointArrays
+from geospot_gpu.progress import Progress
 from geospot_gpu.selection.pool import PoolCosts
 
 Array = NDArray[np.float64]
@@ -60,7 +60,7 @@ def cover_points(costs: PoolCosts, budget: int, start: Array) -> ChosenPoints:
     search = _LazyGreedy(costs, start)
     chosen: list[int] = []
     distance: list[float] = []
-    with tqdm(total=budget, desc="choosing", unit=" points") as progress:
+    with Progress("choosing", "points", total=budget) as progress:
         while len(chosen) < budget:
             best = search.best()
             if search.gain(best) <= 0.0:  # all targets have a point of the pool as near as any
@@ -164,7 +164,7 @@ class _LazyGreedy:
     def _everywhere(self, value: Callable[[PointArrays], Tensor], what: str) -> Array:
         """A value of every point of the pool, [n]."""
         found = np.empty(len(self._costs.pool))
-        with tqdm(total=len(found), desc=what, unit=" points", unit_scale=True) as progress:
+        with Progress(what, "points", total=len(found)) as progress:
             for piece in self._costs.pieces():
                 index = np.arange(piece.start, piece.stop)
                 found[piece] = value(self._costs.part(index)).double().cpu().numpy()

@@ -18,6 +18,7 @@ from geospot_gpu.engine.settings import Engine, settled
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.names import Name
+from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.importance import importance_weights
 from geospot_gpu.selection.point_cover import cover_points
@@ -58,6 +59,7 @@ class PointSelection:
 
 
 @out_of_memory("choosing points", "give fewer points to choose from, or a smaller neighbours")
+@shows_progress
 def select_points(
     regions: Regions,
     target: Name | Iterable[Name] | Mapping[Any, float],
@@ -74,6 +76,7 @@ def select_points(
     cost: GroundCost | None = None,
     solver: Solver | None = None,
     engine: Engine | None = None,
+    progress: bool = False,
 ) -> PointSelection:
     """Which single points to label or to train on, so that a model does well on a target.
 
@@ -99,6 +102,7 @@ def select_points(
         cost: ground cost, on one scale; as for :func:`~geospot_gpu.pairwise` if not given.
         solver: for ``importance``; its ``rho`` is the price of using the pool unevenly.
         engine: device, backend, storage and memory budget.
+        progress: draw how far it has come.
 
     Raises:
         GeospotError: a name is unknown, no point is left, the budget buys nothing, or the pool does

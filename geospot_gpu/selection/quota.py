@@ -14,6 +14,7 @@ from geospot_gpu.arrays import Indices
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.costs import costs_between
+from geospot_gpu.progress import Progress
 
 Array = NDArray[np.float64]
 
@@ -40,13 +41,14 @@ def quota_costs(
         Costs [M, R] in units of the scaled ground cost.
     """
     rows = []
-    for t in targets:
-        goal = engine.clouds(np.array([t]))
-        columns = [
-            _expected(engine, goal, int(r), int(q), own=r == t)
-            for r, q in zip(sources, quota, strict=True)
-        ]
-        rows.append(torch.stack(columns, dim=1))
+    with Progress("comparing", "regions", total=len(targets) * len(sources)) as progress:
+        for t in targets:
+            goal = engine.clouds(np.array([t]))
+            columns = []
+            for r, q in zip(sources, quota, strict=True):
+                columns.append(_expected(engine, goal, int(r), int(q), own=r == t))
+                progress.update()
+            rows.append(torch.stack(columns, dim=1))
     return torch.cat(rows).double().cpu().numpy()
 
 

@@ -18,6 +18,7 @@ from geospot_gpu.engine.settings import Engine, settled
 from geospot_gpu.errors import checks
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.names import Name
+from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.candidates import CandidateCosts
 from geospot_gpu.selection.facility import covered
@@ -61,6 +62,7 @@ class Selection:
 
 
 @out_of_memory("choosing regions", "exclude regions, or sweep with a smaller regions.max_points")
+@shows_progress
 def select_regions(
     regions: Regions,
     target: Name | Iterable[Name] | Mapping[Any, float],
@@ -80,6 +82,7 @@ def select_regions(
     cost: GroundCost | None = None,
     solver: Solver | None = None,
     engine: Engine | None = None,
+    progress: bool = False,
 ) -> Selection:
     """Which regions to take samples from, so that a model does well on a target.
 
@@ -111,6 +114,7 @@ def select_regions(
         cost: ground cost, on one scale; as for :func:`~geospot_gpu.pairwise` if not given.
         solver: :class:`~geospot_gpu.Sinkhorn` if not given.
         engine: device, backend, storage and memory budget.
+        progress: draw how far it has come.
 
     Raises:
         GeospotError: a name is unknown, no candidate is left, the budget buys nothing, or a costs

@@ -15,6 +15,7 @@ from geospot_gpu.engine.pair_engine import SELF_TOLERANCE, PairEngine
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
 from geospot_gpu.kernels.costs import costs_between, kernel_of_costs
+from geospot_gpu.progress import Progress
 from geospot_gpu.sinkhorn.bounds import certify
 from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
 
@@ -80,11 +81,14 @@ class Unions:
     def values(self, unions: Sequence[Mixture]) -> Array:
         """Divergence of each union [U] from the targets."""
         total = np.zeros(len(unions))
-        for batch in self._batches(unions):
-            some = [unions[k] for k in batch]
-            total[batch] = -self._solve(some, None).value / 2.0
-            for t, share, own in zip(self._targets, self._shares, self._of_targets, strict=True):
-                total[batch] += share * (self._solve(some, t).value - own.value[0] / 2.0)
+        with Progress("comparing", "unions", total=len(unions)) as progress:
+            for batch in self._batches(unions):
+                some = [unions[k] for k in batch]
+                total[batch] = -self._solve(some, None).value / 2.0
+                goals = zip(self._targets, self._shares, self._of_targets, strict=True)
+                for t, share, own in goals:
+                    total[batch] += share * (self._solve(some, t).value - own.value[0] / 2.0)
+                progress.update(len(batch))
         return total
 
     def distance(self, union: Mixture) -> Distance:
