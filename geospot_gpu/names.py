@@ -143,7 +143,7 @@ def warn_of_invisible(names: Iterable[str], where: str) -> None:
         )
 
 
-def positions(wanted: pd.Series[Any], known: pd.Series[Any]) -> NDArray[np.int64]:
+def match_names(wanted: pd.Series[Any], known: pd.Series[Any]) -> NDArray[np.int64]:
     """Where names [m] of one table stand among those [n] of another; -1 where they do not.
 
     Whole numbers that one program wrote as ``12`` and another as ``12.0`` are the same, unless both

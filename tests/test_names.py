@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.names import Names, labels, name_key, name_of, positions, unified
+from geospot_gpu.names import Names, labels, match_names, name_key, name_of, unified
 
 NFC, NFD = "Côte d'Ivoire", unicodedata.normalize("NFD", "Côte d'Ivoire")
 NAMES = st.text(st.sampled_from("aAé é\u0301\u200b1.0 \u00a0"), max_size=5)
@@ -103,16 +103,16 @@ def test_columns_of_every_type() -> None:
 
 def test_whole_numbers_match_whatever_wrote_them() -> None:
     known = series("1", "2.0", "3", "3.0", "007")
-    assert positions(series("1.0", "2", "3", "3.0", "3.00", "7", None), known).tolist() == [
+    assert match_names(series("1.0", "2", "3", "3.0", "3.00", "7", None), known).tolist() == [
         *(0, 1, 2, 3, -1, -1, -1)
     ]
-    assert positions(series("a"), series()).tolist() == [-1]
-    assert positions(series(), known).tolist() == []
+    assert match_names(series("a"), series()).tolist() == [-1]
+    assert match_names(series(), known).tolist() == []
 
 
 @given(st.lists(NAMES, max_size=6), st.lists(NAMES, max_size=6))
 def test_positions_find_the_first_of_the_same_key(wanted: list[str], known: list[str]) -> None:
-    found = positions(series(*wanted), series(*known))
+    found = match_names(series(*wanted), series(*known))
     keys = [name_key(name) for name in known]
     for name, at in zip(wanted, found, strict=True):
         key = name_key(name)

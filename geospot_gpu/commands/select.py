@@ -28,7 +28,7 @@ from geospot_gpu.selection.methods import check_method
 from geospot_gpu.selection.points import select_points
 from geospot_gpu.selection.pool import Pool
 from geospot_gpu.selection.regions import Selection, select_regions
-from geospot_gpu.selection.stored_distances import stored_row
+from geospot_gpu.selection.stored_distances import stored_distances
 
 _REGIONS = ("selection.csv", "selection.png", "summary.json")
 _POINTS = ("points.parquet", "points.png", "summary.json")
@@ -104,7 +104,7 @@ def _select_regions(config: settings.SelectConfig, run: Run, results: OutputFold
         exclude=config.exclude,
         have=_named(config.have, "have"),
         include_target=config.include_target,
-        by=partial(stored_row, run, by=config.by),
+        by=partial(stored_distances, run, by=config.by),
         exhaustive=config.exhaustive,
         seed=config.seed,
         cost=run.method.cost,

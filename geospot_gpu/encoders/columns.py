@@ -85,7 +85,7 @@ def feature_columns(
         )
     taken = vectors or [name for name in free if _holds_numbers(table[name])]
     if not taken:
-        left = f" (not taken for such: {shown(table.columns)})" if len(table.columns) else ""
+        left = f" (not taken for such: {in_a_row(table.columns)})" if len(table.columns) else ""
         raise GeospotError(
             f"{origin}: there are no feature columns beside the ids{left}: add some, or name them "
             "in encoder.columns"
@@ -93,7 +93,7 @@ def feature_columns(
     return taken
 
 
-def matrix(table: pd.DataFrame, names: Sequence[Any], origin: str) -> NDArray[np.floating]:
+def feature_matrix(table: pd.DataFrame, names: Sequence[Any], origin: str) -> NDArray[np.floating]:
     """Columns as a matrix [n, d]; what is no number is NaN.
 
     Raises:
@@ -106,10 +106,10 @@ def matrix(table: pd.DataFrame, names: Sequence[Any], origin: str) -> NDArray[np
     return np.stack([part.astype(kind, copy=False) for part in parts], axis=1)
 
 
-def shown(names: Sequence[Any] | pd.Index[Any]) -> str:
+def in_a_row(names: Sequence[Any] | pd.Index[Any]) -> str:
     """Names in a row; the first few and the last where they are many.
 
-    >>> shown([f"A{k:02}" for k in range(64)]), shown(["a", "b"])
+    >>> in_a_row([f"A{k:02}" for k in range(64)]), in_a_row(["a", "b"])
     ('A00, A01, A02, ..., A63', 'a, b')
     """
     texts = [str(name) for name in names]

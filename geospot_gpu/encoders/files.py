@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.encoders.columns import feature_columns, matrix
+from geospot_gpu.encoders.columns import feature_columns, feature_matrix
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files import regular
 from geospot_gpu.files.inputs import check_zip, why
@@ -93,7 +93,7 @@ def _from_table(
     values = column(table, id, "encoder.id", str(path))
     ids, rest = id_labels(values, str(path)), table.drop(columns=values.name)
     names = feature_columns(rest, columns, own, str(path))
-    features = matrix(rest, names, str(path))
+    features = feature_matrix(rest, names, str(path))
     if columns is not None:
         return FeatureFile(ids, features)
     left = [str(name) for name in rest.columns if name not in names]

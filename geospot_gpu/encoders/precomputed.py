@@ -19,10 +19,10 @@ from geospot_gpu.encoders.base import (
     single_rows,
     unit_rows,
 )
-from geospot_gpu.encoders.columns import feature_columns, matrix, shown
+from geospot_gpu.encoders.columns import feature_columns, feature_matrix, in_a_row
 from geospot_gpu.encoders.files import FeatureFile, id_labels, is_table, read_features
 from geospot_gpu.errors import GeospotError, checks
-from geospot_gpu.names import keys, name_of, positions
+from geospot_gpu.names import keys, match_names, name_of
 from geospot_gpu.points.readers import column
 from geospot_gpu.points.table import Points
 
@@ -102,7 +102,7 @@ class Precomputed(Encoder):
             return self._of_columns(points, rows)
         ids, file = self._file(self.path, self.id, points)
         wanted = ids.iloc[rows]
-        position = positions(wanted, file.ids)
+        position = match_names(wanted, file.ids)
         lost = wanted[position < 0]
         if len(lost):
             example = lost.iloc[0]
@@ -124,7 +124,7 @@ class Precomputed(Encoder):
         if self.path is None or self.id is None:
             return self._of_columns(points, rows).usable()
         ids, file = self._file(self.path, self.id, points)
-        position = positions(ids.iloc[rows], file.ids)
+        position = match_names(ids.iloc[rows], file.ids)
         found = position >= 0
         features = MappedFeatures(file.features, position[found], self.unit_length, str)
         found[found] = features.usable()
@@ -137,7 +137,7 @@ class Precomputed(Encoder):
         def place(k: int) -> str:
             return f"{points.origin}: row {table.index[k]}"
 
-        features = matrix(table, names, points.origin)
+        features = feature_matrix(table, names, points.origin)
         return MappedFeatures(features, np.arange(len(rows)), self.unit_length, place)
 
     def _file(self, path: Path, id: str, points: Points) -> tuple[pd.Series[Any], FeatureFile]:
@@ -152,10 +152,10 @@ class Precomputed(Encoder):
             )
         if file.taken is not None and file.taken != self.taken:
             self.taken = file.taken
-            left = f", not {shown(file.left)}" if file.left else ""
+            left = f", not {in_a_row(file.left)}" if file.left else ""
             log.warning(
                 "%s: no encoder.columns given: features are its %d columns %s%s",
-                *(path, len(file.taken), shown(file.taken), left),
+                *(path, len(file.taken), in_a_row(file.taken), left),
             )
         return id_labels(wanted, points.origin), file
 

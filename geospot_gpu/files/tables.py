@@ -22,7 +22,7 @@ DELIMITERS = ",;\t|"
 _LONG_LINE = re.compile(rf"[^\r\n]{{{LONGEST_LINE + 1}}}")
 
 
-class Table(NamedTuple):
+class RawTable(NamedTuple):
     """Headers and cells, nothing interpreted."""
 
     headers: list[str]
@@ -35,7 +35,7 @@ class Table(NamedTuple):
     """Of a file of text."""
 
 
-def read_table(table: object, key: str) -> Table:
+def read_raw_table(table: object, key: str) -> RawTable:
     """A table from a file or from what libraries call one.
 
     Files may be delimited by commas, semicolons, tabs or bars, be in UTF-8, UTF-16 or Latin-1, be
@@ -64,7 +64,7 @@ def read_table(table: object, key: str) -> Table:
     return _of_frame(table, key)
 
 
-def _of_frame(frame: pd.DataFrame | pd.Series[Any], key: str) -> Table:
+def _of_frame(frame: pd.DataFrame | pd.Series[Any], key: str) -> RawTable:
     if isinstance(frame, pd.Series):
         frame = frame.to_frame(frame.name or "score")
     if frame.columns.nlevels > 1:
@@ -80,10 +80,10 @@ def _of_frame(frame: pd.DataFrame | pd.Series[Any], key: str) -> Table:
     if cells.empty:
         raise GeospotError(f"{key}: has no rows")
     cells.index = pd.RangeIndex(1, len(cells) + 1)
-    return Table([" ".join(header.splitlines()) for header in headers], cells, "row", None)
+    return RawTable([" ".join(header.splitlines()) for header in headers], cells, "row", None)
 
 
-def _of_file(path: Path) -> Table:
+def _of_file(path: Path) -> RawTable:
     try:
         with unpacked(path) as file:
             raw = file.read()
@@ -118,7 +118,7 @@ def _decoded(raw: bytes, path: Path) -> str:
         return text
 
 
-def _delimited(text: str, path: Path) -> Table:
+def _delimited(text: str, path: Path) -> RawTable:
     """Rows of the delimiter that gives every row as many cells as the header, and most of these."""
     readings = {mark: _rows(text, mark) for mark in DELIMITERS}
     sizes = {mark: {len(row) for _, row in rows} for mark, rows in readings.items()}
@@ -148,7 +148,7 @@ def _delimited(text: str, path: Path) -> Table:
     )
     cells.columns = pd.RangeIndex(len(used))
     headers = [" ".join(rows[0][1][k].splitlines()) for k in used]
-    return Table(headers, cells, "line", delimiter)
+    return RawTable(headers, cells, "line", delimiter)
 
 
 def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:

@@ -21,7 +21,7 @@ def one_each(values: object, key: str) -> list[Any]:
     return entries
 
 
-def matrix(features: ArrayLike, count: int) -> NDArray[np.floating]:
+def feature_vectors(features: ArrayLike, count: int) -> NDArray[np.floating]:
     """Feature vectors [n, d] as numbers."""
     try:
         found = np.asarray(features)

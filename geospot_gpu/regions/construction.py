@@ -17,7 +17,7 @@ from geospot_gpu.devices import device_name
 from geospot_gpu.encoders import Encoder, NoEncoder, Precomputed, get_encoder
 from geospot_gpu.encoders.base import usable_rows
 from geospot_gpu.errors import checks
-from geospot_gpu.points.arrays import matrix, one_each
+from geospot_gpu.points.arrays import feature_vectors, one_each
 from geospot_gpu.points.gallery import read_gallery
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.points.table import Invalid, Points
@@ -133,7 +133,7 @@ class FromPoints:
         table = pd.DataFrame({"region": one_each(region, "region")})
         encoder: Encoder = NoEncoder()
         if features is not None:
-            vectors = matrix(features, len(table))
+            vectors = feature_vectors(features, len(table))
             names = [f"feature_{k}" for k in range(vectors.shape[1])]
             table = pd.concat([table, pd.DataFrame(vectors, columns=names)], axis=1)
             encoder = Precomputed(columns=names, normalize=normalize)

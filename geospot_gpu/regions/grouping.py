@@ -20,7 +20,7 @@ from geospot_gpu.points.readers import (
     to_wgs84,
 )
 from geospot_gpu.points.table import Points, grid_cells
-from geospot_gpu.regions.plane import cut_at_antimeridian, positions
+from geospot_gpu.regions.plane import cut_at_antimeridian, places_within
 from geospot_gpu.sphere import unit_vectors
 
 log = logging.getLogger("geospot_gpu")
@@ -97,7 +97,7 @@ def by_polygons(points: Points, path: str | Path, name: str | None) -> Groups:
     if not kept.all():
         log.warning("%s: %s", path, _left_out(frame.geometry.geom_type, named, shapes.notna()))
     polygons = cut_at_antimeridian(shapes[kept].set_axis(named[kept].to_numpy(object)), str(path))
-    joined = positions(points, polygons.total_bounds).sjoin(polygons, predicate="intersects")
+    joined = places_within(points, polygons.total_bounds).sjoin(polygons, predicate="intersects")
     # Several polygons of one name, or several positions of one point, may match.
     pairs = pd.DataFrame({"row": joined.index, "name": joined["name"]}).drop_duplicates()
     return {

@@ -19,7 +19,7 @@ from geospot_gpu.points.table import Points
 log = logging.getLogger("geospot_gpu")
 
 
-def positions(points: Points, bounds: NDArray[np.float64]) -> Any:
+def places_within(points: Points, bounds: NDArray[np.float64]) -> Any:
     """All positions of the points within ``bounds``, a GeoDataFrame indexed by row of the points.
 
     Args:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import Names, name_of
 
 log = logging.getLogger("geospot_gpu")
@@ -56,7 +56,7 @@ class Sampling:
         return np.random.default_rng([self.seed, zlib.crc32(name.encode())])
 
 
-class Chosen(NamedTuple):
+class ChosenGroups(NamedTuple):
     """Which regions take part."""
 
     kept: dict[str, NDArray[np.int64]]
@@ -73,7 +73,7 @@ def select_groups(
     include: Iterable[object] | None,
     exclude: Iterable[object],
     unions: Iterable[object],
-) -> Chosen:
+) -> ChosenGroups:
     """The regions that take part.
 
     Raises:
@@ -83,7 +83,7 @@ def select_groups(
     names = Names(groups)
     asked = None if include is None else dict.fromkeys(_found(include, names, "include", origin))
     left_out = set(_found(exclude, names, "exclude", origin))
-    joined = [_union(union, names, origin) for union in _listed(unions, "unions")]
+    joined = [_union(union, names, origin) for union in checks.listed(unions, "regions.unions")]
     kept = {
         name: rows
         for name, rows in groups.items()
@@ -113,7 +113,7 @@ def select_groups(
             "%s: left out %d regions with fewer than regions.min_points=%d points: %s%s",
             *(origin, len(small), min_points, shown, ", ..." if len(small) > 5 else ""),
         )
-    return Chosen(large, small)
+    return ChosenGroups(large, small)
 
 
 def _check_name(name: str, origin: str) -> None:
@@ -127,18 +127,12 @@ def _check_name(name: str, origin: str) -> None:
         raise GeospotError(f"{origin}: region name {shown!r} {problem}: rename it")
 
 
-def _listed(names: Iterable[object], key: str) -> list[object]:
-    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
-        raise GeospotError(f"regions.{key}={names!r} must be a list of names: [{names!r}]")
-    return list(names)
-
-
 def _found(wanted: Iterable[object], names: Names, key: str, origin: str) -> list[str]:
     """Names as the points spell them."""
     written = list(names)
     return [
         written[_position(name_of(name, f"regions.{key}"), names, origin)]
-        for name in _listed(wanted, key)
+        for name in checks.listed(wanted, f"regions.{key}")
     ]
 
 

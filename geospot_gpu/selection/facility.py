@@ -14,7 +14,7 @@ _SPENT = 1.0 + 1e-12
 """What a sum of prices may exceed a budget by: they are added in floating point."""
 
 
-class Limits(NamedTuple):
+class ChoiceLimits(NamedTuple):
     """What a choice may cost."""
 
     price: Array
@@ -51,7 +51,7 @@ class Cover(NamedTuple):
     """At least this share of the best possible gain is reached, as is known afterwards."""
 
 
-def cover_greedily(costs: Array, mass: Array, start: Array, limits: Limits) -> Cover:
+def cover_greedily(costs: Array, mass: Array, start: Array, limits: ChoiceLimits) -> Cover:
     """Choose candidates that are near to the points of a target.
 
     Maximises ``F(S) = sum_j b_j max_{r in S} (c0_j - d_jr)+``, which is monotone and submodular:
@@ -68,7 +68,7 @@ def cover_greedily(costs: Array, mass: Array, start: Array, limits: Limits) -> C
         limits: prices, budget and number of candidates.
 
     >>> costs = np.array([[0.0, 0.6, 1.0], [1.0, 0.6, 0.0]])
-    >>> limits = Limits(price=np.ones(3), budget=2.0, most=2)
+    >>> limits = ChoiceLimits(price=np.ones(3), budget=2.0, most=2)
     >>> cover_greedily(costs, np.full(2, 0.5), np.ones(2), limits).order.tolist()
     [0, 2]
     """
@@ -94,7 +94,7 @@ def covered(order: list[int], costs: Array, start: Array) -> Array:
     return cover
 
 
-def _greedy(costs: Array, mass: Array, start: Array, limits: Limits) -> list[int]:
+def _greedy(costs: Array, mass: Array, start: Array, limits: ChoiceLimits) -> list[int]:
     order: list[int] = []
     mean = mass @ costs  # where nothing is gained, the nearer candidate is still the better one
     while (left := limits.after(order)).any():
@@ -112,7 +112,9 @@ def _gains(costs: Array, mass: Array, cover: Array) -> Array:
     return gains
 
 
-def _residual(order: list[int], costs: Array, mass: Array, start: Array, limits: Limits) -> float:
+def _residual(
+    order: list[int], costs: Array, mass: Array, start: Array, limits: ChoiceLimits
+) -> float:
     """At most that much more could be gained by any choice within the limits.
 
     By submodularity the best choice gains no more on top of S than its members do one by one: the

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.errors import GeospotError, checks
-from geospot_gpu.names import Name, Names, labels, positions, unified
+from geospot_gpu.names import Name, Names, labels, match_names, unified
 from geospot_gpu.regions import Regions
-from geospot_gpu.selection.facility import Limits
+from geospot_gpu.selection.facility import ChoiceLimits
 
 Array = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ class Problem:
     shares: Array
     candidates: Indices
     quota: Indices
-    limits: Limits
+    limits: ChoiceLimits
     have: Indices
     have_counts: Indices
     budget: float
@@ -213,7 +213,7 @@ def _have(have: object, regions: Regions) -> tuple[Indices, Indices]:
 
 def _by_samples(
     budget: float, max_regions: int | None, quota: int | None, available: Indices
-) -> tuple[Indices, Limits]:
+) -> tuple[Indices, ChoiceLimits]:
     """Quotas and limits where a sample costs one, wherever it is from."""
     if budget % 1:
         raise GeospotError(f"budget={budget:g} is not a whole number of samples: give one")
@@ -226,7 +226,7 @@ def _by_samples(
         if most == 0:
             raise GeospotError(f"quota={quota} exceeds budget={samples}: lower it")
     quotas = np.minimum(quota or samples // most, available)
-    return quotas, Limits(np.ones(len(available)), float(most), most)
+    return quotas, ChoiceLimits(np.ones(len(available)), float(most), most)
 
 
 def _by_prices(
@@ -236,7 +236,7 @@ def _by_prices(
     available: Indices,
     names: list[str],
     prices: pd.DataFrame,
-) -> tuple[Indices, Limits]:
+) -> tuple[Indices, ChoiceLimits]:
     """Quotas and limits where candidates have prices of their own."""
     if quota is None:
         raise GeospotError(
@@ -249,7 +249,7 @@ def _by_prices(
         raise GeospotError(f"prices: there is no column {absent[0]!r}; needed: {', '.join(PRICES)}")
     known = pd.Series(names, dtype="string")
     written = pd.concat([known, labels(prices["region"])], ignore_index=True)
-    at = positions(unified(written, "prices: region")[len(names) :], known)
+    at = match_names(unified(written, "prices: region")[len(names) :], known)
     count = np.bincount(at[at >= 0], minlength=len(names))
     if (count > 1).any():
         raise GeospotError(f"prices: {names[np.argmax(count > 1)]} has several rows: keep one")
@@ -270,7 +270,7 @@ def _by_prices(
     quotas = np.minimum(quota, available)
     price = numbers[:, 0] + quotas * numbers[:, 1]
     most = len(available) if max_regions is None else min(max_regions, len(available))
-    limits = Limits(price, budget, most)
+    limits = ChoiceLimits(price, budget, most)
     if not limits.affordable.any():
         raise GeospotError(
             f"budget={budget:g} buys no region: the cheapest costs {price.min():g} for "

@@ -27,7 +27,7 @@ from geospot_gpu.selection.problem import Problem, pose
 from geospot_gpu.selection.quota import quota_costs
 from geospot_gpu.selection.shares import share_equally
 from geospot_gpu.selection.steps import coverage_steps, union_steps
-from geospot_gpu.selection.target_distances import TargetDistances, check_distance, computed
+from geospot_gpu.selection.target_distances import TargetDistances, check_distance, solved_distances
 
 log = logging.getLogger("geospot_gpu")
 
@@ -149,7 +149,7 @@ def select_regions(
     )
     problem = _with_enough_points(problem)
     pair_engine = PairEngine(problem.regions, how, engine)
-    distances = by if callable(by) else partial(computed, how, engine, by=by)
+    distances = by if callable(by) else partial(solved_distances, how, engine, by=by)
     costs = CandidateCosts(problem, pair_engine, distances, exhaustive, seed)
     return _described(costs, METHODS[method](costs))
 

@@ -10,13 +10,13 @@ from geospot_gpu.distances.columns import find
 from geospot_gpu.runs.identity import pair_keys
 from geospot_gpu.runs.run import Run
 from geospot_gpu.selection.problem import Problem
-from geospot_gpu.selection.target_distances import check_distance, computed, directed
+from geospot_gpu.selection.target_distances import check_distance, distances_in, solved_distances
 from geospot_gpu.transfer.evidence import stored_baselines
 
 Array = NDArray[np.float64]
 
 
-def stored_row(run: Run, problem: Problem, by: str) -> Array:
+def stored_distances(run: Run, problem: Problem, by: str) -> Array:
     """Distances from the candidates of a problem to its targets, computed where they are not there.
 
     Args:
@@ -35,11 +35,11 @@ def stored_row(run: Run, problem: Problem, by: str) -> Array:
             left, right = np.minimum(left, right), np.maximum(left, right)
         keys = pair_keys(run.keys, left, right)
         pairs = stored_baselines(run.folder, keys, problem.regions, left, right)
-        return directed(pairs, by, problem, square=square)
-    found = directed(run.pairs, by, problem, square=square)
+        return distances_in(pairs, by, problem, square=square)
+    found = distances_in(run.pairs, by, problem, square=square)
     if np.isfinite(found).all():
         return found
-    return computed(run.method, run.engine, problem, by)
+    return solved_distances(run.method, run.engine, problem, by)
 
 
 def _pairs(problem: Problem) -> tuple[Indices, Indices]:

@@ -31,7 +31,7 @@ def check_distance(by: str) -> None:
         raise GeospotError(f"by={by} is unknown: use one of {', '.join(choices())}")
 
 
-def directed(pairs: pd.DataFrame, by: str, problem: Problem, *, square: bool) -> Array:
+def distances_in(pairs: pd.DataFrame, by: str, problem: Problem, *, square: bool) -> Array:
     """Values of ``by`` from every candidate to every target, NaN where they are not known, [R, T].
 
     Args:
@@ -55,7 +55,7 @@ def directed(pairs: pd.DataFrame, by: str, problem: Problem, *, square: bool) ->
     return found
 
 
-def computed(method: Method, engine: Engine, problem: Problem, by: str) -> Array:
+def solved_distances(method: Method, engine: Engine, problem: Problem, by: str) -> Array:
     """Distances from every candidate to every target, solved now, [R, T].
 
     Raises:
@@ -76,4 +76,4 @@ def computed(method: Method, engine: Engine, problem: Problem, by: str) -> Array
                 f"by={by}: {int((~solved['converged']).sum())} of {len(pairs)} distances did not "
                 "converge: raise solver.max_iterations, solver.tolerance or solver.epsilon"
             )
-    return directed(pairs, by, problem, square=False)
+    return distances_in(pairs, by, problem, square=False)

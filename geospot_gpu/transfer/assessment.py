@@ -15,7 +15,7 @@ from geospot_gpu.transfer.correlation import correlate
 from geospot_gpu.transfer.predictor import Evaluation, Predictor
 from geospot_gpu.transfer.scores import Scores
 from geospot_gpu.transfer.training import distances_of, evidence_for, training_pairs
-from geospot_gpu.transfer.verdict import LEAST_REGIONS, Verdict
+from geospot_gpu.transfer.verdict import LEAST_TO_JUDGE, Verdict
 
 _GAIN = ("rho", "lower", "upper")
 
@@ -91,7 +91,7 @@ def assess_transfer(run: Run, scores: Scores, *, seed: int = 0) -> Assessment:
         seed=seed,
     )
     evaluation = None
-    if len(scores.regions) >= LEAST_REGIONS:
+    if len(scores.regions) >= LEAST_TO_JUDGE:
         pairs, names = training_pairs(loaded, scores)
         evaluation = Predictor(pairs, names, scores.kind, seed=seed).evaluation
     return Assessment(table, verdict, scores, distances, evaluation)

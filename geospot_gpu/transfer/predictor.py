@@ -16,7 +16,7 @@ from geospot_gpu.points.readers import column
 from geospot_gpu.transfer.scores import Kind, bounds
 
 Array = NDArray[np.float64]
-LEAST_REGIONS = 8
+LEAST_TO_PREDICT = 8
 COVERED = 0.9
 """Share of scores that an interval shall contain."""
 _FOLDS = 8
@@ -119,10 +119,10 @@ class Predictor:
                 "pairs without a score"
             )
         names = sorted(set(pairs["source"]) | set(pairs["target"]))
-        if len(names) < LEAST_REGIONS:
+        if len(names) < LEAST_TO_PREDICT:
             raise GeospotError(
                 f"scores of {len(names)} regions are too few to predict from: "
-                f"{LEAST_REGIONS} are needed"
+                f"{LEAST_TO_PREDICT} are needed"
             )
         x, weight = self._matrix(pairs), _weights(pairs)
         worse = 1 if kind == "error" else -1

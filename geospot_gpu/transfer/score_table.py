@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files.tables import Table
-from geospot_gpu.names import Names, labels, name_key, positions, unified
+from geospot_gpu.files.tables import RawTable
+from geospot_gpu.names import Names, labels, match_names, name_key, unified
 from geospot_gpu.transfer.cells import numbers
 
 log = logging.getLogger("geospot_gpu")
@@ -43,7 +43,7 @@ _LISTED = 5
 
 
 def read_pairs(
-    table: Table, where: str, given: Mapping[Role, str | None], regions: Sequence[str]
+    table: RawTable, where: str, given: Mapping[Role, str | None], regions: Sequence[str]
 ) -> pd.DataFrame:
     """The pairs of a table that have a score.
 
@@ -110,10 +110,10 @@ def read_pairs(
 class _Columns:
     """What the columns of a table are."""
 
-    def __init__(self, table: Table, where: str, known: pd.Series[Any]) -> None:
+    def __init__(self, table: RawTable, where: str, known: pd.Series[Any]) -> None:
         self.table, self.where, self.known = table, where, known
         headers = labels(pd.Series(table.headers, dtype=object))
-        self.is_region = (positions(headers, known) >= 0).tolist()
+        self.is_region = (match_names(headers, known) >= 0).tolist()
         self.there = ", ".join(header for header in table.headers[:20] if header.strip())
 
     def named(self, role: Role, header: str | None) -> int | None:
@@ -179,7 +179,7 @@ class _Columns:
 
     def regions_in(self, k: int) -> int:
         """How many different regions the cells of a column name."""
-        found = positions(self.names(k), self.known)
+        found = match_names(self.names(k), self.known)
         return len(np.unique(found[found >= 0]))
 
     def samples(self) -> int | None:
@@ -296,7 +296,7 @@ def _positions(pairs: pd.DataFrame, where: str, known: pd.Series[Any], row: str)
             raise GeospotError(f"{where}: {row} {pairs.index[absent[0]]} has no {side}")
     sides = [pairs["source"].astype("string"), pairs["target"].astype("string")]
     written = unified(pd.concat([known, *sides], ignore_index=True), where)[len(known) :]
-    at = positions(written, known)
+    at = match_names(written, known)
     written_ = written.to_numpy(object)
     lost = np.array([k < 0 for k in at], bool)
     average = np.array(

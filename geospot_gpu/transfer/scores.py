@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError, checks
-from geospot_gpu.files.tables import read_table
+from geospot_gpu.files.tables import read_raw_table
 from geospot_gpu.names import name_of
 from geospot_gpu.transfer.score_table import ROLES, Role, read_pairs
 
@@ -126,7 +126,7 @@ def read_scores(
         for role, header in given.items()
     }
     where = str(table) if isinstance(table, str | Path) else "scores"
-    pairs = read_pairs(read_table(table, "scores"), where, headers, names)
+    pairs = read_pairs(read_raw_table(table, "scores"), where, headers, names)
     _check(pairs, where, names)
     if change != "raw":
         _check_range(pairs["score"], where, kind)

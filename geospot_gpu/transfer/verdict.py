@@ -9,7 +9,7 @@ import numpy as np
 
 from geospot_gpu.distances.column import Group
 
-LEAST_REGIONS = 8
+LEAST_TO_JUDGE = 8
 LEVEL = 0.05
 
 
@@ -68,8 +68,8 @@ def decide(figures: Sequence[Figures], regions: int, gain: Gain) -> Verdict:
         said = f"no distance under test varies and is known for all pairs, {regions} regions"
     else:
         said = f"{_said(tested)}, {regions} regions"
-    if regions < LEAST_REGIONS:
-        text = f"not enough regions: {regions}, and {LEAST_REGIONS} are needed ({said})"
+    if regions < LEAST_TO_JUDGE:
+        text = f"not enough regions: {regions}, and {LEAST_TO_JUDGE} are needed ({said})"
         return Verdict("not enough regions", name, text, baseline)
     more = gain(tested.distance, simple.distance) if tested and simple else None
     found = predicting(figures, "transport", "own")

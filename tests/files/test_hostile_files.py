@@ -23,7 +23,7 @@ from geospot_gpu.config.settings import SCHEMAS, text_keys
 from geospot_gpu.encoders.files import read_features
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files import inputs, regular
-from geospot_gpu.files.tables import read_table as read_scores
+from geospot_gpu.files.tables import read_raw_table as read_scores
 from geospot_gpu.points.readers import read_table
 from tests.helpers.commands import Geospot
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import geospot_gpu as gs
-from geospot_gpu.files.tables import read_table
+from geospot_gpu.files.tables import read_raw_table
 
 TEXT = "source,target,score\nPerú,Côte,0.5\nNA,Perú,-\n"
 ROWS = [["Perú", "Côte", "0.5"], ["NA", "Perú", "-"]]
@@ -27,7 +27,7 @@ def test_what_a_file_holds_says_how_to_read_it(
     raw = TEXT.replace(",", delimiter).replace("\n", end).encode(encoding)
     path = tmp_path / "table.txt"
     path.write_bytes(gzip.compress(raw) if packed else raw)
-    table = read_table(path, "scores")
+    table = read_raw_table(path, "scores")
     assert table.headers == ["source", "target", "score"]
     assert table.cells.to_numpy().tolist() == ROWS
     assert (table.row, table.delimiter, table.cells.index.tolist()) == ("line", delimiter, [2, 3])
@@ -36,7 +36,7 @@ def test_what_a_file_holds_says_how_to_read_it(
 def test_latin_1_is_read_with_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "t.csv").write_bytes(TEXT.encode("latin-1"))
     with caplog.at_level(logging.WARNING):
-        assert read_table(tmp_path / "t.csv", "scores").cells.to_numpy().tolist() == ROWS
+        assert read_raw_table(tmp_path / "t.csv", "scores").cells.to_numpy().tolist() == ROWS
     assert "is not UTF-8 and is read as Latin-1" in caplog.text
 
 
@@ -55,7 +55,7 @@ def test_latin_1_is_read_with_a_word(tmp_path: Path, caplog: pytest.LogCaptureFi
 )
 def test_rows_and_columns(tmp_path: Path, text: str, headers: list[str], rows: object) -> None:
     (tmp_path / "t.csv").write_text(text)
-    table = read_table(str(tmp_path / "t.csv"), "scores")
+    table = read_raw_table(str(tmp_path / "t.csv"), "scores")
     assert table.headers == headers[: table.cells.shape[1]]
     assert table.cells.to_numpy().tolist() == rows
 
@@ -78,34 +78,36 @@ def test_rows_and_columns(tmp_path: Path, text: str, headers: list[str], rows: o
 def test_what_cannot_be_read_is_said_in_a_line(tmp_path: Path, raw: bytes, message: str) -> None:
     (tmp_path / "t.csv").write_bytes(raw)
     with pytest.raises(gs.GeospotError, match=message) as caught:
-        read_table(tmp_path / "t.csv", "scores")
+        read_raw_table(tmp_path / "t.csv", "scores")
     assert "\n" not in str(caught.value)
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(gs.GeospotError, match="there is no such file"):
-        read_table(tmp_path / "no.csv", "scores")
+        read_raw_table(tmp_path / "no.csv", "scores")
     with pytest.raises(gs.GeospotError, match="is a folder: give a file"):
-        read_table(tmp_path, "scores")
+        read_raw_table(tmp_path, "scores")
 
 
 def test_frames_bring_their_index(tmp_path: Path) -> None:
     frame = pd.DataFrame({"A": [0.5, 0.6], 7: [0.7, 0.8]}, index=["A", "7"])
     frame.columns = frame.columns.astype(object)
-    table = read_table(frame, "scores")
+    table = read_raw_table(frame, "scores")
     assert (table.headers, table.row, table.cells.index.tolist()) == (["", "A", "7"], "row", [1, 2])
-    assert read_table(frame.rename_axis("from"), "scores").headers == ["from", "A", "7"]
-    stacked = read_table(frame.stack(), "scores")
+    assert read_raw_table(frame.rename_axis("from"), "scores").headers == ["from", "A", "7"]
+    stacked = read_raw_table(frame.stack(), "scores")
     assert stacked.headers == ["source", "target", "score"]
     assert stacked.cells.shape == (4, 3)
     path = tmp_path / "t"
     frame.rename(columns=str).to_parquet(path)
-    pd.testing.assert_frame_equal(read_table(path, "scores").cells, table.cells, check_dtype=False)
+    pd.testing.assert_frame_equal(
+        read_raw_table(path, "scores").cells, table.cells, check_dtype=False
+    )
 
 
 def test_headers_take_one_line(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('"Test\nAUC",b\n1,2\n')
-    assert read_table(tmp_path / "t.csv", "scores").headers == ["Test AUC", "b"]
+    assert read_raw_table(tmp_path / "t.csv", "scores").headers == ["Test AUC", "b"]
 
 
 def test_other_libraries_are_asked_for_a_frame() -> None:
@@ -114,11 +116,11 @@ def test_other_libraries_are_asked_for_a_frame() -> None:
 
     named = {"source": ["A", "B"], "target": ["A", "B"]}
     array = xarray.DataArray(np.eye(2), named, ("source", "target"))
-    assert read_table(array, "scores").headers == ["source", "A", "B"]
+    assert read_raw_table(array, "scores").headers == ["source", "A", "B"]
     arrow = pyarrow.table({"source": ["A"], "score": [1.0]})
-    assert read_table(arrow, "scores").headers == ["", "source", "score"]
+    assert read_raw_table(arrow, "scores").headers == ["", "source", "score"]
     with pytest.raises(gs.GeospotError, match="scores: a Dataset that is no table: give a file"):
-        read_table(array.to_dataset(name="score"), "scores")
+        read_raw_table(array.to_dataset(name="score"), "scores")
 
 
 @pytest.mark.parametrize(
@@ -135,4 +137,4 @@ def test_other_libraries_are_asked_for_a_frame() -> None:
 )
 def test_what_is_no_table_is_said_in_a_line(table: object, message: str) -> None:
     with pytest.raises(gs.GeospotError, match=message):
-        read_table(table, "scores")
+        read_raw_table(table, "scores")

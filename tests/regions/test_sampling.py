@@ -177,5 +177,5 @@ def test_cells_carry_equal_mass_within_each_region() -> None:
 
 
 def test_a_name_where_a_list_belongs_is_refused() -> None:
-    with pytest.raises(GeospotError, match=r"regions.include='FR' must be a list of names"):
+    with pytest.raises(GeospotError, match=r"regions.include='FR' must be a list: \['FR'\]"):
         Regions.from_points(lon=[0], lat=[0], region=["FR"], include="FR")

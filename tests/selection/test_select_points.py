@@ -18,7 +18,7 @@ from geospot_gpu.engine.settings import Engine
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.selection import point_cover as lazy
 from geospot_gpu.selection import rounded as rounded_features
-from geospot_gpu.selection.facility import Limits, cover_greedily
+from geospot_gpu.selection.facility import ChoiceLimits, cover_greedily
 from geospot_gpu.selection.importance import importance_weights, nearest_of_pool
 from geospot_gpu.selection.pool import Pool, PoolCosts
 from geospot_gpu.sinkhorn.coverage import importance
@@ -71,7 +71,7 @@ def test_the_lazy_choice_is_the_greedy_one(
     full, mass = matrix(costs), weights(regions, 0)
     start = np.full(60, full.max())
     found = lazy.cover_points(costs, 12, np.full(60, np.inf))
-    plain = cover_greedily(full, mass, start, Limits(np.ones(200), 12.0, 12))
+    plain = cover_greedily(full, mass, start, ChoiceLimits(np.ones(200), 12.0, 12))
     assert found.chosen.tolist() == plain.order.tolist()
     assert 0.63 < found.guarantee <= 1.0
     owner = full[:, found.chosen].argmin(axis=1)
