@@ -10,13 +10,13 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from geospot_gpu.arrays import Columns, Indices
 from geospot_gpu.distances.columns import stored_in
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.kernels.tiles import great_circle_km
+from geospot_gpu.progress import Progress, shows_progress
 from geospot_gpu.regions import Regions
 
 _TILE_ENTRIES = 1 << 22
@@ -25,13 +25,15 @@ _MEDIAN_OF = 1000
 
 
 @out_of_memory("computing baselines", "take fewer regions, or lower regions.max_points")
+@shows_progress
 def baselines(
     regions: Regions,
     left: Indices,
     right: Indices,
     outputs: Sequence[str] | None = None,
     width: float | None = None,
-    progress: tqdm[Any] | None = None,
+    *,
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Baseline distances of pairs of regions, one row per pair.
 
@@ -53,7 +55,7 @@ def baselines(
         left, right: positions of the two regions of each pair, [K].
         outputs: names of the baselines to compute; all if not given.
         width: of the Gaussian; :func:`kernel_width` of the regions if not given.
-        progress: counts pairs.
+        progress: draw how far it has come.
 
     Returns:
         Their columns in the register (:mod:`geospot_gpu.distances.columns`), in float64.
@@ -95,21 +97,21 @@ def baselines(
         }
     found |= {name: np.empty(len(left)) for name in kernel_means}
     found |= {name: np.empty(len(left)) for name in asked & {"mean_great_circle_km"}}
-    for k, (i, j) in enumerate(zip(left.tolist(), right.tolist(), strict=True)):
-        (x, position_x, a), (y, position_y, b) = clouds[i], clouds[j]
-        values = {}
-        if kernel_means:
-            between, near = _kernel_means(x, y, a, b, own_width)
-            values["mean_feature_distance"] = between
-            values["energy_distance"] = between - (selves[i][0] + selves[j][0]) / 2
-            values["gaussian_mmd"] = (selves[i][1] + selves[j][1]) / 2 - near
-        if "mean_great_circle_km" in asked:
-            km = _mean_km(position_x.float(), position_y.float(), a, b)
-            values["mean_great_circle_km"] = km
-        for name in values.keys() & asked:
-            found[name][k] = values[name]
-        if progress is not None:
-            progress.update()
+    with Progress("baselines", "pairs", total=len(left)) as counted:
+        for k, (i, j) in enumerate(zip(left.tolist(), right.tolist(), strict=True)):
+            (x, position_x, a), (y, position_y, b) = clouds[i], clouds[j]
+            values = {}
+            if kernel_means:
+                between, near = _kernel_means(x, y, a, b, own_width)
+                values["mean_feature_distance"] = between
+                values["energy_distance"] = between - (selves[i][0] + selves[j][0]) / 2
+                values["gaussian_mmd"] = (selves[i][1] + selves[j][1]) / 2 - near
+            if "mean_great_circle_km" in asked:
+                km = _mean_km(position_x.float(), position_y.float(), a, b)
+                values["mean_great_circle_km"] = km
+            for name in values.keys() & asked:
+                found[name][k] = values[name]
+            counted.update()
     for column in own:
         if column.name in asked:
             found |= column.computed(regions, left, right)

@@ -17,7 +17,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from tqdm import tqdm
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.distances.columns import distances, outputs_by_default
@@ -37,6 +36,7 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.kept import kept
 from geospot_gpu.files import Unwritable, content_hash
 from geospot_gpu.files.outputs import OutputFolder
+from geospot_gpu.progress import Progress, shows_progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.identity import Identity, pair_keys, region_keys, run_identity
 from geospot_gpu.runs.manifest import Manifest, seal
@@ -91,6 +91,7 @@ class SweepResult:
     seconds: float
 
 
+@shows_progress
 def run_sweep(
     out: str | Path,
     regions: Regions,
@@ -104,6 +105,7 @@ def run_sweep(
     warm: WarmStarts | None = None,
     results: OutputFolder | None = None,
     draw: Draw | None = None,
+    progress: bool = False,
 ) -> SweepResult:
     """Compute and store what is asked of every pair of regions and ``out`` does not hold yet.
 
@@ -118,6 +120,7 @@ def run_sweep(
         warm: potentials to start from and to keep, for sweeps of the same regions.
         results: the folder's files to look at, as :meth:`Store.output_folder` gives them.
         draw: writes what there is to look at of the pairs.
+        progress: draw how far it has come.
 
     Raises:
         GeospotError: the folder holds another sweep or cannot be written, there is only one
@@ -285,17 +288,15 @@ def _know_self_terms(
     table = regions.table().assign(key=keys)
     batches = plan_batches(sizes, sizes, solver.engine.device.type)
     with (
-        tqdm(
-            desc="self terms", unit=" regions", total=len(missing), disable=len(batches) < 2
-        ) as progress,
-        kept("finished self terms", lambda: progress.n > 0),
+        Progress("self terms", "regions", total=len(missing)) as counted,
+        kept("finished self terms", lambda: counted.done > 0),
     ):
         for batch in batches:
             chosen = missing[batch]
             solver.know(chosen, outputs)
             selves = {f"self_{k}": v[chosen] for k, v in solver.selves._asdict().items()}
             store.regions.write(table.iloc[chosen].assign(**selves))
-            progress.update(len(chosen))
+            counted.update(len(chosen))
     known = np.setdiff1d(np.arange(len(keys)), missing)
     rows = stored.set_index("key").loc[[keys[k] for k in known], _SELF_COLUMNS]
     solver.selves.put(known, SelfTerms(*(rows[name].to_numpy() for name in _SELF_COLUMNS)))
@@ -329,14 +330,8 @@ def _compute(
     n, m = regions.sizes[pairs.left], regions.sizes[pairs.right]
     names = np.array(regions.names, dtype=object)
     with (
-        tqdm(
-            desc=what,
-            unit=" pairs",
-            total=len(keys),
-            initial=len(keys) - len(missing),
-            disable=len(missing) == 0,
-        ) as progress,
-        kept("finished batches", lambda: progress.n > 0),
+        Progress(what, "pairs", total=len(keys), done=len(keys) - len(missing)) as counted,
+        kept("finished batches", lambda: counted.done > 0),
     ):
         for asked, some in _by_outputs(keys, missing, outputs, lacking).items():
             for batch in plan_batches(n[some], m[some], solver.engine.device.type):
@@ -353,7 +348,7 @@ def _compute(
                         outputs=",".join(asked),
                     )
                 )
-                progress.update(len(chosen))
+                counted.update(len(chosen))
 
 
 def _by_outputs(

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.distances import baselines as simple
@@ -102,17 +101,10 @@ def stored_baselines(
     missing = np.flatnonzero(~pd.Index(own).isin(known["key"]))
     computed: list[pd.DataFrame] = []
     writable = True
-    with (
-        tqdm(
-            desc="baselines", unit=" pairs", total=len(missing), disable=len(missing) == 0
-        ) as progress,
-        kept("finished baselines", lambda: writable and bool(computed)),
-    ):
+    with kept("finished baselines", lambda: writable and bool(computed)):
         for start in range(0, len(missing), _CHUNK):
             chunk = missing[start : start + _CHUNK]
-            found = simple.baselines(
-                regions, left[chunk], right[chunk], width=width, progress=progress
-            )
+            found = simple.baselines(regions, left[chunk], right[chunk], width=width)
             rows = wanted.iloc[chunk].reset_index(drop=True).join(found)
             rows = rows.assign(key=[own[k] for k in chunk])
             try:
