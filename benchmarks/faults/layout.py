@@ -67,11 +67,12 @@ def make_small() -> None:
     from matplotlib.figure import Figure
 
     module("encoders.cache").MOST = CHUNK["encoding"]
-    module("transfer.distances")._CHUNK = CHUNK["baselines"]
-    module("sweep.plan")._LEAST_ENTRIES = {"cpu": 2800}  # 7 pairs of 20 points each
-    whole = module("engine").batches_of_similar_size
-    module("engine").batches_of_similar_size = lambda n, m, _, *others: whole(n, m, 1600, *others)
-    module("maps")._LAND_STEP = 10.0
+    module("transfer.evidence")._CHUNK = CHUNK["baselines"]
+    module("runs.plan")._LEAST_ENTRIES = {"cpu": 2800}  # 7 pairs of 20 points each
+    engine = module("engine.pair_engine")
+    whole = engine.batches_of_similar_size
+    engine.batches_of_similar_size = lambda n, m, _, *others: whole(n, m, 1600, *others)
+    module("pictures.maps")._LAND_STEP = 10.0
     module("kernels.cpu").load = lambda: None  # to load it takes longer than to solve
     predictor = module("transfer.predictor")
     models, predictor._FOLDS = predictor._models, 3
@@ -130,23 +131,23 @@ def watch_units(done: Callable[[str, list[str]], None]) -> None:
         return features
 
     geoclip._run = staticmethod(encoded)
-    engine = module("engine").PairEngine
+    engine = module("engine.pair_engine").PairEngine
     solve = engine._solve_batch
 
-    def solved(self: Any, spec: Any, index: Any, *others: Any) -> Any:
-        columns = solve(self, spec, index, *others)
+    def solved(self: Any, spec: Any, index: Any, needs: Any, *, symmetric: bool) -> Any:
+        columns = solve(self, spec, index, needs, symmetric=symmetric)
         digests, (left, right) = self.regions.digests, index
-        kind = "self terms" if others[-1] else "solving"
+        kind = "self terms" if symmetric else "solving"
         done(kind, [_short(f"{digests[i]} {digests[j]}") for i, j in zip(left, right, strict=True)])
         return columns
 
     engine._solve_batch = solved
     # Only those that a sweep stores: predict has others of its own, by its own name.
-    baselines = module("transfer.baselines")
+    baselines = module("distances.baselines")
     compute = baselines.baselines
 
-    def computed(regions: Any, left: Any, right: Any, *others: Any) -> Any:
-        table = compute(regions, left, right, *others)
+    def computed(regions: Any, left: Any, right: Any, **options: Any) -> Any:
+        table = compute(regions, left, right, **options)
         pairs = zip(left, right, strict=True)
         done("baselines", [f"{regions.names[i]} {regions.names[j]}" for i, j in pairs])
         return table
