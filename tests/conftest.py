@@ -20,6 +20,7 @@ if not torch.cuda.is_available():  # before Triton is imported, by torch.compile
     os.environ["TRITON_INTERPRET"] = "1"
 
 import geospot_gpu as gs
+from geospot_gpu.transfer import correlation, predictor
 from tests.helpers.commands import GEOSPOT, Geospot, code_of
 
 # How long an example takes says something about the machine, not about the code.
@@ -55,6 +56,15 @@ def geospot_here(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Geospot:
         return subprocess.CompletedProcess(arguments, code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def few_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands on scores as they are, but hasty, where what they find is not what is tested."""
+    mean = predictor._models([])["mean"]
+    models = dict.fromkeys(("mean", "ridge"), mean)
+    monkeypatch.setattr(predictor, "_models", lambda signs: models)
+    monkeypatch.setattr(correlation, "KENDALL", 9)
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from geospot_gpu.config import settings
 from tests.helpers.commands import Geospot
 from tests.helpers.scored import NAMES, PLAIN, REPORT, TABLE, points
 
+pytestmark = pytest.mark.usefixtures("few_models")
+
 COMMANDS = {
     "transfer": ("transfer", *REPORT),
     "predict": ("predict", *REPORT, "targets=points.csv", "targets.region=region"),

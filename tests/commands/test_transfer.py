@@ -228,6 +228,7 @@ def test_predict_takes_skill_and_names_of_columns(
     assert found["predicted"][away == 3].item() == found["predicted"].max()
 
 
+@pytest.mark.usefixtures("few_models")
 def test_damaged_baselines_are_computed_again(
     run: Geospot, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -241,6 +242,7 @@ def test_damaged_baselines_are_computed_again(
     assert f"{part.name}: is damaged, its baselines have to be computed again" in caplog.text
 
 
+@pytest.mark.usefixtures("few_models")
 def test_a_read_only_sweep_can_be_judged(
     swept: Path, tmp_path: Path, geospot_here: Geospot, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -255,6 +257,7 @@ def test_a_read_only_sweep_can_be_judged(
         assert "cannot be created" in geospot_here("transfer", *report, "out=disk/report").stderr
 
 
+@pytest.mark.usefixtures("few_models")
 def test_baselines_of_other_regions_are_computed_again(run: Geospot, tmp_path: Path) -> None:
     """The width of the Gaussian kernel depends on all of them."""
     assert run("transfer", *REPORT, "out=report").returncode == 0

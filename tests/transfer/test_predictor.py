@@ -34,9 +34,14 @@ def fitted(pairs: pd.DataFrame, seed: int = 0) -> Predictor:
     return Predictor(pairs, ["distance"], "accuracy", seed=seed)
 
 
-def test_it_finds_the_relation_and_knows_how_well() -> None:
-    pairs = world()
-    found = fitted(pairs).evaluation
+@pytest.fixture(scope="module")
+def plain() -> Predictor:
+    """Fitted to the world as it is."""
+    return fitted(world())
+
+
+def test_it_finds_the_relation_and_knows_how_well(plain: Predictor) -> None:
+    pairs, found = world(), plain.evaluation
     assert found.model != "mean"
     assert found.error == found.errors[found.model] < 0.5 * found.errors["mean"]
     assert found.error == pytest.approx(np.abs(found.predicted - pairs["score"]).mean())
@@ -96,13 +101,13 @@ def test_trees_are_monotone_in_the_distance() -> None:
     assert (np.diff(trees.predict(line)) <= 1e-12).all()
 
 
-def test_what_lies_outside_is_marked() -> None:
+def test_what_lies_outside_is_marked(plain: Predictor) -> None:
     pairs = world()
     asked = pairs.head(4).drop(columns="score").reset_index(drop=True)
     asked.loc[1, "distance"] = 50.0
     asked.loc[2, "distance"] = 0.0  # nearer than all is no reason for doubt
     asked.loc[3, "noise"] = -50.0
-    found = fitted(pairs).predict(asked)
+    found = plain.predict(asked)
     assert found["extrapolates"].tolist() == [False, True, False, True]
     assert found["score"].isna().all()
     assert (found["lower"] <= found["predicted"]).all()
@@ -111,10 +116,9 @@ def test_what_lies_outside_is_marked() -> None:
     assert ((values >= 0) & (values <= 1)).all()
 
 
-def test_a_seed_gives_one_answer() -> None:
+def test_a_seed_gives_one_answer(plain: Predictor) -> None:
     pairs = world()
-    one, other = fitted(pairs), fitted(pairs)
-    pd.testing.assert_frame_equal(one.predict(pairs), other.predict(pairs))
+    pd.testing.assert_frame_equal(plain.predict(pairs), fitted(pairs).predict(pairs))
 
 
 def test_few_regions_are_refused() -> None:
@@ -146,12 +150,12 @@ def test_predictions_keep_the_range_that_the_scores_keep() -> None:
         assert found.predict(far)["lower"].min() < 0.0
 
 
-def test_equal_weights_change_nothing() -> None:
+def test_equal_weights_change_nothing(plain: Predictor) -> None:
     pairs = world()
-    expected, found = fitted(pairs), fitted(pairs.assign(weight=7))
-    np.testing.assert_array_equal(found.evaluation.predicted, expected.evaluation.predicted)
-    assert found.evaluation.errors == expected.evaluation.errors
-    pd.testing.assert_frame_equal(found.predict(pairs), expected.predict(pairs))
+    found = fitted(pairs.assign(weight=7))
+    np.testing.assert_array_equal(found.evaluation.predicted, plain.evaluation.predicted)
+    assert found.evaluation.errors == plain.evaluation.errors
+    pd.testing.assert_frame_equal(found.predict(pairs), plain.predict(pairs))
 
 
 def test_scores_that_rest_on_little_count_little() -> None:
