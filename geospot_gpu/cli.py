@@ -117,8 +117,7 @@ def _run(command: str, arguments: list[str]) -> bool:
     from omegaconf import OmegaConf, read_write
     from omegaconf.errors import OmegaConfBaseException
 
-    from geospot_gpu.config.overrides import FolderNames, environment, keep_text, literal
-    from geospot_gpu.config.settings import text_keys
+    from geospot_gpu.config.overrides import FolderNames, environment, keep_text, literal, text_keys
     from geospot_gpu.distances.columns import choices
     from geospot_gpu.files import expanded
 

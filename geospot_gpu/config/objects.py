@@ -2,91 +2,68 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from geospot_gpu.config.settings import AgainstConfig, ComparisonConfig, PointsConfig
+from geospot_gpu.config.signatures import arguments
 from geospot_gpu.config.validation import refuse_unused
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.encoders import ENCODERS, Encoder
+from geospot_gpu.engine.method import Solver
+from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors import GeospotError
-
-if TYPE_CHECKING:
-    from geospot_gpu.cost import GroundCost
-    from geospot_gpu.encoders import Encoder
-    from geospot_gpu.engine.method import Solver
-    from geospot_gpu.engine.settings import Engine
-    from geospot_gpu.points import Points
-    from geospot_gpu.regions import Regions
+from geospot_gpu.points import Points
+from geospot_gpu.points.gallery import read_gallery
+from geospot_gpu.points.readers import read_points
+from geospot_gpu.points.table import check_invalid
+from geospot_gpu.regions import Regions, grouping
+from geospot_gpu.sinkhorn import SOLVERS
 
 
 def make_cost(config: ComparisonConfig) -> GroundCost:
-    """The ground cost; half geography unless said otherwise, all of it without an encoder."""
-    from geospot_gpu.cost import GroundCost
-
-    cost, encoder = config.cost, config.encoder.name
-    geo_weight = cost.geo_weight
-    if geo_weight is None:
-        geo_weight = 1.0 if encoder == "none" else 0.5
-    if encoder == "none" and geo_weight != 1.0:
+    """The ground cost; all of it geography where there is no encoder."""
+    given = dict(vars(config.cost))
+    if given["geo_weight"] is None:
+        del given["geo_weight"]
+        if config.encoder.name == "none":
+            given["geo_weight"] = 1.0
+    cost = GroundCost(**given)
+    if config.encoder.name == "none" and cost.uses_features:
         raise GeospotError(
-            f"cost.geo_weight={geo_weight:g} needs features and encoder=none gives none: choose "
-            "an encoder, or set cost.geo_weight=1"
+            f"cost.geo_weight={cost.geo_weight:g} needs features and encoder=none gives none: "
+            "choose an encoder, or set cost.geo_weight=1"
         )
-    return GroundCost(
-        feature=cost.feature,  # type: ignore[arg-type]
-        geo_weight=geo_weight,
-        feature_scale=cost.feature_scale,
-        geo_scale=cost.geo_scale,
-        scaling=cost.scaling,  # type: ignore[arg-type]
-    )
+    return cost
 
 
 def make_solver(config: ComparisonConfig) -> Solver:
     """The solver."""
-    from geospot_gpu.sinkhorn.geomloss import GeomLoss
-    from geospot_gpu.sinkhorn.solver import Sinkhorn
-
-    settings = dict(vars(config.solver))
-    kind: Any = {"sinkhorn": Sinkhorn, "geomloss": GeomLoss}
-    return kind[settings.pop("name")](**settings)  # type: ignore[no-any-return]
+    kind = SOLVERS[config.solver.name]
+    return kind(**arguments(config.solver, kind))
 
 
 def make_engine(config: ComparisonConfig) -> Engine:
     """Device, backend, storage and memory budget."""
-    from geospot_gpu.engine.settings import Engine
-
     return Engine(device=config.device, **vars(config.engine))
 
 
 def make_encoder(config: ComparisonConfig) -> Encoder:
     """The encoder."""
-    from geospot_gpu.encoders import GeoClip, NoEncoder, Precomputed
-
-    settings = dict(vars(config.encoder))
-    kind: Any = {"geoclip": GeoClip, "precomputed": Precomputed, "none": NoEncoder}
-    return kind[settings.pop("name")](**settings)  # type: ignore[no-any-return]
+    kind = ENCODERS[config.encoder.name]
+    return kind(**arguments(config.encoder, kind))
 
 
 def make_regions(
     config: ComparisonConfig, encoder: Encoder, device: str
 ) -> tuple[Regions, Regions | None]:
     """The regions of the points, and those of the second table where there is one."""
-    from geospot_gpu.points.gallery import read_gallery
-    from geospot_gpu.points.readers import read_points
-    from geospot_gpu.points.table import check_invalid
-
     first, second = config.points, config.against
     _check_fit(config)
-    invalid = check_invalid(first.invalid)
+    check_invalid(first.invalid)
 
     def table(path: str, own: PointsConfig | AgainstConfig) -> Regions:
         region = own.region or first.region
-        points = read_points(
-            path,
-            lon=own.lon or first.lon,
-            lat=own.lat or first.lat,
-            weight=own.weight or first.weight,
-            text=(region, encoder.id),
-            invalid=invalid,
-        )
+        usual, given = (arguments(side, read_points, without=["source"]) for side in (first, own))
+        given = {key: value for key, value in given.items() if value is not None}
+        points = read_points(path, **(usual | given), text=(region, encoder.id))
         return _grouped(config, points, region, encoder, device)
 
     if first.source == "gallery":
@@ -110,12 +87,11 @@ def _check_fit(config: ComparisonConfig) -> None:
         )
     if regions.by == "grid" and regions.degrees is None:
         raise GeospotError("regions=grid needs regions.degrees=...: the size of a cell")
-    columns = ("lon", "lat", "region", "weight")
     unused: dict[str, str] = {}
     if points.source == "gallery":
-        unused |= {f"points.{key}": "points=table" for key in ("path", *columns, "invalid")}
+        unused |= {f"points.{key}": "points=table" for key in vars(points) if key != "source"}
     if config.against.path is None:
-        unused |= {f"against.{key}": "against.path=..." for key in columns}
+        unused |= {f"against.{key}": "against.path=..." for key in vars(config.against)}
     if regions.by != "polygons":
         unused |= {f"regions.{key}": "regions=polygons" for key in ("path", "name")}
     if regions.by != "grid":
@@ -128,8 +104,6 @@ def _check_fit(config: ComparisonConfig) -> None:
 def _grouped(
     config: ComparisonConfig, points: Points, region: str | None, encoder: Encoder, device: str
 ) -> Regions:
-    from geospot_gpu.regions import Regions, grouping
-
     settings = config.regions
     by = settings.by
     if by == "auto":
@@ -152,12 +126,6 @@ def _grouped(
         points,
         groups,
         encoder=encoder,
-        min_points=settings.min_points,
-        max_points=settings.max_points,
-        seed=settings.seed,
-        include=settings.include,
-        exclude=settings.exclude,
-        unions=settings.unions,
-        cell_degrees=settings.cell_degrees,
         device=device,
+        **arguments(settings, Regions.from_groups),
     )

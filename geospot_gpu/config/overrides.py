@@ -10,6 +10,7 @@ import typing
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from geospot_gpu.config.settings import OPTIONS, SCHEMAS
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.say import printable
 
@@ -124,6 +125,12 @@ def _split(value: str) -> list[str] | None:
     if depth or quote:
         return None
     return parts if value.strip() else []
+
+
+def text_keys(command: str) -> set[str]:
+    """Settings of a command that hold text: names of regions and columns, files, choices."""
+    options = {group: schemas.values() for group, schemas in OPTIONS.items()}
+    return text_settings(SCHEMAS[command], options)
 
 
 def text_settings(

@@ -3,138 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field, is_dataclass, make_dataclass
 from typing import Any, Optional
 
-from geospot_gpu.config.overrides import text_settings
 from geospot_gpu.config.schema import MISSING, built
+from geospot_gpu.config.signatures import Settings, with_arguments_of
 from geospot_gpu.config.validation import check_numbers
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.encoders import ENCODERS
+from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.former import translated
 from geospot_gpu.files import expanded
+from geospot_gpu.points.readers import read_points
+from geospot_gpu.regions import Regions
+from geospot_gpu.sinkhorn import SOLVERS
 
 # OmegaConf reads annotations at run time and knows Optional, not the | of Python 3.10.
 # ruff: noqa: UP045
 
 
+@with_arguments_of(read_points, without=("source", "text"))
 @dataclass
-class PointsConfig:
+class PointsConfig(Settings):
     """Group ``points``."""
 
     source: str = MISSING
     path: Optional[str] = None
-    lon: Optional[str] = None
-    lat: Optional[str] = None
     region: Optional[str] = None
-    weight: Optional[str] = None
-    invalid: str = "error"
 
 
+@with_arguments_of(read_points, without=("source", "text", "invalid"))
 @dataclass
-class AgainstConfig:
+class AgainstConfig(Settings):
     """The second table of a rectangular sweep."""
 
     path: Optional[str] = None
-    lon: Optional[str] = None
-    lat: Optional[str] = None
     region: Optional[str] = None
-    weight: Optional[str] = None
 
 
+@with_arguments_of(Regions.from_groups, without=("points", "groups", "encoder", "device"))
 @dataclass
-class RegionsConfig:
+class RegionsConfig(Settings):
     """Group ``regions``."""
 
     by: str = "auto"
     path: Optional[str] = None
     name: Optional[str] = None
     degrees: Optional[float] = None
-    min_points: int = 100
-    max_points: Optional[int] = 1000
-    seed: int = 0
-    include: Optional[list[str]] = None
-    exclude: list[str] = field(default_factory=list)
-    unions: list[str] = field(default_factory=list)
-    cell_degrees: Optional[float] = None
 
 
+@with_arguments_of(GroundCost)
 @dataclass
-class GeoClipConfig:
-    """``encoder=geoclip``."""
-
-    name: str = "geoclip"
-    cache: Optional[str] = None
-
-
-@dataclass
-class PrecomputedConfig:
-    """``encoder=precomputed``."""
-
-    name: str = "precomputed"
-    columns: Optional[list[str]] = None
-    path: Optional[str] = None
-    id: Optional[str] = None
-    normalize: bool = True
-
-
-@dataclass
-class NoEncoderConfig:
-    """``encoder=none``."""
-
-    name: str = "none"
-
-
-@dataclass
-class CostConfig:
+class CostConfig(Settings):
     """Group ``cost``."""
 
-    feature: str = "cosine"
     geo_weight: Optional[float] = None
-    feature_scale: float = 1.0
-    geo_scale: float = MISSING
-    scaling: str = "global"
 
 
+@with_arguments_of(Engine, without=("device", "kernel"))
 @dataclass
-class SinkhornConfig:
-    """``solver=sinkhorn``."""
-
-    name: str = "sinkhorn"
-    epsilon: float = MISSING
-    tolerance: float = MISSING
-    max_iterations: int = MISSING
-    relaxation: bool = True
-    precision: str = "single"
-    rho: float = 0.01
-
-
-@dataclass
-class GeomLossConfig:
-    """``solver=geomloss``."""
-
-    name: str = "geomloss"
-    epsilon: float = MISSING
-    scaling: float = MISSING
-
-
-@dataclass
-class EngineConfig:
+class EngineConfig(Settings):
     """Group ``engine``."""
 
-    backend: str = "auto"
-    storage: str = "auto"
-    memory_budget: str = "auto"
+
+def _option(name: str, kind: type) -> type:
+    """Settings of a class that is chosen by its name."""
+    named = make_dataclass(kind.__name__, [("name", str, name)], bases=(Settings,))
+    return with_arguments_of(kind)(named)
 
 
+OPTIONS: dict[str, dict[str, type]] = {
+    group: {name: _option(name, kind) for name, kind in kinds.items()}
+    for group, kinds in (("encoder", ENCODERS), ("solver", SOLVERS))
+}
+"""Of the groups whose ``name`` chooses their settings, the schemas by this name."""
+
+
+@with_arguments_of(Engine, only=("device",))
 @dataclass
-class ComparisonConfig:
+class ComparisonConfig(Settings):
     """Regions, and how they are compared: what ``geospot sweep`` and ``nearest`` share."""
 
     encoder: Any
     solver: Any
     out: str = MISSING
     overwrite: bool = False
-    device: str = MISSING
     points: PointsConfig = field(default_factory=PointsConfig)
     against: AgainstConfig = field(default_factory=AgainstConfig)
     regions: RegionsConfig = field(default_factory=RegionsConfig)
@@ -248,16 +202,6 @@ class ExplainConfig:
     target: str = MISSING
 
 
-OPTIONS: dict[str, dict[str, type]] = {
-    "encoder": {
-        "geoclip": GeoClipConfig,
-        "precomputed": PrecomputedConfig,
-        "none": NoEncoderConfig,
-    },
-    "solver": {"sinkhorn": SinkhornConfig, "geomloss": GeomLossConfig},
-}
-"""Of the groups whose ``name`` chooses their settings, the schemas by this name."""
-
 SCHEMAS: dict[str, type] = {
     "sweep": SweepConfig,
     "transfer": TransferConfig,
@@ -267,12 +211,6 @@ SCHEMAS: dict[str, type] = {
     "nearest": NearestConfig,
 }
 """Of each command."""
-
-
-def text_keys(command: str) -> set[str]:
-    """Settings of a command that hold text: names of regions and columns, files, choices."""
-    options = {group: schemas.values() for group, schemas in OPTIONS.items()}
-    return text_settings(SCHEMAS[command], options)
 
 
 def of_manifest(config: object, where: str) -> SweepConfig:
@@ -290,7 +228,7 @@ def of_manifest(config: object, where: str) -> SweepConfig:
     try:
         found = built(SweepConfig, translated(config), "config", OPTIONS)
         check_numbers(found)
-        if isinstance(found.encoder, GeoClipConfig):
+        if hasattr(found.encoder, "cache"):
             found.encoder.cache = None
     except GeospotError as error:
         raise GeospotError(f"{where}: {error}: run geospot sweep again in a new folder") from error

@@ -8,22 +8,27 @@ from geospot_gpu.encoders.none import NoEncoder
 from geospot_gpu.encoders.precomputed import Precomputed
 from geospot_gpu.errors import GeospotError, checks
 
-__all__ = ["Encoder", "GeoClip", "NoEncoder", "Precomputed", "get_encoder"]
+__all__ = ["ENCODERS", "Encoder", "GeoClip", "NoEncoder", "Precomputed", "get_encoder"]
+
+ENCODERS: dict[str, type[Encoder]] = {
+    "geoclip": GeoClip,
+    "precomputed": Precomputed,
+    "none": NoEncoder,
+}
+"""All there are, by the name that settings have for them; their arguments are their settings."""
 
 
 def get_encoder(encoder: str | Encoder) -> Encoder:
     """The encoder itself, or the one of that name with its default settings.
 
     Raises:
-        GeospotError: no encoder of that name works without settings.
+        GeospotError: there is no encoder of that name, or it does not work without settings.
     """
     if isinstance(encoder, Encoder):
         return encoder
-    if isinstance(encoder, str) and encoder == "geoclip":
-        return GeoClip()
-    if isinstance(encoder, str) and encoder == "none":
-        return NoEncoder()
+    if isinstance(encoder, str) and encoder in ENCODERS:
+        return ENCODERS[encoder]()
     raise GeospotError(
-        f"encoder={checks.shown(encoder)} is unknown: use geoclip, none, or an Encoder such as "
-        "Precomputed(...)"
+        f"encoder={checks.shown(encoder)} is unknown: use {', '.join(ENCODERS)}, or an Encoder "
+        "such as Precomputed(...)"
     )

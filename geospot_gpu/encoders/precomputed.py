@@ -22,7 +22,7 @@ from geospot_gpu.encoders.base import (
 from geospot_gpu.encoders.columns import feature_columns, feature_matrix, in_a_row
 from geospot_gpu.encoders.files import FeatureFile, id_labels, is_table, read_features
 from geospot_gpu.errors import GeospotError, checks
-from geospot_gpu.names import keys, match_names, name_of
+from geospot_gpu.names import Name, keys, match_names, name_of
 from geospot_gpu.points.readers import column
 from geospot_gpu.points.table import Points
 
@@ -65,9 +65,9 @@ class Precomputed(Encoder):
     def __init__(
         self,
         *,
-        columns: Iterable[object] | None = None,
+        columns: Iterable[Name] | None = None,
         path: str | Path | None = None,
-        id: object = None,
+        id: Name | None = None,
         normalize: bool = True,
     ) -> None:
         names = [] if columns is None else checks.listed(columns, "encoder.columns")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from geospot_gpu.config import settings
+from geospot_gpu.config import overrides, settings
 from tests.helpers.commands import Geospot
 from tests.helpers.scored import NAMES, PLAIN, REPORT, TABLE, points
 
@@ -57,7 +57,7 @@ def test_every_setting_that_names_a_file_is_an_input() -> None:
     """A new one is to be named as those are."""
     found = set()
     for command in settings.SCHEMAS:
-        found |= {key.rpartition(".")[2] for key in settings.text_keys(command)}
+        found |= {key.rpartition(".")[2] for key in overrides.text_keys(command)}
     others = {
         *("out", "sweep", "device", "cache"),  # folders
         *("source", "target", "region", "lon", "lat", "weight", "id", "name", "score", "columns"),

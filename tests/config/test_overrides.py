@@ -10,8 +10,8 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geospot_gpu.config.overrides import FolderNames, keep_text
-from geospot_gpu.config.settings import SCHEMAS, text_keys
+from geospot_gpu.config.overrides import FolderNames, keep_text, text_keys
+from geospot_gpu.config.settings import SCHEMAS
 
 
 def read(value: str) -> Any:

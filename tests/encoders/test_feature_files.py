@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from geospot_gpu import Precomputed, Regions, read_points
 from geospot_gpu.encoders.base import is_usable, single_rows, unit_rows
 from geospot_gpu.encoders.columns import describes
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.names import Name
 from geospot_gpu.selection.pool import Pool
 
 IDS = [f"img_{k:03}" for k in range(6)]
@@ -126,7 +128,8 @@ def test_columns_of_text_that_are_mostly_numbers_are_features(tmp_path: Path) ->
 
 def test_columns_may_be_named_by_numbers() -> None:
     frame = POINTS.join(pd.DataFrame(VECTORS))
-    for columns in ([0, 1, 2, 3], ["0", "1", 2.0, np.int8(3)], range(4)):
+    spelled: list[Iterable[Name]] = [[0, 1, 2, 3], ["0", "1", 2.0, np.int8(3)], range(4)]
+    for columns in spelled:
         encoder = Precomputed(columns=columns)
         found = encoder.encode(read_points(frame), np.arange(6), "cpu")
         np.testing.assert_allclose(found, UNIT, atol=1e-6)

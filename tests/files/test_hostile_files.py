@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from geospot_gpu.config.settings import SCHEMAS, text_keys
+from geospot_gpu.config.overrides import text_keys
+from geospot_gpu.config.settings import SCHEMAS
 from geospot_gpu.encoders.files import read_features
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files import inputs, regular
