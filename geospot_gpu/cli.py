@@ -117,6 +117,7 @@ def _run(command: str, arguments: list[str]) -> bool:
     from omegaconf import OmegaConf, read_write
     from omegaconf.errors import OmegaConfBaseException
 
+    from geospot_gpu.config.composed import offer, options
     from geospot_gpu.config.overrides import FolderNames, environment, keep_text, literal, text_keys
     from geospot_gpu.distances.columns import choices
     from geospot_gpu.files import expanded
@@ -130,7 +131,11 @@ def _run(command: str, arguments: list[str]) -> bool:
     settings = [keep_text(_SHORT.sub(r"\1.path=", setting), text) for setting in typed]
     OmegaConf.register_new_resolver("one_folder", FolderNames(), replace=True)
     OmegaConf.register_new_resolver("distances", lambda: ", ".join(choices()), replace=True)
+    OmegaConf.register_new_resolver(
+        "options", lambda group: ", ".join(options(group)), replace=True
+    )
     OmegaConf.register_new_resolver("oc.env", environment(typed), replace=True)
+    offer(command)
     module, _ = COMMANDS[command]
     errors: list[Exception] = []
     expected = (GeospotError, OmegaConfBaseException, OSError)
@@ -212,6 +217,8 @@ def _explain(error: Exception, command: str, settings: Sequence[str]) -> str:
         OmegaConfBaseException,
     )
 
+    from geospot_gpu.config.composed import options
+
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     text = str(error)
@@ -224,14 +231,14 @@ def _explain(error: Exception, command: str, settings: Sequence[str]) -> str:
             f"characters twice, as in 'out=\"a=b\"'{part}"
         )
     for group, _, option in (setting.partition("=") for setting in settings):
-        options = _options(group)
-        wrong = [one for one in option.split(",") if one not in (*options, "null")]
+        known = options(group)
+        wrong = [one for one in option.split(",") if one not in (*known, "null")]
         composing = isinstance(error, TypeError) or re.search(
             rf"Could not (find|load|override) '{group}\b", text
         )
-        if options and wrong and composing:
-            hint = _did_you_mean(wrong[0], options)
-            return f"{group}={wrong[0]} is unknown{hint or ': use one of ' + ', '.join(options)}"
+        if known and wrong and composing:
+            hint = _did_you_mean(wrong[0], known)
+            return f"{group}={wrong[0]} is unknown{hint or ': use one of ' + ', '.join(known)}"
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown or re.match(r"Key '.*' (is )?not in ", text):
         name = unknown[1] if unknown else str(key)
@@ -261,6 +268,8 @@ def _keys(command: str, settings: Sequence[str]) -> list[str]:
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
+    from geospot_gpu.config.composed import options
+
     GlobalHydra.instance().clear()
     with initialize_config_module("geospot_gpu.conf", version_base="1.3"):
         default = OmegaConf.to_container(compose(command))
@@ -269,7 +278,7 @@ def _keys(command: str, settings: Sequence[str]) -> list[str]:
         chosen = [
             f"{group}={option}"
             for group, _, option in (text.partition("=") for text in settings)
-            if group in groups and option in _options(group)
+            if group in groups and option in options(group)
         ]
         config = OmegaConf.to_container(compose(command, chosen))
     assert isinstance(config, dict)
@@ -281,17 +290,6 @@ def _keys(command: str, settings: Sequence[str]) -> list[str]:
                 yield from keys(value, f"{prefix}{name}.")
 
     return list(keys(config, ""))
-
-
-def _options(group: str) -> list[str]:
-    """The options of a group; none where there is no such group."""
-    from importlib.resources import files
-
-    folder = files("geospot_gpu.conf") / group
-    if not folder.is_dir():
-        return []
-    names = [file.name for file in folder.iterdir()]
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,16 +1,51 @@
-"""What Hydra composed, made into typed settings: all of the room that knows OmegaConf."""
+"""What Hydra is told of settings, and what it composed, made into typed settings again."""
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields, is_dataclass
+from importlib.resources import files
 from typing import Any, TypeVar
 
+from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from geospot_gpu.config.settings import OPTIONS
+from geospot_gpu.config.settings import OPTIONS, SCHEMAS
 from geospot_gpu.config.validation import check_numbers
 from geospot_gpu.errors import GeospotError
 
 T = TypeVar("T")
+
+
+def offer(command: str) -> None:
+    """Give Hydra the settings of a command, with their defaults; ``conf/`` says what differs.
+
+    They have no types yet, so that mistakes are found in one place, by :func:`checked`.
+    """
+    store = ConfigStore.instance()
+    store.store(name="settings", node=_defaults(SCHEMAS[command]))
+    for group, schemas in OPTIONS.items():
+        for name, schema in schemas.items():
+            store.store(group=group, name=name, node=_defaults(schema))
+
+
+def options(group: str) -> list[str]:
+    """The options of a group, in ``conf/`` or of a registry; none where there is no such group."""
+    folder = files("geospot_gpu.conf") / group
+    there = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+    written = [name.removesuffix(".yaml") for name in sorted(there) if name.endswith(".yaml")]
+    return list(dict.fromkeys([*OPTIONS.get(group, ()), *written]))
+
+
+def _defaults(schema: Any) -> dict[str, Any]:
+    """All settings of a schema, as Hydra composes them; of a group that is chosen, none yet."""
+    found: dict[str, Any] = {}
+    for field in fields(schema):
+        factory = field.default_factory
+        if factory is MISSING:
+            found[field.name] = {} if field.default is MISSING else field.default
+        else:
+            found[field.name] = _defaults(factory) if is_dataclass(factory) else factory()
+    return found
 
 
 def checked(config: DictConfig, schema: type[T]) -> T:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import geospot_gpu as gs
+from geospot_gpu.config.settings import OPTIONS
 from tests.helpers.commands import GEOSPOT, Geospot
 from tests.helpers.swept import Run, the_error
 
@@ -54,7 +55,7 @@ BAD = {
     "out=towns.csv": "towns.csv: cannot be created (Not a directory)",
     "-m out=a,b": "out cannot be swept",
     "-m solver.epsilon=1,2": "out is needed: give out=...",
-    "-m out=run solver=sinkhorn,foo": "solver=foo is unknown: use one of geomloss, sinkhorn",
+    "-m out=run solver=sinkhorn,foo": "solver=foo is unknown: use one of sinkhorn, geomloss",
 }
 
 
@@ -102,17 +103,14 @@ def test_help_of_the_sweep_names_every_group_and_option(geospot_here: Geospot) -
     done = geospot_here("sweep", "--help")
     assert (done.returncode, done.stderr) == (0, "")
     conf = Path(gs.__file__).parent / "conf"
-    groups = [
-        path
-        for path in sorted(conf.iterdir())
-        if path.is_dir() and path.name not in ("__pycache__", "command")
-    ]
-    assert len(groups) == 7
+    folders = {path.name for path in conf.iterdir() if path.is_dir()}
+    groups = folders - {"__pycache__", "command"} | set(OPTIONS)
+    assert groups >= {"points", "regions", "encoder", "cost", "solver", "engine", "preset"}
     for group in groups:
-        options = {path.stem for path in group.glob("*.yaml")}
-        line = re.search(rf"^  {group.name} +(.*)$", done.stdout, re.MULTILINE)
-        assert line, group.name
-        assert set(line[1].split(", ")) == options
+        line = re.search(rf"^  {group} +(.*)$", done.stdout, re.MULTILINE)
+        assert line, group
+        written = {path.stem for path in (conf / group).glob("*.yaml")}
+        assert set(line[1].split(", ")) == written | set(OPTIONS.get(group, ()))
     assert "epsilon: 0.01" in done.stdout
 
 
