@@ -22,10 +22,10 @@ def offer(command: str) -> None:
     They have no types yet, so that mistakes are found in one place, by :func:`checked`.
     """
     store = ConfigStore.instance()
-    store.store(name="settings", node=_defaults(SCHEMAS[command]))
+    store.store(name="settings", node=default_values(SCHEMAS[command]))
     for group, schemas in OPTIONS.items():
         for name, schema in schemas.items():
-            store.store(group=group, name=name, node=_defaults(schema))
+            store.store(group=group, name=name, node=default_values(schema))
 
 
 def options(group: str) -> list[str]:
@@ -36,7 +36,7 @@ def options(group: str) -> list[str]:
     return list(dict.fromkeys([*OPTIONS.get(group, ()), *written]))
 
 
-def _defaults(schema: Any) -> dict[str, Any]:
+def default_values(schema: Any) -> dict[str, Any]:
     """All settings of a schema, as Hydra composes them; of a group that is chosen, none yet."""
     found: dict[str, Any] = {}
     for field in fields(schema):
@@ -44,7 +44,7 @@ def _defaults(schema: Any) -> dict[str, Any]:
         if factory is MISSING:
             found[field.name] = {} if field.default is MISSING else field.default
         else:
-            found[field.name] = _defaults(factory) if is_dataclass(factory) else factory()
+            found[field.name] = default_values(factory) if is_dataclass(factory) else factory()
     return found
 
 
