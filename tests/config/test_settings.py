@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 import geospot_gpu as gs
 from geospot_gpu.config.composed import default_values
 from geospot_gpu.config.overrides import text_settings
-from geospot_gpu.config.schema import built
+from geospot_gpu.config.schema import MISSING, built
 from geospot_gpu.config.settings import SCHEMAS
 from geospot_gpu.config.signatures import Settings, arguments, with_arguments_of
 from geospot_gpu.points import Points
@@ -105,3 +105,36 @@ def test_no_default_is_written_twice(command: str) -> None:
         group = defaults if path.parent == conf else defaults.get(path.parent.name, {})
         for name, value in values.items():
             assert name in ("defaults", "hydra") or group.get(name) != value or name == "feature"
+
+
+TWINS: list[tuple[str, Callable[..., Any], str]] = [
+    ("nearest", gs.nearest_regions, ""),
+    ("select", gs.select_regions, ""),
+    ("select", gs.select_points, "pool"),
+    ("transfer", gs.read_scores, "scores"),
+    ("transfer", gs.correlate, ""),
+    ("predict", gs.read_scores, "scores"),
+    ("predict", gs.Predictor, ""),
+    ("explain", gs.contributions, ""),
+]
+"""What commands call, and a group in which some of its arguments are settings."""
+OBJECTS = ("regions", "against", "cost", "solver", "engine", "pool", "prices", "distances")
+TABLES = ("table", "loss", "weight", "pairs", "kind", "progress")
+
+
+@pytest.mark.parametrize(("command", "function", "group"), TWINS)
+def test_a_command_defaults_to_what_python_does(
+    command: str, function: Callable[..., Any], group: str
+) -> None:
+    """Rooms above that of settings have no schema made of their signatures: these are compared."""
+
+    @with_arguments_of(function, without=(*OBJECTS, *TABLES))
+    @dataclass
+    class Twin(Settings):
+        pass
+
+    values = default_values(SCHEMAS[command])
+    values |= values.get(group, {})
+    for name, value in default_values(Twin).items():
+        assert name in values, f"{name} is no setting of {command}"
+        assert values[name] == value or MISSING in (values[name], value) or value == []
