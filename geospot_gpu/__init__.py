@@ -24,20 +24,26 @@ if TYPE_CHECKING:
     from geospot_gpu.points.readers import read_points
     from geospot_gpu.regions import Regions
     from geospot_gpu.regions.grouping import by_column, by_country, by_grid, by_polygons
-    from geospot_gpu.runs.run import Run, open_run
+    from geospot_gpu.runs.run import Run, open_run, sweep
     from geospot_gpu.selection.neighbours import nearest_regions
     from geospot_gpu.selection.points import select_points
     from geospot_gpu.selection.regions import select_regions
     from geospot_gpu.sinkhorn.geomloss import GeomLoss
     from geospot_gpu.sinkhorn.solver import Sinkhorn
+    from geospot_gpu.transfer.assessment import assess_transfer
     from geospot_gpu.transfer.contributions import contributions
     from geospot_gpu.transfer.correlation import correlate
+    from geospot_gpu.transfer.explanation import explain_distance
+    from geospot_gpu.transfer.prediction import predict_scores
     from geospot_gpu.transfer.predictor import Predictor
     from geospot_gpu.transfer.scores import read_scores
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "explain_distance": "geospot_gpu.transfer.explanation",
+    "predict_scores": "geospot_gpu.transfer.prediction",
+    "assess_transfer": "geospot_gpu.transfer.assessment",
     "Encoder": "geospot_gpu.encoders",
     "Engine": "geospot_gpu.engine.settings",
     "GeoClip": "geospot_gpu.encoders",
@@ -66,6 +72,7 @@ _HOMES = {
     "read_scores": "geospot_gpu.transfer.scores",
     "select_points": "geospot_gpu.selection.points",
     "select_regions": "geospot_gpu.selection.regions",
+    "sweep": "geospot_gpu.runs.run",
 }
 
 __all__ = [
@@ -83,6 +90,7 @@ __all__ = [
     "Run",
     "Sinkhorn",
     "WarmStarts",
+    "assess_transfer",
     "baselines",
     "by_column",
     "by_country",
@@ -90,13 +98,16 @@ __all__ = [
     "by_polygons",
     "contributions",
     "correlate",
+    "explain_distance",
     "nearest_regions",
     "open_run",
     "pairwise",
+    "predict_scores",
     "read_points",
     "read_scores",
     "select_points",
     "select_regions",
+    "sweep",
 ]
 
 

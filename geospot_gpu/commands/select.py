@@ -22,6 +22,7 @@ from geospot_gpu.names import Names
 from geospot_gpu.pictures.selection import point_map, selection_picture
 from geospot_gpu.points.readers import read_points, read_table
 from geospot_gpu.points.table import check_invalid
+from geospot_gpu.runs.origin import configured
 from geospot_gpu.runs.run import Run
 from geospot_gpu.runs.store import MANIFEST
 from geospot_gpu.selection.methods import check_method
@@ -216,7 +217,7 @@ def _select_points(config: settings.SelectConfig, run: Run, results: OutputFolde
 def _read_pool(config: settings.PoolConfig, run: Run) -> Pool:
     """The points of a table of their own, encoded as those of the sweep."""
     encoder, own = run.encoder, settings.PointsConfig()
-    if run.manifest["config"] is not None:
+    if configured(run.manifest):
         own = settings.of_manifest(run.manifest["config"], str(run.folder / MANIFEST)).points
     if config.features is not None:
         if not isinstance(encoder, Precomputed) or encoder.path is None:

@@ -19,7 +19,7 @@ from geospot_gpu.names import Name, Names, name_of
 from geospot_gpu.points.readers import require_geopandas
 from geospot_gpu.regions.construction import FromPoints
 from geospot_gpu.regions.counts import describe_counts
-from geospot_gpu.regions.drawing import Drawn, building, draw
+from geospot_gpu.regions.drawing import Drawn, building
 from geospot_gpu.sphere import centre
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Regions(FromPoints, Drawn):
         for _, members in by_table:
             some = list(members)
             names, sources = [self.names[k] for k in some], [self.sources[k] for k in some]
-            parts.append(self._of(draw(names, sources, sampling)))
+            parts.append(self.from_sources(names, sources, sampling))
         return reduce(Regions.concatenated, parts)
 
     @building

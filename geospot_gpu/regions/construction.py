@@ -41,6 +41,19 @@ class FromPoints:
         """The collection of what was drawn."""
 
     @classmethod
+    def from_sources(
+        cls, names: Sequence[str], sources: Sequence[Source], sampling: Sampling
+    ) -> Self:
+        """Regions drawn from all that is known of them; the same again wherever it is done.
+
+        Args:
+            names: of the regions.
+            sources: where the points of each come from; of one table.
+            sampling: how points are subsampled.
+        """
+        return cls._of(draw(names, sources, sampling))
+
+    @classmethod
     def from_gallery(
         cls,
         *,

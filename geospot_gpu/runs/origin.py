@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.regions import Regions
+from geospot_gpu.runs.kept_points import keep_points, kept_regions
 from geospot_gpu.runs.manifest import Manifest
 from geospot_gpu.runs.store import MANIFEST
 
@@ -15,9 +17,25 @@ if TYPE_CHECKING:
     from geospot_gpu.config.settings import SweepConfig
 
 
+_POINTS = "points"
+KEPT = "kept_points"
+"""In the place of a configuration: points that a run keeps, as those of regions in Python."""
+
+
+def keep(folder: Path, regions: Regions, against: Regions | None) -> dict[str, object]:
+    """Keep the points of regions with their run; what to put in the place of a configuration."""
+    sides = [side for side in (regions, against) if side is not None]
+    return {KEPT: [keep_points(side, folder / _POINTS) for side in sides]}
+
+
+def configured(manifest: Manifest) -> bool:
+    """Whether the command line made a run, whose configuration then says where its points are."""
+    return manifest["config"] is not None and KEPT not in manifest["config"]
+
+
 def engine_of(manifest: Manifest, folder: Path) -> Engine:
-    """Device, kernel and memory budget of a run, or the usual ones where it does not say."""
-    if manifest["config"] is None:
+    """Device, backend, storage and memory budget of a run, or the usual ones."""
+    if not configured(manifest):
         return Engine()
     from geospot_gpu.config.objects import make_engine
 
@@ -32,13 +50,24 @@ def drawn_again(manifest: Manifest, folder: Path, device: str) -> tuple[Regions,
     """
     if manifest["config"] is None:
         raise GeospotError(
-            f"{folder}: was made from Python, which does not say where its points are: make it "
-            "with geospot sweep"
+            f"{folder}: does not say where its points are: make it with geospot sweep, or with "
+            "geospot_gpu.sweep in Python"
         )
+    identity = manifest["identity"]
+    if not configured(manifest):
+        sides = [
+            kept_regions(side, folder / _POINTS, identity, manifest["max_points"], device)
+            for side in manifest["config"][KEPT]
+        ]
+        counted = [
+            replace(side, counts=counts)
+            for side, counts in zip(sides, manifest["points"], strict=True)
+        ]
+        return counted[0], counted[1] if len(counted) > 1 else None
     from geospot_gpu.config.objects import make_encoder, make_regions
 
     config = _settings(manifest, folder)
-    encoder, known = make_encoder(config), manifest["identity"]["encoder"]
+    encoder, known = make_encoder(config), identity["encoder"]
     if encoder.version != known:
         raise GeospotError(
             f"{folder}: its features are from {known}, and the encoder here is {encoder.version}: "

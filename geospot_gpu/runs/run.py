@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -15,14 +15,15 @@ from numpy.typing import ArrayLike
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.distances.pairwise import all_pairs, joined
 from geospot_gpu.encoders import Encoder
-from geospot_gpu.engine.method import Method, Solver
-from geospot_gpu.engine.settings import Engine
+from geospot_gpu.engine.method import Method, Solver, method_for
+from geospot_gpu.engine.settings import Engine, settled
+from geospot_gpu.engine.warm import WarmStarts
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions import Regions
-from geospot_gpu.runs.identity import method_of, region_keys
+from geospot_gpu.runs.identity import method_of, region_keys, run_identity
 from geospot_gpu.runs.manifest import Manifest, entries
-from geospot_gpu.runs.origin import drawn_again, engine_of
+from geospot_gpu.runs.origin import drawn_again, engine_of, keep
 from geospot_gpu.runs.reading import (
     dataset_of,
     required_manifest,
@@ -30,6 +31,7 @@ from geospot_gpu.runs.reading import (
     stored_regions,
 )
 from geospot_gpu.runs.store import Store
+from geospot_gpu.runs.sweep import run_sweep
 
 if TYPE_CHECKING:
     import xarray
@@ -206,6 +208,62 @@ class Run:
         dataset = dataset_of(self.manifest, regions, self.pairs)
         dataset.attrs = {"value": self.value, "manifest": json.dumps(self.manifest)}
         return dataset
+
+
+def sweep(
+    out: str | Path,
+    regions: Regions,
+    against: Regions | None = None,
+    *,
+    cost: GroundCost | None = None,
+    solver: Solver | None = None,
+    engine: Engine | None = None,
+    outputs: Sequence[str] | None = None,
+    target_error: float | None = None,
+    warm: WarmStarts | None = None,
+) -> Run:
+    """The distance between every two regions, stored in a folder that goes on where it ended.
+
+    What the folder holds already is not computed again. It keeps the points of the regions, and
+    their features where these are not GeoCLIP's, so that commands can go on from it.
+
+    Args:
+        out: folder of the run; its encoder, cost, solver and seed must be the same.
+        regions: the regions.
+        against: compare every region of ``regions`` with every region of these instead.
+        cost, solver, engine, outputs, target_error, warm: as for :func:`~geospot_gpu.pairwise`.
+
+    Raises:
+        GeospotError: as :func:`~geospot_gpu.pairwise`; or the folder holds another sweep, or
+            cannot be written.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> regions = Regions.from_points(lon=[0, 1, 9, 8], lat=[0] * 4, region=list("aabb"))
+    >>> with TemporaryDirectory() as folder:
+    ...     made = sweep(folder, regions)
+    ...     Run.open(folder).regions.digests == made.regions.digests
+    True
+    """
+    method, engine = method_for(regions, cost, solver), settled(engine)
+    together = joined(regions, against)
+    store = Store(checks.path(out, "out"))
+    results = store.output_folder()
+    store.check_identity(run_identity(together.encoder, together.sampling.seed, method))
+    result = run_sweep(
+        store.folder,
+        regions,
+        against,
+        method=method,
+        engine=engine,
+        outputs=outputs,
+        target_error=target_error,
+        config=keep(store.folder, regions, against),
+        warm=warm,
+        results=results,
+    )
+    run = Run(store.folder, result.manifest, engine=engine, drawn=(regions, against))
+    run.pairs = result.pairs
+    return run
 
 
 def open_run(out: str | Path) -> xarray.Dataset:

@@ -75,6 +75,7 @@ class SweepResult:
     """What a sweep did.
 
     Attributes:
+        manifest: what it was made from.
         pairs: all pairs of the sweep, stored columns.
         value: the column that is the distance.
         total, computed, reused: numbers of pairs.
@@ -82,6 +83,7 @@ class SweepResult:
         seconds: time spent solving.
     """
 
+    manifest: Manifest
     pairs: pd.DataFrame
     value: str
     total: int
@@ -163,6 +165,7 @@ def run_sweep(
         pairs = grow(together, pairs, target_error, solve_larger)
     table = pd.DataFrame(pairs.columns)
     result = SweepResult(
+        manifest=manifest,
         pairs=table,
         value=value,
         total=len(pairs),

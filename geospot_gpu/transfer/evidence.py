@@ -132,17 +132,22 @@ class Loaded(NamedTuple):
         return list(self.run.names)
 
 
+def check_square(run: Run) -> None:
+    """Raise unless a run is one of all pairs of its regions."""
+    if run.manifest["targets"] is not None:
+        raise GeospotError(
+            f"{run.folder}: compares two tables: make a sweep of all pairs of regions, without "
+            "against"
+        )
+
+
 def load(run: Run) -> Loaded:
     """The distances of a run of all pairs of regions, with baselines, which are stored beside it.
 
     Raises:
         GeospotError: it is not one of all pairs, or its points are not there any more.
     """
-    if run.manifest["targets"] is not None:
-        raise GeospotError(
-            f"{run.folder}: compares two tables: make a sweep of all pairs of regions, without "
-            "against"
-        )
+    check_square(run)
     regions, pairs = run.regions, run.pairs
     left, right = all_pairs(len(regions), None)
     keys = pair_keys(run.keys, left, right)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.runs.run import Run
-from geospot_gpu.transfer.evidence import Loaded, features, load, tidy
+from geospot_gpu.transfer.evidence import Loaded, check_square, features, load, tidy
 from geospot_gpu.transfer.scores import Scores
 
 Array = NDArray[np.float64]
@@ -25,6 +25,7 @@ def evidence_for(run: Run, scores: Scores) -> Loaded:
     """
     checks.instance(run, Run, "run", "as Run.open gives it")
     checks.instance(scores, Scores, "scores", "as read_scores gives them")
+    check_square(run)
     unknown = sorted(set(scores.regions) - set(run.names))
     if unknown:
         raise GeospotError(
