@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from geospot_gpu.cost import GroundCost
     from geospot_gpu.distances.baselines import baselines
+    from geospot_gpu.distances.column import Column
+    from geospot_gpu.distances.columns import register_column
     from geospot_gpu.distances.pairwise import pairwise
     from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder, Precomputed
     from geospot_gpu.engine.settings import Engine
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Column": "geospot_gpu.distances.column",
+    "register_column": "geospot_gpu.distances.columns",
     "explain_distance": "geospot_gpu.transfer.explanation",
     "predict_scores": "geospot_gpu.transfer.prediction",
     "assess_transfer": "geospot_gpu.transfer.assessment",
@@ -76,6 +80,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Column",
     "Encoder",
     "Engine",
     "GeoClip",
@@ -105,6 +110,7 @@ __all__ = [
     "predict_scores",
     "read_points",
     "read_scores",
+    "register_column",
     "select_points",
     "select_regions",
     "sweep",

@@ -6,10 +6,12 @@ Schemas of what is stored, variables of datasets, the table of ``geospot transfe
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from geospot_gpu.distances.column import Column, Group, Table
+from geospot_gpu.errors import GeospotError, checks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -198,6 +200,37 @@ REGISTER: tuple[Column, ...] = (
     ),
 )
 """All columns, in the order in which they are stored and shown."""
+
+
+_LOCK = threading.Lock()
+
+
+def register_column(column: Column) -> None:
+    """Add a column of one's own, which is then computed, stored and compared like all others.
+
+    It lasts as long as the process; examples/own_distance.py has one.
+
+    Args:
+        column: with a function ``compute``; of the group ``own``, unless it shall be judged as
+            another.
+
+    Raises:
+        GeospotError: nothing computes it, or there is another of its name.
+    """
+    global REGISTER
+    checks.instance(column, Column, "column")
+    if column.compute is None:
+        raise GeospotError(f"column {column.name}: give compute=..., a function that computes it")
+    with _LOCK:
+        taken = {name for known in REGISTER for name in _names_of(known)}
+        twice = taken.intersection(_names_of(column))
+        if twice:
+            raise GeospotError(f"column {min(twice)}: there is one of this name: give another")
+        REGISTER = (*REGISTER, column)
+
+
+def _names_of(column: Column) -> set[str]:
+    return {*column.variables, *column.stored, *column.matrices}
 
 
 def stored_in(table: Table) -> tuple[Column, ...]:
