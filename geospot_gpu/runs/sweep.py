@@ -6,7 +6,7 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
 from geospot_gpu.arrays import Indices
-from geospot_gpu.distances.columns import distances, outputs_by_default
+from geospot_gpu.distances.columns import distances
 from geospot_gpu.distances.growth import Larger, grow
 from geospot_gpu.distances.pair_table import PairTable
 from geospot_gpu.distances.pairwise import all_pairs, joined
@@ -27,7 +25,6 @@ from geospot_gpu.distances.solve import (
     PairSolver,
     check_target_error,
     chosen_outputs,
-    needs_self_terms,
 )
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.settings import Engine
@@ -36,14 +33,13 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.kept import kept
 from geospot_gpu.files import Unwritable, content_hash
 from geospot_gpu.files.outputs import OutputFolder
-from geospot_gpu.progress import Progress, shows_progress
+from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import Regions
-from geospot_gpu.runs.identity import Identity, pair_keys, region_keys, run_identity
+from geospot_gpu.runs.identity import Identity, region_keys, run_identity
 from geospot_gpu.runs.manifest import Manifest, seal
-from geospot_gpu.runs.plan import plan_batches
+from geospot_gpu.runs.missing import solve_missing
 from geospot_gpu.runs.reading import dataset_of, stored_regions
-from geospot_gpu.runs.store import MANIFEST, OUTPUTS, Store, has
-from geospot_gpu.sinkhorn.divergence import SelfTerms
+from geospot_gpu.runs.store import MANIFEST, OUTPUTS, Store
 
 if TYPE_CHECKING:
     import xarray
@@ -52,7 +48,6 @@ log = logging.getLogger("geospot_gpu")
 
 UNLIKE = 3
 """Ratio between the points of two regions beyond which a sweep warns."""
-_SELF_COLUMNS = ["self_ot", "self_lower", "self_upper", "self_converged"]
 _FROM_MANIFEST = ["n_points", "n_available", "weight"]
 _ABOUT = (
     "identity",
@@ -148,7 +143,7 @@ def run_sweep(
     manifest |= {"value": value, "outputs": list(outputs), "target_error": target_error}
     manifest["points"] = [side.counts for side in (regions, against) if side is not None]
     drafts: set[Path] = set()
-    pairs, missing = _solve(store, solver, keys, left, right, manifest, drafts)
+    pairs, missing = solve_missing(store, solver, keys, left, right, manifest, drafts)
     computed = np.isin(np.arange(len(left)), missing)
     if target_error is not None:
 
@@ -156,7 +151,7 @@ def run_sweep(
             larger = PairSolver(sample.regions, method, engine, warm)
             keys = region_keys(sample.regions, identity)
             manifest["larger_samples"].append(_larger_sample(sample, keys))
-            pairs, missing = _solve(
+            pairs, missing = solve_missing(
                 store, larger, keys, sample.left, sample.right, manifest, drafts
             )
             computed[sample.pairs[missing]] = True
@@ -220,39 +215,6 @@ def _finish(
         log.warning("nothing was to be computed, and what is there is kept: %s", error)
 
 
-def _solve(
-    store: Store,
-    solver: PairSolver,
-    keys: list[str],
-    left: Indices,
-    right: Indices,
-    manifest: Manifest,
-    drafts: set[Path],
-) -> tuple[PairTable, Indices]:
-    """Solve and store what the store lacks of pairs.
-
-    Returns:
-        All pairs, and the positions of those that something was missing of.
-    """
-    outputs, wanted = manifest["outputs"], pair_keys(keys, left, right)
-    stored = store.read_pairs(wanted)
-    there: dict[str, str] = dict(zip(stored.index, stored["outputs"], strict=True))
-    lacking = {key: known for key, known in there.items() if not has(known, outputs)}
-    found = pc.is_in(wanted, value_set=pa.array(there.keys() - lacking.keys(), pa.large_string()))
-    missing = np.flatnonzero(pc.invert(found))
-    _know_self_terms(store, solver, keys, outputs)
-    if len(missing):
-        drafts.add(store.write_manifest(manifest))  # an unfinished run can be opened, too
-        what = f"solving, {solver.regions.sampling.max_points} points"
-        what = "solving" if manifest["target_error"] is None else what
-        pairs = PairTable(left, right, {})
-        _compute(store, solver, pairs, wanted, missing, outputs, lacking, what)
-        stored = store.read_pairs(wanted)
-    store.pairs.tidy()
-    ordered = stored.loc[wanted.to_pylist()].reset_index()
-    return PairTable(left, right, {name: ordered[name].to_numpy() for name in ordered}), missing
-
-
 def _larger_sample(sample: Larger, keys: list[str]) -> dict[str, object]:
     """What the manifest says of larger samples: which regions of the sweep have which key."""
     return {
@@ -276,96 +238,6 @@ def _warn_of_sizes(regions: Regions, left: Indices, right: Indices) -> None:
             "distances are larger the fewer points there are; see the column bias, or lower "
             "regions.max_points"
         )
-
-
-def _know_self_terms(
-    store: Store, solver: PairSolver, keys: list[str], outputs: Sequence[str]
-) -> None:
-    """Self terms of all regions; those that the store does not have are computed and stored."""
-    regions, wanted = solver.regions, pa.array(keys, pa.large_string())
-    stored = store.regions.read(wanted)
-    if needs_self_terms(outputs, solver.engine.solver):
-        stored = stored[stored["self_ot"].notna()]
-    missing = np.flatnonzero(~pd.Series(keys).isin(stored["key"]))
-    sizes = regions.sizes[missing]
-    table = regions.table().assign(key=keys)
-    batches = plan_batches(sizes, sizes, solver.engine.device.type)
-    with (
-        Progress("self terms", "regions", total=len(missing)) as counted,
-        kept("finished self terms", lambda: counted.done > 0),
-    ):
-        for batch in batches:
-            chosen = missing[batch]
-            solver.know(chosen, outputs)
-            selves = {f"self_{k}": v[chosen] for k, v in solver.selves._asdict().items()}
-            store.regions.write(table.iloc[chosen].assign(**selves))
-            counted.update(len(chosen))
-    known = np.setdiff1d(np.arange(len(keys)), missing)
-    rows = stored.set_index("key").loc[[keys[k] for k in known], _SELF_COLUMNS]
-    solver.selves.put(known, SelfTerms(*(rows[name].to_numpy() for name in _SELF_COLUMNS)))
-    store.regions.tidy()
-
-
-def _compute(
-    store: Store,
-    solver: PairSolver,
-    pairs: PairTable,
-    keys: pa.Array,
-    missing: Indices,
-    outputs: Sequence[str],
-    lacking: Mapping[str, str],
-    what: str,
-) -> None:
-    """Solve the pairs at ``missing`` and store them, batch by batch.
-
-    Args:
-        store: where.
-        solver: their solver.
-        pairs: positions of all pairs, [K].
-        keys: of all pairs, [K].
-        missing: positions among the pairs.
-        outputs: what is asked of them.
-        lacking: outputs that are there of some of them, by key; these are computed again, so that
-            a row has all that is known.
-        what: of the work, for people who wait.
-    """
-    regions, method = solver.regions, solver.engine.method
-    n, m = regions.sizes[pairs.left], regions.sizes[pairs.right]
-    names = np.array(regions.names, dtype=object)
-    with (
-        Progress(what, "pairs", total=len(keys), done=len(keys) - len(missing)) as counted,
-        kept("finished batches", lambda: counted.done > 0),
-    ):
-        for asked, some in _by_outputs(keys, missing, outputs, lacking).items():
-            for batch in plan_batches(n[some], m[some], solver.engine.device.type):
-                chosen = some[batch]
-                i, j = pairs.left[chosen], pairs.right[chosen]
-                solved = solver.solve(i, j, asked)
-                store.pairs.write(
-                    pd.DataFrame(solved.columns).assign(
-                        key=keys.take(chosen),
-                        source=names[i],
-                        target=names[j],
-                        geo_weight=method.cost.geo_weight,
-                        epsilon=method.epsilon,
-                        outputs=",".join(asked),
-                    )
-                )
-                counted.update(len(chosen))
-
-
-def _by_outputs(
-    keys: pa.Array, missing: Indices, outputs: Sequence[str], lacking: Mapping[str, str]
-) -> dict[tuple[str, ...], Indices]:
-    """Positions of missing pairs by what is computed of them: what is asked, and what is there."""
-    if not lacking:
-        return {tuple(outputs): missing}
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for at, key in zip(missing.tolist(), keys.take(missing).to_pylist(), strict=True):
-        known = (*outputs, *lacking.get(key, "").split(","))
-        asked = tuple(name for name in outputs_by_default() if name in known)
-        groups.setdefault(asked, []).append(at)
-    return {asked: np.array(some, np.int64) for asked, some in groups.items()}
 
 
 def _manifest(

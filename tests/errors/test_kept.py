@@ -53,8 +53,8 @@ INTERRUPTED = {
     "building": ("geospot_gpu.regions.drawing.merge_duplicates", 3, ""),
     "encoding first": ("geospot_gpu.encoders.geoclip.unit_rows", 1, ""),
     "encoding": ("geospot_gpu.encoders.geoclip.unit_rows", 3, f"; encoded points {GOES_ON}"),
-    "solving first": ("geospot_gpu.runs.sweep.PairSolver.solve", 1, ""),
-    "solving": ("geospot_gpu.runs.sweep.PairSolver.solve", 2, f"; finished batches {GOES_ON}"),
+    "solving first": ("geospot_gpu.runs.missing.PairSolver.solve", 1, ""),
+    "solving": ("geospot_gpu.runs.missing.PairSolver.solve", 2, f"; finished batches {GOES_ON}"),
 }
 
 
@@ -65,7 +65,7 @@ def test_an_interruption_says_what_is_kept(
     function, count, kept = INTERRUPTED[where]
     monkeypatch.setenv("GEOSPOT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("geospot_gpu.encoders.cache.MOST", 20)
-    monkeypatch.setattr("geospot_gpu.runs.sweep.plan_batches", one_by_one)
+    monkeypatch.setattr("geospot_gpu.runs.missing.plan_batches", one_by_one)
     monkeypatch.setattr(function, nth(count, pkgutil.resolve_name(function)))
     arguments = ["encoder=geoclip"] if where.startswith("encoding") else []
     done = sweep(*arguments)
@@ -107,9 +107,9 @@ def test_other_commands_keep_nothing(
 
 
 def test_an_error_says_what_is_kept(sweep: Geospot, monkeypatch: pytest.MonkeyPatch) -> None:
-    function = "geospot_gpu.runs.sweep.PairSolver.solve"
+    function = "geospot_gpu.runs.missing.PairSolver.solve"
     monkeypatch.setattr(function, nth(2, pkgutil.resolve_name(function), MemoryError))
-    monkeypatch.setattr("geospot_gpu.runs.sweep.plan_batches", one_by_one)
+    monkeypatch.setattr("geospot_gpu.runs.missing.plan_batches", one_by_one)
     error = last(sweep().stderr)
     assert error.startswith("error: out of memory while running geospot sweep: take fewer regions")
     assert error.endswith(f"; finished batches {GOES_ON}")

@@ -18,7 +18,7 @@ from geospot_gpu.distances.solve import PairSolver
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.runs import sweep as run
+from geospot_gpu.runs import missing as run
 from geospot_gpu.runs.store import Store
 from geospot_gpu.sinkhorn.divergence import SelfTerms
 from tests.helpers.sweeps import (
