@@ -1,5 +1,6 @@
 # make demo   the distance between every two of 63 countries, into runs/world
 # make test   style, types, imports and tests
+# make quick  the tests that are not slow, in a minute
 #
 # Each sets up .venv first. EXTRA=gpu takes the packages for GPU nodes; PYTHON=... another python3.
 
@@ -11,6 +12,8 @@ PIP   := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
          --constraint constraints-$(EXTRA).txt
 READY := .venv/ready-$(EXTRA)
 
+PYTEST := $(BIN)/pytest --numprocesses=logical --dist=worksteal
+
 SUPPORTED = $(filter True,$(shell \
   $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11))' 2>/dev/null))
 
@@ -18,7 +21,7 @@ ifeq ($(filter cpu gpu,$(EXTRA)),)
 $(error EXTRA=$(EXTRA) is unknown: use EXTRA=cpu or EXTRA=gpu)
 endif
 
-.PHONY: demo test
+.PHONY: demo quick test
 
 demo: $(READY)
 	$(BIN)/geospot sweep out=runs/world
@@ -29,7 +32,10 @@ test: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest --numprocesses=logical --dist=loadfile
+	$(PYTEST)
+
+quick: $(READY)
+	$(PYTEST) -m 'not slow'
 
 # Always made anew, and marked ready only at the end: the sets for CPU and GPU do not mix, and half
 # an environment is none. torch goes first, alone: what follows then takes the build that is there.

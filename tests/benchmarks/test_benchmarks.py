@@ -116,6 +116,7 @@ def test_comparisons_see_what_is_there() -> None:
     assert overall[f"{settings} worse than random (Holm, 5 %)"] == "0 of 2"
 
 
+@pytest.mark.slow
 def test_verdicts_on_noise_are_those_of_correlate(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (correlation, verdicts):
         monkeypatch.setattr(module, "PERMUTATIONS", 199)

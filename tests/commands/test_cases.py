@@ -48,6 +48,7 @@ def names(folder: Path) -> list[str]:
     return [entry["name"] for entry in manifest["sources"]]
 
 
+@pytest.mark.slow
 def test_forms_of_one_name(sweep: Sweep, tmp_path: Path) -> None:
     points = table("Côte d'Ivoire", "Kenya", "Perú")
     points.loc[5:9, "region"] = unicodedata.normalize("NFD", "Côte d'Ivoire")
@@ -61,6 +62,7 @@ def test_forms_of_one_name(sweep: Sweep, tmp_path: Path) -> None:
         assert (code, names(tmp_path)) == (0, ["Côte d'Ivoire", "Kenya "])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["1_2", "2.50", "7e4", "true", "nan", "Europe/Berlin", "a,b", "="])
 def test_names_that_look_like_something_else(
     name: str, sweep: Sweep, geospot_here: Geospot, tmp_path: Path

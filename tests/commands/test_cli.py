@@ -59,6 +59,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", BAD)
 def test_a_mistake_gets_one_line_and_leaves_nothing(
     arguments: str, here: Run, tmp_path: Path
@@ -80,6 +81,7 @@ def test_an_unknown_command(geospot: Geospot) -> None:
     assert the_error(geospot("swep", "out=x")) == expected
 
 
+@pytest.mark.slow
 def test_cuda_without_cuda(sweep: Run) -> None:
     done = sweep("out=run", "device=cuda", CUDA_VISIBLE_DEVICES="")
     assert "CUDA device here; use device=cpu or auto" in the_error(done)

@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 
 from geospot_gpu import cli
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("A", "B", "1_2", "12", " B", "N/A", "Co\u0302te d'Ivoire", "Côte d'Ivoire", "x+y", "2.50")
 ROWS = st.tuples(
     st.sampled_from([*NAMES, "A", "A", "B", "", None]),

@@ -67,6 +67,7 @@ def test_every_setting_that_names_a_file_is_an_input() -> None:
     assert found - others == {"path", "features", "prices"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_replaces_its_own_results_and_no_others(
     run: Geospot, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
@@ -104,6 +105,7 @@ def test_a_command_replaces_its_own_results_and_no_others(
         (out / name).write_bytes(before[name])
 
 
+@pytest.mark.slow
 def test_one_folder_for_everything(run: Geospot, tmp_path: Path) -> None:
     """That of the sweep, where the sweep goes on afterwards."""
     before = files(tmp_path / "run")
@@ -123,6 +125,7 @@ def test_one_folder_for_everything(run: Geospot, tmp_path: Path) -> None:
     assert run(*COMMANDS["explain"], "out=run").returncode == 0
 
 
+@pytest.mark.slow
 def test_an_input_is_never_replaced(run: Geospot, tmp_path: Path, swept: Path) -> None:
     table = points().assign(id=np.arange(300))
     for name in ("points.parquet", "predictions.parquet", "map.parquet"):
@@ -182,6 +185,7 @@ def test_overwrite_replaces_what_is_no_input(run: Geospot, tmp_path: Path) -> No
     assert not (tmp_path / "gone").exists()
 
 
+@pytest.mark.slow
 def test_a_map_of_an_earlier_run_does_not_stay(run: Geospot, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("out")
     (tmp_path / "out").mkdir()
@@ -198,6 +202,7 @@ def test_a_map_of_an_earlier_run_does_not_stay(run: Geospot, tmp_path: Path) -> 
     assert refused(run, *world).startswith("link/map.parquet: was not written by geospot")
 
 
+@pytest.mark.slow
 def test_a_multirun_goes_into_its_folders_again(run: Geospot, tmp_path: Path) -> None:
     arguments = (*COMMANDS["select"], "-m", "method=union,nearest", "out=out")
     for more in ((), (), ("overwrite=true",)):

@@ -55,6 +55,7 @@ def stop_after_some_shards(command: list[str], folder: Path, number: int) -> tup
     return process.returncode, stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_goes_on(
     number: signal.Signals, long_sweep: list[str], tmp_path: Path, geospot: Geospot
@@ -83,6 +84,7 @@ def test_a_stopped_run_goes_on(
     assert gs.open_run(tmp_path / "run").divergence.notnull().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1200, 6000, 20_000])
 def test_files_that_may_not_grow(limit: int, towns: Path, tmp_path: Path, here: Run) -> None:
     """A full disk early and late in the run: for the identity, the regions, the heatmap."""
@@ -109,6 +111,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.slow
 def test_a_full_disk(small_disk: Path, sweep: Run, here: Run) -> None:
     done = sweep("out=disk/run")
     assert done.returncode == 1
@@ -152,6 +155,7 @@ def test_a_disk_that_may_not_be_written(small_disk: Path, here: Run) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_reading(towns: Path, tmp_path: Path) -> None:
     command = [str(GEOSPOT), "sweep", *TOWNS, "out=run"]
     process = subprocess.Popen(

@@ -16,6 +16,7 @@ from tests.helpers.commands import Geospot
 from tests.helpers.swept import LAST_LINE, Run, counts, messages, the_error
 
 
+@pytest.mark.slow
 def test_a_sweep_run_twice(sweep: Run, tmp_path: Path) -> None:
     first = sweep("out=runs/towns")
     assert counts(first) == (6, 6, 0, 0)
@@ -112,6 +113,7 @@ def test_a_folder_of_another_identity(here: Run, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "manifest.json").read_bytes() == manifest
 
 
+@pytest.mark.slow
 def test_a_damaged_shard_is_one_warning(sweep: Run, here: Run, tmp_path: Path) -> None:
     counts(here("out=run"))
     (shard,) = (tmp_path / "run" / "distances").iterdir()
@@ -124,6 +126,7 @@ def test_a_damaged_shard_is_one_warning(sweep: Run, here: Run, tmp_path: Path) -
     assert counts(here("out=run")) == (6, 0, 6, 0)
 
 
+@pytest.mark.slow
 def test_a_multirun_has_one_folder_per_point(sweep: Run, here: Run, tmp_path: Path) -> None:
     """A failing job is told at once, by its number, and does not stop the others."""
     done = sweep("out=grid", "-m", "solver.epsilon=0.1,-1,0.2", "regions=column,default")

@@ -21,6 +21,7 @@ from tests.helpers.folders import mounted_disk, rewrite_manifest
 from tests.helpers.scored import NAMES, PLAIN, REPORT, points, scores
 
 
+@pytest.mark.slow
 def test_transfer_says_that_distances_predict(run: Geospot, tmp_path: Path) -> None:
     done = run("transfer", *REPORT, "out=report")
     assert done.returncode == 0, done.stderr
@@ -54,6 +55,7 @@ def test_transfer_says_that_distances_predict(run: Geospot, tmp_path: Path) -> N
     assert list((tmp_path / "run" / "baselines").iterdir()) == [stored]
 
 
+@pytest.mark.slow
 def test_sample_sizes_are_reported_apart(run: Geospot, tmp_path: Path) -> None:
     """With the scores of thirty models that say nothing of distance."""
     table = points()
@@ -86,6 +88,7 @@ def test_few_regions_are_described_and_nothing_is_predicted(run: Geospot, tmp_pa
     assert not (tmp_path / "predictions").exists()
 
 
+@pytest.mark.slow
 def test_predict_new_regions_without_labels(run: Geospot, tmp_path: Path) -> None:
     table = points()
     near = table[table["region"] == "r00"].assign(region="near")
@@ -112,6 +115,7 @@ def test_predict_new_regions_without_labels(run: Geospot, tmp_path: Path) -> Non
     np.testing.assert_allclose(merged["predicted_x"], merged["predicted_y"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_predict_draws_the_world(run: Geospot, tmp_path: Path) -> None:
     done = run("predict", *REPORT, "targets.degrees=30", "targets.points=40", "out=world")
     assert done.returncode == 0, done.stderr
@@ -210,6 +214,7 @@ def test_scores_are_checked_before_points_are_read(run: Geospot, tmp_path: Path)
         assert "gone.csv" not in done.stderr
 
 
+@pytest.mark.slow
 def test_predict_takes_skill_and_names_of_columns(
     run: Geospot, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -257,6 +262,7 @@ def test_a_read_only_sweep_can_be_judged(
         assert "cannot be created" in geospot_here("transfer", *report, "out=disk/report").stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_models")
 def test_baselines_of_other_regions_are_computed_again(run: Geospot, tmp_path: Path) -> None:
     """The width of the Gaussian kernel depends on all of them."""

@@ -170,6 +170,7 @@ def test_a_path_in_a_manifest_is_no_interpolation(tmp_path: Path) -> None:
         objects.make_regions(found, objects.make_encoder(found), "cpu")
 
 
+@pytest.mark.slow
 def test_files_and_regions_that_look_like_interpolations(
     geospot_here: Geospot, tmp_path: Path
 ) -> None:

@@ -144,6 +144,7 @@ def test_a_column_of_pairs_is_one_entry(tmp_path: Path) -> None:
         check_distance("beauty")
 
 
+@pytest.mark.slow
 def test_a_column_of_ones_own_is_one_entry_and_its_function(
     tmp_path: Path, geospot_here: Geospot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,6 +120,7 @@ def test_without_subsamples_there_is_nothing_to_grow(tmp_path: Path) -> None:
     assert (result.pairs[["std_error", "bias"]] == 0.0).all(axis=None)
 
 
+@pytest.mark.slow
 def test_the_command_says_how_large_samples_became(tmp_path: Path, geospot: Geospot) -> None:
     table().to_csv(tmp_path / "points.csv", index=False)
     arguments = (

@@ -106,6 +106,7 @@ def test_versions_do_not_mix(tmp_path: Path) -> None:
 # --- files that are not what they should be
 
 
+@pytest.mark.slow
 def test_damaged_files_are_computed_again_aloud(
     tmp_path: Path,
     small_cells: None,

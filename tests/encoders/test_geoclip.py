@@ -40,6 +40,7 @@ def model_runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 # --- geoclip
 
 
+@pytest.mark.slow
 def test_geoclip_agrees_with_the_packages_own_encoder(tmp_path: Path) -> None:
     """Imported as its users do, in a process of its own; its image encoder's needs are stubbed."""
     lat_lon = np.stack([PLACES.lat, PLACES.lon], axis=1)
@@ -67,6 +68,7 @@ def test_geoclip_agrees_with_the_packages_own_encoder(tmp_path: Path) -> None:
     assert (features[0] * swapped[0]).sum() < 0.9  # (lat, lon) and (lon, lat) differ
 
 
+@pytest.mark.slow
 def test_geoclip_needs_neither_torchvision_nor_transformers(tmp_path: Path) -> None:
     program = """if True:
         import sys

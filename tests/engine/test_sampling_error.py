@@ -44,6 +44,7 @@ def samples() -> dict[str, np.ndarray]:
     return {name: np.array([one[name] for one in found]) for name in found[0]}
 
 
+@pytest.mark.slow
 def test_standard_error_is_the_spread_over_samples(samples: dict[str, np.ndarray]) -> None:
     """A standard deviation of 60 values is good to 9 %; four times that is allowed."""
     spread = samples["divergence"].std(ddof=1)
@@ -112,6 +113,7 @@ def test_regions_of_very_different_size_are_warned_of(
         np.testing.assert_array_equal(run[name], fresh[name])
 
 
+@pytest.mark.slow
 def test_weighted_points_have_the_spread_of_weighted_samples() -> None:
     """Masses of very different size leave more error than as many equal ones."""
     found = [distance(population(SAMPLE, seed, weighted=True)) for seed in range(60)]
@@ -121,6 +123,7 @@ def test_weighted_points_have_the_spread_of_weighted_samples() -> None:
     assert spread > 1.3 * equal
 
 
+@pytest.mark.slow
 def test_a_place_drawn_often_counts_as_often() -> None:
     """Duplicates are merged into one point of more mass, but they were separate draws."""
     generator = np.random.default_rng(3)

@@ -11,6 +11,7 @@ from tests.helpers.clouds import random_regions
 CPU = gs.Engine(device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["single", "high"])
 @pytest.mark.parametrize(
     "second",

@@ -58,6 +58,7 @@ INTERRUPTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", INTERRUPTED)
 def test_an_interruption_says_what_is_kept(
     where: str, sweep: Geospot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -93,6 +94,7 @@ OTHER_COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", OTHER_COMMANDS)
 def test_other_commands_keep_nothing(
     command: str, sweep: Geospot, geospot_here: Geospot, monkeypatch: pytest.MonkeyPatch

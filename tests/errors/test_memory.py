@@ -265,6 +265,7 @@ def phases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str
     return dict(zip(PHASES, zip(codes[1:], texts[1:], strict=True), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_phase_without_memory(phase: str, phases: dict[str, tuple[int, str]]) -> None:
     code, text = phases[phase]

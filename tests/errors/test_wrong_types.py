@@ -267,6 +267,7 @@ def test_every_call_is_listed(folder: Path) -> None:
     assert said | elsewhere == set(gs.__all__)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_wrong_arguments_are_refused_in_one_line(name: str, folder: Path) -> None:
     call = calls_of(folder)[name]

@@ -87,6 +87,7 @@ def inside(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_alarm", "few_models")
 def test_no_setting_waits_for_a_pipe(inside: Path, geospot_here: Geospot) -> None:
     """Every setting that holds text is given a pipe; those that name a file refuse it as such."""

@@ -59,6 +59,7 @@ def test_a_home_that_is_not_there_is_one_line(
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_home_folder_in_every_input(
     geospot_here: Geospot, inside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +96,7 @@ def test_compiled_code_without_a_folder(
     ] * 2
 
 
+@pytest.mark.slow
 def test_the_real_command_as_a_user_without_a_home(inside: Path) -> None:
     setpriv = shutil.which("setpriv")
     if os.geteuid() != 0 or setpriv is None:

@@ -114,6 +114,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.slow
 def test_a_full_disk(disk: Path) -> None:
     for folder in (disk, disk / "out"):
         command(folder, "old")
@@ -162,6 +163,7 @@ def killed(out: Path, name: str, call: int) -> bool:
     return os.WIFSIGNALED(status)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["replace", "fsync", "unlink", "mkdir"])
 def test_killed_while_writing(out: Path, name: str) -> None:
     """Never a mixture of old and new; the same command goes on; nothing is left for good."""

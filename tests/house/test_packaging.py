@@ -88,6 +88,7 @@ def test_the_metadata_names_version_and_extras(wheel: Path) -> None:
     assert metadata["License-Expression"] == "MIT"
 
 
+@pytest.mark.slow
 def test_the_installed_wheel_sweeps_outside_the_checkout(
     installed: Path, towns: Path, tmp_path: Path
 ) -> None:

@@ -109,6 +109,7 @@ def test_padding_and_selection_change_nothing(storage: str, budget: int) -> None
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cost", [MIXED, gs.GroundCost(geo_weight=0.5, scaling="pair_max")])
 def test_kept_and_streamed_agree_at_equal_iterations(cost: gs.GroundCost) -> None:
     regions = random_regions([200, 150])
@@ -122,6 +123,7 @@ def test_kept_and_streamed_agree_at_equal_iterations(cost: gs.GroundCost) -> Non
     assert values[1] == pytest.approx(values[0], rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("feature", ["cosine", "sqeuclidean", "euclidean"])
 def test_keops_agrees_with_kept_costs(feature: str) -> None:
     if problem := keops_problem("cpu"):
@@ -139,6 +141,7 @@ def test_keops_agrees_with_kept_costs(feature: str) -> None:
     assert results["keops"]["iterations"].tolist() == results["auto"]["iterations"].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["compiler", "pykeops"])
 def test_keops_falls_back_with_one_warning(missing: str, tmp_path: Path) -> None:
     code = """
@@ -272,6 +275,7 @@ def test_compiled_loops_are_exact_at_awkward_places(monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(costs, cost_matrix(regions, 0, 1, cost), atol=3e-7)
 
 
+@pytest.mark.slow
 def test_the_run_that_compiles_computes_what_later_runs_compute(tmp_path: Path) -> None:
     pytest.importorskip("numba")
     code = """
@@ -293,6 +297,7 @@ print(gs.pairwise(regions, engine=gs.Engine(device="cpu")).divergence.values.tol
     assert first == second
 
 
+@pytest.mark.slow
 def test_without_numba_torch_computes_the_same() -> None:
     code = """
 import sys

@@ -90,6 +90,7 @@ CALLS: dict[str, Callable[[], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("call", CALLS)
 def test_products_are_taken_in_full_precision(

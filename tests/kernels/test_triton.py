@@ -96,6 +96,7 @@ def softmins(costs: Array, a: Array, b: Array, f: Array, g: Array) -> tuple[Arra
     return by_row, by_column
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cost", COSTS, ids=str)
 @pytest.mark.parametrize("dimension", [40, 128])
 def test_reductions_are_those_of_float64(cost: gs.GroundCost, dimension: int) -> None:
@@ -219,6 +220,7 @@ def test_many_chunks_and_slabs_change_nothing(monkeypatch: pytest.MonkeyPatch) -
         torch.testing.assert_close(ours, reference, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize("cost", COSTS, ids=str)
 def test_values_are_certified_and_those_of_pot(cost: gs.GroundCost, keep: bool) -> None:
@@ -237,6 +239,7 @@ def test_values_are_certified_and_those_of_pot(cost: gs.GroundCost, keep: bool) 
         assert low.item() <= moved <= high.item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [True, False])
 def test_iterations_are_those_of_the_dense_kernel(keep: bool) -> None:
     regions = regions_of()
@@ -255,6 +258,7 @@ def test_iterations_are_those_of_the_dense_kernel(keep: bool) -> None:
         torch.testing.assert_close(*values, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_fine_tolerance_takes_iterations_on_exact_costs() -> None:
     kernel = batch(regions_of(), keep=True)
     found = iterate(kernel, IterationSettings(2e-5, 500))
@@ -264,6 +268,7 @@ def test_a_fine_tolerance_takes_iterations_on_exact_costs() -> None:
     torch.testing.assert_close(found.next_g, kernel.softmin(f, "target"), rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 8])
 def test_a_problem_does_not_depend_on_its_batch(
     every: int, monkeypatch: pytest.MonkeyPatch
@@ -294,6 +299,7 @@ def test_self_terms() -> None:
     np.testing.assert_allclose(ours.ot, reference.ot, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("feature", ["cosine", "sqeuclidean", "euclidean"])
 def test_pairs_of_all_sizes_agree_with_float64(feature: FeatureCost) -> None:
     regions = regions_of([1, 9, 40, 90])
@@ -322,6 +328,7 @@ def test_euclidean_and_double_precision_fall_back(caplog: pytest.LogCaptureFixtu
     assert "engine.backend=triton is not available, it computes in float32" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["triton", "GPU"])
 def test_triton_falls_back_with_one_warning(missing: str) -> None:
     code = """
@@ -362,6 +369,7 @@ def test_relaxation_in_the_long_run_is_the_rule() -> None:
     assert len(truth.omega.unique()) > 10
 
 
+@pytest.mark.slow
 def test_all_passes_compile_for_a_gpu(tmp_path: Path) -> None:
     """Which needs no GPU; shared memory must fit that of a Hopper GPU's block."""
     ran = subprocess.run(

@@ -10,6 +10,8 @@ from benchmarks.faults import damages, kills, races, world
 from benchmarks.faults.__main__ import spread
 from benchmarks.faults.trials import Server
 
+pytestmark = pytest.mark.slow
+
 SEED = 20
 
 

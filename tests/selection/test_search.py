@@ -96,6 +96,7 @@ def test_far_regions_are_told_apart_by_moments_alone() -> None:
     assert 0.95 * divergence < bound <= divergence + 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cost", COSTS, ids=str)
 @pytest.mark.parametrize("k", [1, 4, 50])
 def test_the_nearest_are_those_of_the_whole_row(cost: gs.GroundCost, k: int) -> None:

@@ -46,6 +46,7 @@ def exact_divergence(regions: gs.Regions, union: Mixture, target: int) -> float:
     return between - sum(selves) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["single", "high"])
 def test_unions_are_what_pot_finds_and_intervals_hold(precision: str) -> None:
     regions = random_regions([12, 9, 14, 7], spread=0.4)

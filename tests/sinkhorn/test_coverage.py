@@ -60,6 +60,7 @@ def solve(regions: gs.Regions, cost: gs.GroundCost, kernel: str = "auto auto", *
     return {name: values[0] for name, values in found.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["compiled kept", "compiled streamed", "keops streamed", "triton kept"]
 )
@@ -85,6 +86,7 @@ def test_the_interval_contains_the_exact_value(name: str, cost: gs.GroundCost) -
         assert row["converged"]
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**20),
     epsilon=st.sampled_from([0.01, 0.05, 0.3]),
@@ -134,6 +136,7 @@ def test_a_cheap_source_marginal_gives_the_soft_nearest_neighbour_cost() -> None
     assert nearest - 1e-6 <= sharp["coverage_source_to_target"] <= nearest + slack
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["compiled kept", "compiled streamed", "triton kept"])
 def test_nearest_costs_are_those_of_exact_search(name: str) -> None:
     regions = random_regions([300, 211], dimension=16)

@@ -78,6 +78,7 @@ class TestClosedForms:
         assert result["lower"] <= 0.5 <= result["upper"]
         assert result["converged"] == 1.0
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("epsilon", [0.01, 0.1, 1.0])
     def test_translated_cloud_diverges_by_the_square_of_the_shift(self, epsilon: float) -> None:
         """For squared distances the divergence of X and X + t is |t|^2 at every epsilon."""
@@ -157,6 +158,7 @@ class TestOracles:
         assert result["ot_lower"] - POT_ERROR <= value <= result["ot_upper"] + POT_ERROR
         assert result["transport_cost_lower"] <= transport <= result["transport_cost_upper"]
 
+    @pytest.mark.slow
     def test_pot_on_fifty_gallery_pairs(self, gallery: gs.Regions) -> None:
         left, right = _random_pairs(len(gallery), 50)
         cost = gs.GroundCost(geo_weight=0.5)
@@ -172,6 +174,7 @@ class TestOracles:
             assert low <= transport <= high
             assert high - low <= 0.02 * transport
 
+    @pytest.mark.slow
     def test_preset_paper_is_what_pot_gives_as_published(self, gallery: gs.Regions) -> None:
         """Also where plain Sinkhorn underflows in float32, and the reference takes logarithms."""
         left, right = _random_pairs(len(gallery), 50)
@@ -204,6 +207,7 @@ class TestOracles:
         assert result["converged"] == 1.0
         assert result["transport_cost"] == pytest.approx(reference, rel=1e-6)
 
+    @pytest.mark.slow
     def test_preset_paper_says_where_a_thousand_iterations_do_not_do(self) -> None:
         """The reference then gives the cost of a plan that misses its marginals; ours a bound."""
         regions = random_regions([60, 50])

@@ -26,6 +26,7 @@ from tests.helpers.solved import CPU, GEOGRAPHY, HIGH, POT_ERROR, one_pair
 
 
 class TestInvariants:
+    @pytest.mark.slow
     @settings(max_examples=25)
     @given(
         n=st.integers(1, 30),
@@ -62,6 +63,7 @@ class TestInvariants:
             assert float(dataset[lower][0, 1]) <= float(exact[value][0, 1]) + 1e-12
             assert float(exact[value][0, 1]) <= float(dataset[upper][0, 1]) + 1e-12
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("tolerance", [0.3, 1e-2, 1e-4])
     @pytest.mark.parametrize("precision", ["single", "high"])
     @pytest.mark.parametrize("storage", STORAGES)
@@ -121,6 +123,7 @@ class TestConvergence:
         assert relaxed["iterations"] < plain["iterations"]
         assert relaxed["ot_value"] == pytest.approx(plain["ot_value"], rel=1e-4)
 
+    @pytest.mark.slow
     @settings(max_examples=20)
     @example(seed=263, epsilon=0.003)
     @given(seed=st.integers(0, 10**6), epsilon=st.sampled_from([0.003, 0.01, 0.1]))

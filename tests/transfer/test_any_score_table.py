@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import geospot_gpu as gs
 from geospot_gpu.transfer.scores import Scores
 from tests.helpers.scored import accuracies
+
+pytestmark = pytest.mark.slow
 
 ODD_NAMES = (
     *("NA", "nan", "Perú", "Côte d'Ivoire", "a, b", "x; y", "North/South", "12", "-", "mean sea"),

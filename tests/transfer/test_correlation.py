@@ -70,6 +70,7 @@ def test_values_are_those_of_scipy() -> None:
     assert set(table["n_pairs"]) == {70}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("holes", [False, True])
 def test_p_values_are_those_of_all_permutations(
     holes: bool, monkeypatch: pytest.MonkeyPatch
@@ -113,6 +114,7 @@ def test_symmetric_p_values_are_those_of_scikit_bio(monkeypatch: pytest.MonkeyPa
         assert found["p"][method] == pytest.approx(p, abs=0.025)
 
 
+@pytest.mark.slow
 def test_noise_seldom_predicts_and_a_relation_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """One verdict of all distances tried: five of a hundred false alarms are expected."""
     monkeypatch.setattr(correlation, "PERMUTATIONS", 199)
@@ -144,6 +146,7 @@ def test_trying_more_distances_costs() -> None:
     assert (everyone["p_family"].dropna() >= everyone["p"].dropna()).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**20))
 def test_the_names_of_regions_do_not_matter(seed: int) -> None:
@@ -156,6 +159,7 @@ def test_the_names_of_regions_do_not_matter(seed: int) -> None:
     np.testing.assert_allclose(one["p"], other["p"], atol=0.08)
 
 
+@pytest.mark.slow
 def test_intervals_contain_the_value_of_many_regions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples of fourteen regions of a world of four hundred."""
     monkeypatch.setattr(correlation, "PERMUTATIONS", 5)

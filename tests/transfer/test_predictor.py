@@ -40,6 +40,7 @@ def plain() -> Predictor:
     return fitted(world())
 
 
+@pytest.mark.slow
 def test_it_finds_the_relation_and_knows_how_well(plain: Predictor) -> None:
     pairs, found = world(), plain.evaluation
     assert found.model != "mean"
@@ -50,6 +51,7 @@ def test_it_finds_the_relation_and_knows_how_well(plain: Predictor) -> None:
     assert 0.86 < found.covered < 0.94
 
 
+@pytest.mark.slow
 def test_where_nothing_tells_anything_the_mean_is_hardly_beaten() -> None:
     pairs = world()
     pairs["score"] = np.random.default_rng(1).permutation(pairs["score"])
@@ -57,6 +59,7 @@ def test_where_nothing_tells_anything_the_mean_is_hardly_beaten() -> None:
     assert found.error <= 1.02 * found.errors["mean"]
 
 
+@pytest.mark.slow
 def test_intervals_hold_for_regions_never_seen() -> None:
     held = []
     for seed in range(8):
@@ -101,6 +104,7 @@ def test_trees_are_monotone_in_the_distance() -> None:
     assert (np.diff(trees.predict(line)) <= 1e-12).all()
 
 
+@pytest.mark.slow
 def test_what_lies_outside_is_marked(plain: Predictor) -> None:
     pairs = world()
     asked = pairs.head(4).drop(columns="score").reset_index(drop=True)
@@ -116,6 +120,7 @@ def test_what_lies_outside_is_marked(plain: Predictor) -> None:
     assert ((values >= 0) & (values <= 1)).all()
 
 
+@pytest.mark.slow
 def test_a_seed_gives_one_answer(plain: Predictor) -> None:
     pairs = world()
     pd.testing.assert_frame_equal(plain.predict(pairs), fitted(pairs).predict(pairs))
@@ -133,12 +138,14 @@ def test_a_feature_that_is_not_known_is_named() -> None:
         fitted(pairs)
 
 
+@pytest.mark.slow
 def test_a_weight_is_no_feature() -> None:
     pairs = world()
     weighed = fitted(pairs.assign(weight=np.arange(len(pairs)) + 1.0))
     pd.testing.assert_frame_equal(weighed.predict(pairs), weighed.predict(pairs.assign(weight=1)))
 
 
+@pytest.mark.slow
 def test_predictions_keep_the_range_that_the_scores_keep() -> None:
     pairs = world(noise=0.0)
     far = pairs.assign(distance=pairs["distance"] + 20)
@@ -150,6 +157,7 @@ def test_predictions_keep_the_range_that_the_scores_keep() -> None:
         assert found.predict(far)["lower"].min() < 0.0
 
 
+@pytest.mark.slow
 def test_equal_weights_change_nothing(plain: Predictor) -> None:
     pairs = world()
     found = fitted(pairs.assign(weight=7))
@@ -158,6 +166,7 @@ def test_equal_weights_change_nothing(plain: Predictor) -> None:
     pd.testing.assert_frame_equal(found.predict(pairs), plain.predict(pairs))
 
 
+@pytest.mark.slow
 def test_scores_that_rest_on_little_count_little() -> None:
     """Half of the scores are of one sample, and all noise."""
     generator = np.random.default_rng(3)

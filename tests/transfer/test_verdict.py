@@ -103,6 +103,7 @@ def check(found: Correlations) -> None:
     assert verdict.distance is None or group_of(verdict.distance) in ("transport", "own")
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(setting=st.sampled_from(SETTINGS), regions=st.integers(12, 60), seed=st.integers(0, 2**20))
 def test_noise_has_sound_tables(
@@ -111,6 +112,7 @@ def test_noise_has_sound_tables(
     check(correlate(*noise(setting, regions, seed, worlds)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_noise_seldom_predicts(worlds: dict[str, dict[str, Array]], setting: str) -> None:
     """Five of a hundred are allowed; ``benchmarks.verdicts`` has a thousand in each setting."""
