@@ -19,49 +19,72 @@ if TYPE_CHECKING:
     from geospot_gpu.distances.columns import register_column
     from geospot_gpu.distances.pairwise import pairwise
     from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder, Precomputed
+    from geospot_gpu.encoders.base import Features
+    from geospot_gpu.engine.method import Method
     from geospot_gpu.engine.settings import Engine
     from geospot_gpu.engine.warm import WarmStarts
     from geospot_gpu.errors import GeospotError
     from geospot_gpu.points import Points
     from geospot_gpu.points.readers import read_points
     from geospot_gpu.regions import Regions
+    from geospot_gpu.regions.drawing import Source
     from geospot_gpu.regions.grouping import by_column, by_country, by_grid, by_polygons
+    from geospot_gpu.regions.sampling import Sampling
     from geospot_gpu.runs.run import Run, open_run, sweep
+    from geospot_gpu.selection.facility import ChoiceLimits
     from geospot_gpu.selection.neighbours import nearest_regions
-    from geospot_gpu.selection.points import select_points
-    from geospot_gpu.selection.regions import select_regions
+    from geospot_gpu.selection.points import PointSelection, select_points
+    from geospot_gpu.selection.pool import Pool
+    from geospot_gpu.selection.problem import Problem
+    from geospot_gpu.selection.regions import Selection, select_regions
+    from geospot_gpu.selection.search import Neighbours
     from geospot_gpu.sinkhorn.geomloss import GeomLoss
     from geospot_gpu.sinkhorn.solver import Sinkhorn
-    from geospot_gpu.transfer.assessment import assess_transfer
+    from geospot_gpu.transfer.assessment import Assessment, assess_transfer
     from geospot_gpu.transfer.contributions import contributions
-    from geospot_gpu.transfer.correlation import correlate
-    from geospot_gpu.transfer.explanation import explain_distance
-    from geospot_gpu.transfer.prediction import predict_scores
-    from geospot_gpu.transfer.predictor import Predictor
-    from geospot_gpu.transfer.scores import read_scores
+    from geospot_gpu.transfer.correlation import Correlations, correlate
+    from geospot_gpu.transfer.explanation import Explanation, explain_distance
+    from geospot_gpu.transfer.prediction import Predictions, predict_scores
+    from geospot_gpu.transfer.predictor import Evaluation, Predictor
+    from geospot_gpu.transfer.scores import Scores, read_scores
+    from geospot_gpu.transfer.verdict import Verdict
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Assessment": "geospot_gpu.transfer.assessment",
+    "ChoiceLimits": "geospot_gpu.selection.facility",
     "Column": "geospot_gpu.distances.column",
-    "register_column": "geospot_gpu.distances.columns",
-    "explain_distance": "geospot_gpu.transfer.explanation",
-    "predict_scores": "geospot_gpu.transfer.prediction",
-    "assess_transfer": "geospot_gpu.transfer.assessment",
+    "Correlations": "geospot_gpu.transfer.correlation",
     "Encoder": "geospot_gpu.encoders",
     "Engine": "geospot_gpu.engine.settings",
+    "Evaluation": "geospot_gpu.transfer.predictor",
+    "Explanation": "geospot_gpu.transfer.explanation",
+    "Features": "geospot_gpu.encoders.base",
     "GeoClip": "geospot_gpu.encoders",
     "GeomLoss": "geospot_gpu.sinkhorn.geomloss",
     "GeospotError": "geospot_gpu.errors",
     "GroundCost": "geospot_gpu.cost",
+    "Method": "geospot_gpu.engine.method",
+    "Neighbours": "geospot_gpu.selection.search",
     "NoEncoder": "geospot_gpu.encoders",
+    "PointSelection": "geospot_gpu.selection.points",
     "Points": "geospot_gpu.points",
+    "Pool": "geospot_gpu.selection.pool",
     "Precomputed": "geospot_gpu.encoders",
+    "Predictions": "geospot_gpu.transfer.prediction",
     "Predictor": "geospot_gpu.transfer.predictor",
+    "Problem": "geospot_gpu.selection.problem",
     "Regions": "geospot_gpu.regions",
     "Run": "geospot_gpu.runs.run",
+    "Sampling": "geospot_gpu.regions.sampling",
+    "Scores": "geospot_gpu.transfer.scores",
+    "Selection": "geospot_gpu.selection.regions",
     "Sinkhorn": "geospot_gpu.sinkhorn.solver",
+    "Source": "geospot_gpu.regions.drawing",
+    "Verdict": "geospot_gpu.transfer.verdict",
     "WarmStarts": "geospot_gpu.engine.warm",
+    "assess_transfer": "geospot_gpu.transfer.assessment",
     "baselines": "geospot_gpu.distances.baselines",
     "by_column": "geospot_gpu.regions.grouping",
     "by_country": "geospot_gpu.regions.grouping",
@@ -69,31 +92,51 @@ _HOMES = {
     "by_polygons": "geospot_gpu.regions.grouping",
     "contributions": "geospot_gpu.transfer.contributions",
     "correlate": "geospot_gpu.transfer.correlation",
+    "explain_distance": "geospot_gpu.transfer.explanation",
     "nearest_regions": "geospot_gpu.selection.neighbours",
     "open_run": "geospot_gpu.runs.run",
     "pairwise": "geospot_gpu.distances.pairwise",
+    "predict_scores": "geospot_gpu.transfer.prediction",
     "read_points": "geospot_gpu.points.readers",
     "read_scores": "geospot_gpu.transfer.scores",
+    "register_column": "geospot_gpu.distances.columns",
     "select_points": "geospot_gpu.selection.points",
     "select_regions": "geospot_gpu.selection.regions",
     "sweep": "geospot_gpu.runs.run",
 }
 
 __all__ = [
+    "Assessment",
+    "ChoiceLimits",
     "Column",
+    "Correlations",
     "Encoder",
     "Engine",
+    "Evaluation",
+    "Explanation",
+    "Features",
     "GeoClip",
     "GeomLoss",
     "GeospotError",
     "GroundCost",
+    "Method",
+    "Neighbours",
     "NoEncoder",
+    "PointSelection",
     "Points",
+    "Pool",
     "Precomputed",
+    "Predictions",
     "Predictor",
+    "Problem",
     "Regions",
     "Run",
+    "Sampling",
+    "Scores",
+    "Selection",
     "Sinkhorn",
+    "Source",
+    "Verdict",
     "WarmStarts",
     "assess_transfer",
     "baselines",

@@ -101,15 +101,10 @@ class Run:
         """What the regions are stored under, those of a second table last."""
         return [entry["key"] for entry in entries(self.manifest)]
 
-    @property
-    def store(self) -> Store:
-        """The folder's files."""
-        return Store(self.folder)
-
     @cached_property
     def pairs(self) -> pd.DataFrame:
         """All pairs that are computed, one row each, with the columns that are stored."""
-        return stored_pairs(self.store, self.manifest)
+        return stored_pairs(Store(self.folder), self.manifest)
 
     @property
     def cost(self) -> GroundCost:
@@ -204,7 +199,7 @@ class Run:
                 "%s: %d of %d pairs are missing: run the same geospot sweep again to have them",
                 *(self.folder, total - len(self.pairs), total),
             )
-        regions = stored_regions(self.store, self.manifest)
+        regions = stored_regions(Store(self.folder), self.manifest)
         dataset = dataset_of(self.manifest, regions, self.pairs)
         dataset.attrs = {"value": self.value, "manifest": json.dumps(self.manifest)}
         return dataset
