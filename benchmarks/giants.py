@@ -27,8 +27,8 @@ from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.kernels import choose_kernel, make_kernel
 from geospot_gpu.kernels.contract import IterationSettings
+from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.kernels.spec import Workload
-from geospot_gpu.sinkhorn.solver import iterate
 
 DIMENSION = 512
 ITERATIONS = 2

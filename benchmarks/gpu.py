@@ -33,9 +33,9 @@ from geospot_gpu.engine.pair_engine import Need, PairEngine
 from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.contract import IterationSettings
+from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.kernels.keops import keops_problem
 from geospot_gpu.sinkhorn.bounds import certify
-from geospot_gpu.sinkhorn.solver import iterate
 
 REHEARSAL = "--rehearse" in sys.argv
 if REHEARSAL:

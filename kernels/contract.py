@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -61,12 +61,34 @@ class Potentials(NamedTuple):
     """[B]: the larger L1 violation of a marginal that the last iteration found."""
 
 
+class Iterates(NamedTuple):
+    """What an iteration of a batch reads and writes; of solved problems nothing need be written."""
+
+    old_f: Tensor
+    """[B, N], read."""
+    g: Tensor
+    """[B, M], read."""
+    omega: Tensor
+    """Factor of relaxation, [B], read."""
+    pending: Tensor
+    """int32 [B], read: zero where a problem is solved."""
+    softmin_f: Tensor
+    """[B, N]: the softmin of g, damped."""
+    f: Tensor
+    """[B, N]: ``old_f + omega (softmin_f - old_f)``."""
+    next_g: Tensor
+    """[B, M]: the softmin of f."""
+
+
 class Kernel(ABC):
     """Reductions over the costs C [B, N, M] between two batches of clouds, at one epsilon.
 
     Potentials are [B, N] on the source side and [B, M] on the target side. Implementations
     differ in what they keep (everything, nothing, a formula), never in what they return.
     """
+
+    skips_solved: ClassVar[bool] = False
+    """Whether :meth:`advance` costs next to nothing for problems that are solved."""
 
     def __init__(self, source: CloudBatch, target: CloudBatch, epsilon: float) -> None:
         self.source = source
@@ -109,8 +131,14 @@ class Kernel(ABC):
         f = torch.lerp(f, next_f, omega[:, None])
         return next_f, f, self.softmin(f, "target")
 
+    def advance(self, to: Iterates, damping: float) -> None:
+        """The same in place; kernels that can leave out solved problems override this."""
+        stepped = self.step(to.old_f, to.g, to.omega, damping)
+        for values, new in zip((to.softmin_f, to.f, to.next_g), stepped, strict=True):
+            values.copy_(new)
+
     def iterate(self, settings: IterationSettings) -> Potentials | None:
-        """All iterations at once, in kernels that need not return to Python between them."""
+        """All iterations at once, in kernels with a loop of their own; None where there is none."""
         return None
 
     def prefix(self, index: Tensor, source: CloudBatch, target: CloudBatch) -> Kernel | None:
@@ -144,21 +172,6 @@ class Kernel(ABC):
     @abstractmethod
     def select(self, index: Tensor) -> Kernel:
         """The kernel of the problems at ``index`` [B'] of the batch."""
-
-
-def marginal_error(weight: Tensor, potential: Tensor, softmin: Tensor, epsilon: float) -> Tensor:
-    """L1 violation [B] of one marginal, from its potential and the softmin that would mend it."""
-    return (weight * torch.expm1((potential - softmin) / epsilon).abs()).sum(1)
-
-
-def best_shift(weight: Tensor, potential: Tensor, damping: float, epsilon: float) -> Tensor:
-    """What to add to a damped potential [B, N], and to take from the other, to raise the dual most.
-
-    Without it constants converge slowly where the price of a free marginal is high (Séjourné,
-    Vialard & Peyré 2022, Faster unbalanced optimal transport, section 3). [B, 1]
-    """
-    rho = epsilon * damping / (1.0 - damping)
-    return rho * (safe_log(weight) - potential / rho).logsumexp(1, keepdim=True)
 
 
 def safe_log(weight: Tensor) -> Tensor:

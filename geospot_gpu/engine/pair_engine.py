@@ -24,12 +24,13 @@ from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.kernels import choose_kernel, reference
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
+from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.kernels.spec import KernelSpec, Workload
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.coverage import damping
 from geospot_gpu.sinkhorn.divergence import SelfTerms
 from geospot_gpu.sinkhorn.geomloss import GEOMLOSS_TILES, GeomLoss, geomloss_transport
-from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
+from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 log = logging.getLogger("geospot_gpu")
 

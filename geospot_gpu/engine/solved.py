@@ -15,9 +15,10 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.engine.sampling_error import SamplingError
 from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
+from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.sinkhorn.bounds import certify, ot_value
 from geospot_gpu.sinkhorn.coverage import certify_coverage, damping
-from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
+from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 
 class Solved(NamedTuple):

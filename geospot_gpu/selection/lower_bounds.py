@@ -14,11 +14,11 @@ from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.clouds import CloudBatch, required
 from geospot_gpu.kernels.contract import IterationSettings
+from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.progress import Progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.rounded import cost_error, rounded, rounds
 from geospot_gpu.sinkhorn.bounds import ot_value, rounding_error
-from geospot_gpu.sinkhorn.solver import iterate
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
 Array = NDArray[np.float64]

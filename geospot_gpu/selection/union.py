@@ -15,9 +15,10 @@ from geospot_gpu.engine.pair_engine import SELF_TOLERANCE, PairEngine
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
 from geospot_gpu.kernels.costs import costs_between, kernel_of_costs
+from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.progress import Progress
 from geospot_gpu.sinkhorn.bounds import certify
-from geospot_gpu.sinkhorn.solver import Sinkhorn, iterate
+from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 Array = NDArray[np.float64]
 

@@ -1,6 +1,6 @@
 """All iterations of a problem in one call, compiled by Numba for float32 on a CPU.
 
-The same iteration as that of ``sinkhorn.solver``, one problem to a thread, so that its costs stay
+The same iteration as that of ``kernels.iterate``, one problem to a thread, so that its costs stay
 in the cache from the first iteration to the last. Importing this module needs Numba.
 """
 
@@ -166,7 +166,7 @@ def _step(
 
 @serial
 def _best_shift(weight, potential, rho):
-    """See :func:`~geospot_gpu.kernels.contract.best_shift`."""
+    """See :func:`~geospot_gpu.kernels.iterate.best_shift`."""
     lowest, total = np.float64(np.inf), 0.0
     for i in range(len(weight)):
         lowest = min(lowest, np.float64(potential[i]))
@@ -180,7 +180,7 @@ def solve(
     begin, end, position, stride, sizes, costs, a, b, epsilon, settings, f, g, next_g, iterations,
     errors,
 ):  # fmt: skip
-    """All iterations of the problems begin:end of a batch; see ``sinkhorn.solver``.
+    """All iterations of the problems begin:end of a batch; see ``kernels.iterate``.
 
     Args:
         begin, end: which problems.

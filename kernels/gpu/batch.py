@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
-from geospot_gpu.kernels.contract import Side, safe_log
+from geospot_gpu.kernels.contract import Iterates, Side, safe_log
 from geospot_gpu.kernels.gpu import passes
-from geospot_gpu.kernels.gpu.iterate import Buffers
 from geospot_gpu.kernels.gpu.layout import LINES, SLAB, View, begins, ceil_div
 from geospot_gpu.kernels.gpu.tiles import COSINE, PITCH, SQUARE, Kept, Points, Problems
 from geospot_gpu.kernels.tiles import CostTiles
@@ -117,7 +116,7 @@ class Batch:
         )
         self._fold_logs(view, view.part, view.slots, pending, peaks, softmin, relax)
 
-    def kept_step(self, to: Buffers) -> None:
+    def kept_step(self, to: Iterates) -> None:
         """One iteration over kept costs, which are read from memory once."""
         work, part, slots, size = self._step_plan
         widest = max(64, 1 << (int(self.target.size.max()) - 1).bit_length())

@@ -15,9 +15,16 @@ from torch import Tensor
 
 from geospot_gpu.kernels import halves
 from geospot_gpu.kernels.clouds import CloudBatch
-from geospot_gpu.kernels.contract import IterationSettings, Kernel, PlanSums, Potentials, Side
+from geospot_gpu.kernels.contract import (
+    Iterates,
+    IterationSettings,
+    Kernel,
+    PlanSums,
+    Potentials,
+    Side,
+)
 from geospot_gpu.kernels.gpu.batch import Batch
-from geospot_gpu.kernels.gpu.iterate import Buffers, iterate
+from geospot_gpu.kernels.iterate import step_by_step
 from geospot_gpu.kernels.tiles import CostTiles, smallest
 
 _TILE_ENTRIES = 1 << 26
@@ -32,6 +39,8 @@ class TritonKernel(Kernel):
         epsilon: entropic regularisation.
         keep: keep the costs, in two bytes each.
     """
+
+    skips_solved = True
 
     def __init__(
         self, tiles: CostTiles, source: CloudBatch, target: CloudBatch, epsilon: float, keep: bool
@@ -63,21 +72,23 @@ class TritonKernel(Kernel):
         """Iterate on cheap costs; then repeat the last iteration on exact ones.
 
         Where the exact costs say that the tolerance is missed, iterations go on with them. Damped
-        iterations take one softmin at a time.
+        iterations are exact from the first.
         """
         if settings.damping != 1.0:
             return None
-        weights = self.source.weight, self.target.weight
-        limit = torch.full_like(self.batch.all, settings.max_iterations, dtype=torch.int64)
-        cheap = iterate(self._cheap_step, weights, self.epsilon, settings, limit)
-        exact = iterate(
-            self._exact_step,
-            weights,
-            self.epsilon,
-            settings._replace(start=cheap.g),
-            limit - cheap.iterations + 1,
-        )
+        cheap = step_by_step(self, settings, advance=self._cheap_step)
+        limit = settings.max_iterations + 1 - cheap.iterations
+        exact = step_by_step(self, settings._replace(start=cheap.g), limit=limit)
         return exact._replace(iterations=cheap.iterations + exact.iterations - 1)
+
+    def advance(self, to: Iterates, damping: float) -> None:
+        if damping == 1.0:
+            self._step(to, exact=True)
+            return
+        self.batch.softmin(to.g, "source", to.pending, to.softmin_f, exact=True)
+        to.softmin_f.mul_(damping)
+        torch.lerp(to.old_f, to.softmin_f, to.omega[:, None], out=to.f)
+        self.batch.softmin(to.f, "target", to.pending, to.next_g, exact=True)
 
     def marginals(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         over_a, over_b = torch.zeros_like(f), torch.zeros_like(g)
@@ -96,16 +107,13 @@ class TritonKernel(Kernel):
             chosen.batch.keeps = True
         return chosen
 
-    def _cheap_step(self, to: Buffers) -> None:
+    def _cheap_step(self, to: Iterates) -> None:
         if self.batch.keeps:
             self.batch.kept_step(to)
         else:
             self._step(to, exact=False)
 
-    def _exact_step(self, to: Buffers) -> None:
-        self._step(to, exact=True)
-
-    def _step(self, to: Buffers, *, exact: bool) -> None:
+    def _step(self, to: Iterates, *, exact: bool) -> None:
         """One iteration, each half in launches of its own."""
         relax = to.old_f, to.omega, to.f
         self.batch.softmin(to.g, "source", to.pending, to.softmin_f, relax, exact=exact)

@@ -21,9 +21,9 @@ from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.errors.say import warn_once
 from geospot_gpu.kernels import BACKENDS, REGISTRY, choose_kernel, cpu, gpu, keops, make_kernel
 from geospot_gpu.kernels.contract import IterationSettings
+from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.kernels.keops import keops_problem
 from geospot_gpu.kernels.spec import Workload
-from geospot_gpu.sinkhorn.solver import iterate
 from tests.helpers.clouds import STORAGES, cost_matrix, kernel, random_regions, weights
 
 MIXED = gs.GroundCost(geo_weight=0.5)

@@ -22,16 +22,15 @@ from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.errors.say import warn_once
 from geospot_gpu.kernels import choose_kernel, halves, make_kernel, relaxation
-from geospot_gpu.kernels.contract import IterationSettings
+from geospot_gpu.kernels import iterate as iteration_module
+from geospot_gpu.kernels.contract import Iterates, IterationSettings
 from geospot_gpu.kernels.gpu import batch as launches
-from geospot_gpu.kernels.gpu import iterate as on_device
 from geospot_gpu.kernels.gpu import layout
-from geospot_gpu.kernels.gpu.iterate import Buffers
 from geospot_gpu.kernels.gpu.kernel import TritonKernel
+from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.kernels.spec import Workload
 from geospot_gpu.kernels.tiles import CostTiles
 from geospot_gpu.sinkhorn.bounds import certify
-from geospot_gpu.sinkhorn.solver import iterate
 from tests.helpers.clouds import Array, cost_matrix, exact_transport, random_regions, weights
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -142,7 +141,7 @@ def test_cheap_steps_are_steps(keep: bool, whole: bool, monkeypatch: pytest.Monk
     omega = torch.tensor([1.0, 1.5, 1.2], device=DEVICE)
     pending = torch.tensor([1, 0, 1], dtype=torch.int32, device=DEVICE)
     unset = [torch.full_like(x, -7.0) for x in (f, f, g)]
-    to = Buffers(f, g, omega, pending, *unset)
+    to = Iterates(f, g, omega, pending, *unset)
     kernel._cheap_step(to)
     exact = kernel.step(f, g, omega, 1.0)
     for ours, reference in zip((to.softmin_f, to.f, to.next_g), exact, strict=True):
@@ -274,7 +273,7 @@ def test_a_problem_does_not_depend_on_its_batch(
     every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where it is solved long before the others."""
-    monkeypatch.setitem(on_device.READ_EVERY, DEVICE, every)
+    monkeypatch.setitem(iteration_module.READ_EVERY, DEVICE, every)
     regions, settings = regions_of(), IterationSettings(1e-3, 200)
     together = iterate(batch(regions, keep=True), settings)
     assert together.iterations.min() < together.iterations.max() // 2
@@ -364,7 +363,7 @@ def test_relaxation_in_the_long_run_is_the_rule() -> None:
     for iteration in range(1, 60):
         error = error * (0.7 + 0.35 * torch.rand(50, generator=generator, dtype=torch.float64))
         truth = relaxation.update(truth, iteration, error)
-        ours = on_device._relax(ours, iteration, error)
+        ours = iteration_module._relax(ours, iteration, error)
         torch.testing.assert_close(ours.omega, truth.omega, rtol=0, atol=0)
     assert len(truth.omega.unique()) > 10
 

@@ -15,8 +15,8 @@ import geospot_gpu as gs
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import Need, PairEngine
 from geospot_gpu.kernels.contract import IterationSettings
+from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.sinkhorn.coverage import certify_coverage, damping, importance
-from geospot_gpu.sinkhorn.solver import iterate
 from tests.helpers.clouds import (
     Array,
     cost_matrix,

@@ -13,7 +13,7 @@ from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.kernels import relaxation
 from geospot_gpu.kernels.contract import IterationSettings
-from geospot_gpu.sinkhorn.solver import iterate
+from geospot_gpu.kernels.iterate import iterate
 from tests.helpers.clouds import (
     STORAGES,
     cost_matrix,
