@@ -29,6 +29,9 @@ class GroundCost:
             pairs. ``pair_max`` divides each part by its largest value within the pair and the
             mixture by its own largest value again, as the published GeoSpOT code does; such
             distances do not compare across pairs.
+        class_costs: what moving from a point of one class to a point of another costs besides,
+            K x L numbers that are not negative; None where points have no classes. Kernels take
+            the class of each point from ``PointArrays.classes``.
 
     Raises:
         GeospotError: a value lies outside its range.
@@ -42,6 +45,7 @@ class GroundCost:
     feature_scale: float = 1.0
     geo_scale: float = HALF_CIRCUMFERENCE_KM
     scaling: Scaling = "global"
+    class_costs: tuple[tuple[float, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (("feature", FeatureCost), ("scaling", Scaling)):
@@ -53,6 +57,15 @@ class GroundCost:
         for name in ("feature_scale", "geo_scale"):
             if not 0.0 < getattr(self, name) < float("inf"):
                 raise GeospotError(f"cost.{name}={getattr(self, name)} must be positive")
+        if self.class_costs is not None:
+            table = tuple(tuple(float(cost) for cost in row) for row in self.class_costs)
+            object.__setattr__(self, "class_costs", table)
+            if not table or not table[0] or len({len(row) for row in table}) > 1:
+                raise GeospotError("cost.class_costs must be a table: rows of equally many numbers")
+            if not all(0.0 <= cost < float("inf") for row in table for cost in row):
+                raise GeospotError("cost.class_costs must be numbers that are not negative")
+            if self.scaling != "global":
+                raise GeospotError("cost.class_costs need one scale: set cost.scaling=global")
 
     @property
     def uses_features(self) -> bool:

@@ -21,6 +21,8 @@ class Part(NamedTuple):
     """[B, n, D], or None where the cost has no feature part."""
     xyz: Tensor
     """Unit vectors, [B, n, 3]."""
+    classes: Tensor | None = None
+    """int64 [B, n], or None where points have none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +33,14 @@ class PointArrays:
         features: [P, D], or None where the cost has no feature part.
         xyz: unit vectors, [P, 3]; their type is that of the computation.
         mass: [P]; sums to one over each cloud.
+        classes: int64 [P], rows or columns of the costs between classes; None where the ground
+            cost has none.
     """
 
     features: Tensor | None
     xyz: Tensor
     mass: Tensor
+    classes: Tensor | None = None
 
     @cached_property
     def coordinates(self) -> Tensor:
@@ -145,7 +150,10 @@ class CloudBatch:
         xyz, features = self.points.xyz, self.points.features
         if features is not None:
             features = self.padded_values(features, points).to(self.dtype)
-        return Part(features, self.padded_values(xyz, points))
+        classes = self.points.classes
+        if classes is not None:
+            classes = self.padded_values(classes, points)
+        return Part(features, self.padded_values(xyz, points), classes)
 
     def select(self, index: Tensor) -> CloudBatch:
         """The clouds at ``index`` [B'] of the batch."""
@@ -154,7 +162,7 @@ class CloudBatch:
         return replace(self, start=self.start[chosen], size=self.size[chosen], width=width)
 
 
-def required(features: Tensor | None) -> Tensor:
-    """The features, which a cost with a feature part must have been given."""
-    assert features is not None
-    return features
+def required(values: Tensor | None) -> Tensor:
+    """The features or classes, which a cost with such a part must have been given."""
+    assert values is not None
+    return values

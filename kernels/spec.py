@@ -76,6 +76,13 @@ def padded(n: Sizes, m: Sizes) -> NDArray[np.float64]:
     return np.full(len(n), SIMILAR)
 
 
+def no_classes(workload: Workload) -> str | None:
+    """Why kernels that know no classes cannot run, in one clause; None where there are none."""
+    if workload.cost.class_costs is None:
+        return None
+    return "costs between classes are computed in torch alone"
+
+
 @dataclass(frozen=True)
 class KernelSpec:
     """An entry of the registry.

@@ -49,6 +49,9 @@ class CostTiles:
         ones = source.points.xyz.new_ones(len(source), 1, 1)
         self.feature_factor = ones * ((1.0 - cost.geo_weight) / cost.feature_scale)
         self.geo_factor = ones * (cost.geo_weight / cost.geo_scale)
+        self._class_costs: Tensor | None = None
+        if cost.class_costs is not None:
+            self._class_costs = source.points.xyz.new_tensor(cost.class_costs)
         if cost.scaling == "pair_max":
             self._scale_by_maxima(source, target, tile_entries)
 
@@ -72,8 +75,22 @@ class CostTiles:
         mixed = maximum(feature, geo)
         self.feature_factor, self.geo_factor = feature / mixed, geo / mixed
 
-    def tile(self, source: Part, target: Part) -> Tensor:
-        """Costs [B, n, m] between (parts of) the two batches of clouds, contiguous."""
+    def tile(self, source: Part, target: Part, *, exchanged: bool = False) -> Tensor:
+        """Costs [B, n, m] between (parts of) the two batches of clouds, contiguous.
+
+        Args:
+            source, target: the parts.
+            exchanged: they are given the other way round; only costs of classes tell.
+        """
+        tile = self._mixed(source, target)
+        if self._class_costs is not None:
+            table = self._class_costs.mT if exchanged else self._class_costs
+            rows, columns = required(source.classes), required(target.classes)
+            tile.add_(table[rows[:, :, None], columns[:, None, :]])
+        return tile
+
+    def _mixed(self, source: Part, target: Part) -> Tensor:
+        """Costs by features and geography."""
         if not self.cost.uses_features:
             return great_circle_km(source.xyz, target.xyz).mul_(self.geo_factor)
         tile, slope, a, b = self._feature_parts(source, target)
@@ -106,6 +123,7 @@ class CostTiles:
         chosen.cost = self.cost
         chosen.feature_factor = self.feature_factor[index]
         chosen.geo_factor = self.geo_factor[index]
+        chosen._class_costs = self._class_costs
         return chosen
 
 

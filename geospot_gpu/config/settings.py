@@ -53,7 +53,7 @@ class RegionsConfig(Settings):
     degrees: Optional[float] = None
 
 
-@with_arguments_of(GroundCost)
+@with_arguments_of(GroundCost, without=("class_costs",))
 @dataclass
 class CostConfig(Settings):
     """Group ``cost``."""

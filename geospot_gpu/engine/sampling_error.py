@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -64,7 +65,7 @@ class SamplingError:
         for k in np.flatnonzero(self.subsampled):
             kept = slice(int(self._offsets[k]), int(self._offsets[k] + self._half_sizes[k]))
             mass[kept] /= mass[kept].sum()
-        return PointArrays(points.features, points.xyz, mass)
+        return replace(points, mass=mass)
 
     def half_clouds(
         self, pair: tuple[Indices, Indices]

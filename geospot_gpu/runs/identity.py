@@ -31,7 +31,7 @@ def run_identity(encoder: str, seed: int, method: Method) -> Identity:
     """
     return {
         "encoder": encoder,
-        "cost": asdict(method.cost),
+        "cost": {key: value for key, value in asdict(method.cost).items() if value is not None},
         "solver": {"name": type(method.solver).__name__.lower(), **asdict(method.solver)},
         "seed": seed,
     }

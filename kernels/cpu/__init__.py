@@ -15,7 +15,15 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.contract import Kernel
 from geospot_gpu.kernels.reference import kept_limit, streamed_limit, too_large
-from geospot_gpu.kernels.spec import RAGGED, SIMILAR, KernelSpec, Limits, Sizes, Workload
+from geospot_gpu.kernels.spec import (
+    RAGGED,
+    SIMILAR,
+    KernelSpec,
+    Limits,
+    Sizes,
+    Workload,
+    no_classes,
+)
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 
 PANEL_ENTRIES = 1 << 24
@@ -50,7 +58,7 @@ def load() -> Any:
 def _problem(workload: Workload) -> str | None:
     if compiled_kernel(workload.dtype, workload.device) is None:
         return "compiled loops are for float32 on a CPU with Numba"
-    return None
+    return no_classes(workload)
 
 
 def _growth(n: Sizes, m: Sizes) -> NDArray[np.float64]:

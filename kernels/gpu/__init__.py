@@ -14,7 +14,15 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
 from geospot_gpu.kernels.contract import Kernel
 from geospot_gpu.kernels.reference import too_large
-from geospot_gpu.kernels.spec import BATCH_ENTRIES, RAGGED, KernelSpec, Limits, Sizes, Workload
+from geospot_gpu.kernels.spec import (
+    BATCH_ENTRIES,
+    RAGGED,
+    KernelSpec,
+    Limits,
+    Sizes,
+    Workload,
+    no_classes,
+)
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 
 KEPT_BYTES = 2
@@ -52,7 +60,7 @@ def _problem(workload: Workload) -> str | None:
     cost = workload.cost
     if problem is None and cost.uses_features and cost.feature == "euclidean":
         return "it needs a feature cost other than euclidean"
-    return problem
+    return problem or no_classes(workload)
 
 
 def _limits(workload: Workload) -> Limits:

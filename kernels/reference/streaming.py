@@ -21,7 +21,8 @@ class StreamingKernel(TiledKernel):
         peak = torch.full_like(here.weight, -torch.inf)
         total = torch.zeros_like(here.weight)
         for rows, columns in blocks(here, there, self.tile_entries):
-            tile = self.tiles.tile(here.part(rows), there.part(columns))
+            parts = here.part(rows), there.part(columns)
+            tile = self.tiles.tile(*parts, exchanged=side == "target")
             tile.mul_(-1.0 / self.epsilon).add_(log_weights[:, None, columns])
             new_peak = torch.maximum(peak[:, rows], tile.amax(2))
             total[:, rows] *= (peak[:, rows] - new_peak).exp_()

@@ -1,0 +1,116 @@
+"""A part of the ground cost by classes: torch's kernels add it, and the others leave it to them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import geospot_gpu as gs
+from geospot_gpu.kernels import choose_kernel, make_kernel
+from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
+from geospot_gpu.kernels.contract import IterationSettings
+from geospot_gpu.kernels.costs import costs_between, mean_costs
+from geospot_gpu.kernels.iterate import iterate
+from geospot_gpu.kernels.spec import Workload
+from geospot_gpu.sinkhorn.bounds import certify
+from tests.helpers.clouds import (
+    STORAGES,
+    Array,
+    cost_matrix,
+    exact_transport,
+    random_regions,
+    weights,
+)
+
+TABLE = ((0.0, 0.3, 1.0), (0.2, 0.0, 0.7))
+PLAIN = gs.GroundCost(geo_weight=0.5)
+COST = replace(PLAIN, class_costs=TABLE)
+SIZES = [20, 31, 37, 25]
+EPSILON = 0.05
+
+
+def problems(dtype: torch.dtype) -> tuple[CloudBatch, CloudBatch, list[tuple[Array, Array, Array]]]:
+    """Two problems in a batch, and what they are in float64: costs and masses."""
+    regions = random_regions(SIZES)
+    generator = np.random.default_rng(0)
+    rows, columns = generator.integers(0, 2, sum(SIZES)), generator.integers(0, 3, sum(SIZES))
+    points = PointArrays(regions.features, regions.xyz.to(dtype), regions.weight.to(dtype))
+    sides = [
+        CloudBatch(
+            replace(points, classes=torch.from_numpy(classes)),
+            regions.offsets[index],
+            regions.sizes[index],
+        )
+        for classes, index in ((rows, [0, 2]), (columns, [1, 3]))
+    ]
+    exact = []
+    for i, j in ((0, 1), (2, 3)):
+        x, y = (slice(*regions.offsets[k : k + 2].tolist()) for k in (i, j))
+        by_class = np.array(TABLE)[rows[x][:, None], columns[y]]
+        costs = cost_matrix(regions, i, j, PLAIN) + by_class
+        exact.append((costs, weights(regions, i), weights(regions, j)))
+    return sides[0], sides[1], exact
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("storage", STORAGES)
+def test_values_are_certified_and_those_of_pot(storage: str, dtype: torch.dtype) -> None:
+    source, target, exact = problems(dtype)
+    kernel = make_kernel(COST, source, target, EPSILON, 2**20, storage=storage)
+    found = certify(kernel, COST, iterate(kernel, IterationSettings(1e-4, 500)), 1e-4)
+    for k, (costs, a, b) in enumerate(exact):
+        value, _ = exact_transport(a, b, costs, EPSILON)
+        slack = 1e-8  # of POT's value
+        assert found.ot_lower[k].item() - slack <= value <= found.ot_upper[k].item() + slack
+        assert found.ot_value[k].item() == pytest.approx(value, abs=2e-5)
+    chosen = kernel.select(torch.tensor([1]))
+    alone = iterate(chosen, IterationSettings(1e-4, 500))
+    assert certify(chosen, COST, alone, 1e-4).ot_value[0].item() == pytest.approx(value, abs=2e-5)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_auto_leaves_them_to_torch(device: str) -> None:
+    workload = Workload(COST, 8, torch.float32, device, 2**30)
+    assert choose_kernel(workload, 100).name == "torch kept"
+    assert choose_kernel(workload, 10**9).name == "torch streamed"
+
+
+def test_costs_at_hand_have_them() -> None:
+    source, target, exact = problems(torch.float32)
+    one, other = (replace(c, start=c.start[:1], size=c.size[:1]) for c in (source, target))
+    np.testing.assert_allclose(costs_between(COST, one, other), exact[0][0], atol=1e-6)
+    for side in (one, other):
+        rows = slice(int(side.start[0]), int(side.start[0]) + int(side.size[0]))
+        arrays = side.points
+        few = PointArrays(
+            arrays.features[rows],  # type: ignore[index]
+            arrays.xyz[rows],
+            arrays.mass[rows],
+            arrays.classes[rows],  # type: ignore[index]
+        )
+        alone = CloudBatch(few, np.zeros(1, np.int64), side.size)
+        one, other = (alone, other) if side is one else (one, alone)
+    np.testing.assert_allclose(mean_costs(COST, one, other), exact[0][0] @ exact[0][2], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"class_costs": [[0.0, 1.0], [1.0]]}, "must be a table"),
+        ({"class_costs": []}, "must be a table"),
+        ({"class_costs": [[-1.0]]}, "not negative"),
+        ({"class_costs": [[float("nan")]]}, "not negative"),
+        ({"class_costs": [[1.0]], "scaling": "pair_max"}, "need one scale"),
+    ],
+)
+def test_tables_that_are_none_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(gs.GeospotError, match=message):
+        gs.GroundCost(**settings)  # type: ignore[arg-type]
+
+
+def test_regions_have_no_classes_yet() -> None:
+    with pytest.raises(gs.GeospotError, match="class_costs need points with classes"):
+        gs.pairwise(random_regions([3, 4]), cost=COST)
