@@ -18,6 +18,8 @@ _MANY = 100_000
 """Totals from here on are written with prefixes, as in 1.25M."""
 
 _asked: ContextVar[bool] = ContextVar("progress", default=False)
+_counted: ContextVar[bool] = ContextVar("counted", default=False)
+"""Whether other work is being counted outside."""
 
 
 @contextlib.contextmanager
@@ -49,13 +51,14 @@ def shows_progress(function: Callable[P, R]) -> Callable[P, R]:
 class Progress:
     """A count of what is done, as a context; drawn where that is asked for.
 
-    Within other counted work it is drawn below, and goes when it is done.
+    Within other counted work it is drawn below, and goes when it is done, or not at all.
 
     Args:
         what: that is done, as in ``encoding``.
         unit: what is counted, as in ``points``.
         total: how many there are.
         done: how many of them were done before.
+        below: whether it is drawn within other counted work.
 
     >>> with Progress("encoding", "points", total=3) as progress:
     ...     progress.update(2)
@@ -63,13 +66,18 @@ class Progress:
     2
     """
 
-    def __init__(self, what: str, unit: str, *, total: int, done: int = 0) -> None:
+    def __init__(
+        self, what: str, unit: str, *, total: int, done: int = 0, below: bool = True
+    ) -> None:
         self.done = done
+        self._below = below
         self._what, self._unit, self._total = what, unit, total
         self._bar: tqdm[Any] | None = None
 
     def __enter__(self) -> Progress:
-        if _asked.get() and self.done < self._total:
+        drawn = self._below or not _counted.get()
+        self._before = _counted.set(True)
+        if _asked.get() and drawn and self.done < self._total:
             from tqdm import tqdm  # of no use to those who do not ask
 
             self._bar = tqdm(
@@ -89,5 +97,6 @@ class Progress:
             self._bar.update(count)
 
     def __exit__(self, *error: object) -> None:
+        _counted.reset(self._before)
         if self._bar is not None:
             self._bar.close()

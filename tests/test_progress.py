@@ -16,6 +16,8 @@ def work(total: int, *, done: int = 0, progress: bool = False) -> int:
             with Progress("within", "parts", total=3) as inner:
                 inner.update(3)
             outer.update()
+            with Progress("beside", "parts", total=1, below=False):
+                pass
     return outer.done + inner.done
 
 
@@ -31,6 +33,7 @@ def test_progress_is_drawn_on_request(capsys: pytest.CaptureFixture[str]) -> Non
     assert "4/4" in drawn
     assert "steps/s" in drawn
     assert "within" in drawn
+    assert "beside" not in drawn
     assert drawn.splitlines()[-1].startswith("working: 100%"), "the outer one stays"
     work(4)
     assert capsys.readouterr().err == "", "only while it was asked for"

@@ -16,12 +16,14 @@ from geospot_gpu.engine.settings import Engine, settled
 from geospot_gpu.engine.warm import WarmStarts
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
+from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import Regions
 
 if TYPE_CHECKING:
     import xarray
 
 
+@shows_progress
 @out_of_memory("computing all pairs of regions", "take fewer regions")
 def pairwise(
     regions: Regions,
@@ -33,6 +35,7 @@ def pairwise(
     target_error: float | None = None,
     engine: Engine | None = None,
     warm: WarmStarts | None = None,
+    progress: bool = False,
 ) -> xarray.Dataset:
     """The distance between every two regions, with its evidence.
 
@@ -51,6 +54,7 @@ def pairwise(
         engine: device, backend, storage and memory budget.
         warm: potentials to start from and to keep, for calls that differ in ``geo_weight`` or
             ``epsilon`` alone.
+        progress: draw how far it is.
 
     Returns:
         A dataset over dimensions ``source`` and ``target`` (region names) with a variable for

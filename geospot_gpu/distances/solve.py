@@ -75,7 +75,7 @@ class PairSolver:
         engine = Engine() if engine is None else engine
         self.engine = PairEngine(regions, method, engine, warm)
         self.selves = SelfTerms.unknown(len(regions))
-        self._others = method, engine, warm
+        self._settings = method, engine, warm
 
     @property
     def regions(self) -> Regions:
@@ -100,16 +100,16 @@ class PairSolver:
             target_error = check_target_error(target_error, outputs)
         self.know(np.unique(np.concatenate([left, right])), outputs)
         solved = self.engine.pairs(left, right, _needs(outputs))
-        pairs = self.finished(left, right, solved, outputs)
+        pairs = self._finished(left, right, solved, outputs)
         if target_error is None:
             return pairs
         return grow(self.regions, pairs, target_error, lambda larger: self._larger(larger, outputs))
 
     def _larger(self, sample: Larger, outputs: Sequence[str]) -> PairTable:
-        solver = PairSolver(sample.regions, *self._others)
+        solver = PairSolver(sample.regions, *self._settings)
         return solver.solve(sample.left, sample.right, outputs)
 
-    def finished(
+    def _finished(
         self, left: Indices, right: Indices, solved: Columns, outputs: Sequence[str]
     ) -> PairTable:
         """Solved pairs with what follows from them and the self terms; no more than is asked."""

@@ -26,6 +26,7 @@ from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
 from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.kernels.spec import KernelSpec, Workload
+from geospot_gpu.progress import Progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.coverage import damping
 from geospot_gpu.sinkhorn.divergence import SelfTerms
@@ -167,19 +168,22 @@ class PairEngine:
     ) -> Columns:
         parts: list[Columns] = []
         order = []
-        for spec, positions in self._plan(self.sizes[left], self.sizes[right]):
-            started = time.perf_counter()
-            index = left[positions], right[positions]
-            with self._memory(*index):
-                if isinstance(self.solver, GeomLoss):
-                    columns = self._geomloss(self.solver, index)
-                else:
-                    columns = self._solve_batch(spec, index, needs, symmetric=symmetric)
-            work = (self.sizes[left] * self.sizes[right])[positions]
-            columns["kernel"] = np.full(len(positions), spec.name)
-            columns["seconds"] = (time.perf_counter() - started) * work / work.sum()
-            parts.append(columns)
-            order.append(positions)
+        what = ("self terms", "regions") if symmetric else ("solving", "pairs")
+        with Progress(*what, total=len(left), below=False) as progress:
+            for spec, positions in self._plan(self.sizes[left], self.sizes[right]):
+                started = time.perf_counter()
+                index = left[positions], right[positions]
+                with self._memory(*index):
+                    if isinstance(self.solver, GeomLoss):
+                        columns = self._geomloss(self.solver, index)
+                    else:
+                        columns = self._solve_batch(spec, index, needs, symmetric=symmetric)
+                work = (self.sizes[left] * self.sizes[right])[positions]
+                columns["kernel"] = np.full(len(positions), spec.name)
+                columns["seconds"] = (time.perf_counter() - started) * work / work.sum()
+                parts.append(columns)
+                order.append(positions)
+                progress.update(len(positions))
         back = np.argsort(np.concatenate(order))
         return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
 

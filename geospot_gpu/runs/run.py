@@ -20,6 +20,7 @@ from geospot_gpu.engine.settings import Engine, settled
 from geospot_gpu.engine.warm import WarmStarts
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.points.table import Points
+from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.identity import method_of, region_keys, run_identity
 from geospot_gpu.runs.manifest import Manifest, entries
@@ -205,6 +206,7 @@ class Run:
         return dataset
 
 
+@shows_progress
 def sweep(
     out: str | Path,
     regions: Regions,
@@ -216,6 +218,7 @@ def sweep(
     outputs: Sequence[str] | None = None,
     target_error: float | None = None,
     warm: WarmStarts | None = None,
+    progress: bool = False,
 ) -> Run:
     """The distance between every two regions, stored in a folder that goes on where it ended.
 
@@ -226,7 +229,8 @@ def sweep(
         out: folder of the run; its encoder, cost, solver and seed must be the same.
         regions: the regions.
         against: compare every region of ``regions`` with every region of these instead.
-        cost, solver, engine, outputs, target_error, warm: as for :func:`~geospot_gpu.pairwise`.
+        cost, solver, engine, outputs, target_error, warm, progress: as for
+            :func:`~geospot_gpu.pairwise`.
 
     Raises:
         GeospotError: as :func:`~geospot_gpu.pairwise`; or the folder holds another sweep, or

@@ -175,7 +175,7 @@ def calls(folder: Path) -> dict[str, Call]:
             gs.pairwise,
             {
                 "regions": REGIONS, "against": None, "warm": None, "outputs": None,
-                "target_error": None, **solved,
+                "target_error": None, "progress": False, **solved,
             },
         ),
         "baselines": Call(
