@@ -126,19 +126,6 @@ class CloudBatch:
             return values[self._rows][points][None]
         return values[self._rows[:, points]]
 
-    def gather_features(self, clouds: slice, out: Tensor) -> Tensor:
-        """Features of some clouds of a batch of several, padded, [b, N, D].
-
-        Args:
-            clouds: which of them.
-            out: memory for at least b N rows of D numbers.
-        """
-        features = required(self.points.features)
-        assert isinstance(self._rows, Tensor)
-        rows = self._rows[clouds]
-        torch.index_select(features, 0, rows.flatten(), out=out[: rows.numel()])
-        return out[: rows.numel()].view(*rows.shape, -1)
-
     @cached_property
     def weight(self) -> Tensor:
         """Masses, padded with zeros, [B, N]."""

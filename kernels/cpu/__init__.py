@@ -31,7 +31,7 @@ PANEL_ENTRIES = 1 << 24
 bound by arithmetic, however many columns there are."""
 
 PADDED_ENTRIES = 1 << 14
-"""Problems up to this size share one padded matrix product: calls would cost more than padding."""
+"""In problems up to this size vectors count: they are padded to the longest of a batch."""
 
 log = logging.getLogger("geospot_gpu")
 

@@ -19,7 +19,7 @@ from geospot_gpu.kernels.contract import (
     Side,
     safe_log,
 )
-from geospot_gpu.kernels.cpu import PADDED_ENTRIES, iterations, loops
+from geospot_gpu.kernels.cpu import ground_costs, iterations, loops
 from geospot_gpu.kernels.cpu.threads import spread
 from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.kernels.tiles import CostTiles
@@ -27,10 +27,8 @@ from geospot_gpu.sphere import EARTH_RADIUS_KM
 
 # A lone problem this large is worth cutting into rows, one share to a thread.
 _LARGE = 1 << 17
-
-
-GATHERED_ENTRIES = 1 << 20
-"""Most numbers of features that are gathered at once for padded products: 4 MB."""
+# Up to this size a call to torch for the products of features takes longer than our loop.
+_SMALL = 1 << 13
 
 
 class Panel(NamedTuple):
@@ -111,28 +109,21 @@ class CompiledKernel(Kernel):
     def _panel(self, low: int, high: int) -> Panel:
         cost, source, target = self.tiles.cost, self.source, self.target
         rows = np.clip(source.size, low, high) - low
-        padded = int((source.size * target.size).max()) <= PADDED_ENTRIES and len(source) > 1
-        if padded:
-            stride = np.full(len(source), target.shape[1])
-            position = np.arange(len(source)) * source.shape[1] * target.shape[1]
-            entries = len(source) * source.shape[1] * target.shape[1]
-        else:
-            stride = target.size
-            ends = np.cumsum(rows * target.size)
-            position, entries = ends - rows * target.size, int(ends[-1])
+        ends = np.cumsum(rows * target.size)
+        position, entries = ends - rows * target.size, int(ends[-1])
+        layout, shares = _layout(position, target.size, low, rows, target.size)
         if len(self._buffer) < entries:
             self._buffer = torch.empty(entries)
         costs = self._buffer[:entries]
         product = squares = None
         if cost.uses_features:
-            product, squares = self._feature_cost(costs, position, low, rows, padded)
-        layout, shares = _layout(position, stride, low, rows, target.size)
+            product, squares = self._feature_cost(costs, layout, low, rows)
         none = np.empty(0, np.float32)
         factors = torch.cat(
             [self.tiles.feature_factor, self.tiles.geo_factor * (2.0 * EARTH_RADIUS_KM)], dim=1
         )
         _in_items(
-            loops.mix,
+            ground_costs.mix,
             layout,
             costs.numpy(),
             product or (np.float32(0.0), np.float32(0.0)),
@@ -145,27 +136,27 @@ class CompiledKernel(Kernel):
         )
         return Panel(costs.numpy(), layout, shares)
 
-    @full_precision()
     def _feature_cost(
-        self,
-        costs: Tensor,
-        position: NDArray[np.int64],
-        low: int,
-        rows: NDArray[np.int64],
-        padded: bool,
+        self, costs: Tensor, layout: loops.Layout, low: int, rows: NDArray[np.int64]
     ) -> tuple[
         tuple[np.float32, np.float32], tuple[NDArray[np.float32], NDArray[np.float32]] | None
     ]:
         """Products of features into costs; what they count for, and the squares beside them."""
         feature, source, target = self.tiles.cost.feature, self.source, self.target
-        if padded:
-            self._padded_products(costs.view(len(source), source.shape[1], target.shape[1]))
-        else:
-            xs, ys = required(source.points.features), required(target.points.features)
-            starts = (position, rows, target.size, source.start + low, target.start)
-            for at, n, m, i, j in zip(*(values.tolist() for values in starts), strict=True):
-                out = costs[at : at + n * m].view(1, n, m)
-                self._product(xs[None, i : i + n], ys[None, j : j + m], out)
+        xs, ys = required(source.points.features), required(target.points.features)
+        small = source.size * target.size <= _SMALL
+        if feature == "euclidean" or xs.dtype != costs.dtype:
+            small[:] = False
+        own = layout._replace(items=layout.items[small[layout.items[:, 0]]])
+        if len(own.items):
+            features = xs.numpy(), ys.numpy()
+            _in_items(
+                ground_costs.products, own, costs.numpy(), features, source.start, target.start
+            )
+        ends = np.cumsum(rows * target.size)
+        starts = (ends - rows * target.size, rows, target.size, source.start + low, target.start)
+        for at, n, m, i, j in zip(*(values[~small].tolist() for values in starts), strict=True):
+            self._product(xs[i : i + n], ys[j : j + m], costs[at : at + n * m].view(n, m))
         if feature == "sqeuclidean":
             squares = tuple(c.points.feature_norm.square().numpy() for c in (source, target))
             return (np.float32(0.0), np.float32(-2.0)), (squares[0], squares[1])
@@ -173,30 +164,16 @@ class CompiledKernel(Kernel):
             return (np.float32(0.0), np.float32(1.0)), None
         return (np.float32(1.0), np.float32(-1.0)), None
 
-    def _padded_products(self, out: Tensor) -> None:
-        """Products into out [B, N, M], few problems at a time: what is gathered stays in cache."""
-        source, target = self.source, self.target
-        length = required(source.points.features).shape[1]
-        points = source.shape[1] + target.shape[1]
-        count = max(1, GATHERED_ENTRIES // (points * length))
-        buffers = [torch.empty(count * cloud.shape[1], length) for cloud in (source, target)]
-        for start in range(0, len(out), count):
-            some = out[start : start + count]
-            x, y = (
-                cloud.gather_features(slice(start, start + count), buffer)
-                for cloud, buffer in zip((source, target), buffers, strict=True)
-            )
-            self._product(x, y, some)
-
+    @full_precision()
     def _product(self, x: Tensor, y: Tensor, out: Tensor) -> None:
-        """Products, or distances, of features [B, n, D] and [B, m, D] into out [B, n, m]."""
+        """Products, or distances, of features [n, D] and [m, D] into out [n, m]."""
         if self.tiles.cost.feature == "euclidean":
             # From differences: through a product, the square root would amplify its rounding.
             out.copy_(torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist"))
         elif x.dtype == out.dtype:
-            torch.bmm(x, y.mT, out=out)
+            torch.mm(x, y.T, out=out)
         else:  # features that were rounded on purpose
-            out.copy_(torch.bmm(x, y.mT))
+            out.copy_(x @ y.T)
 
     def iterate(self, settings: IterationSettings) -> Potentials | None:
         entries = int((self.source.size * self.target.size).sum())

@@ -52,21 +52,19 @@ loop = njit(nogil=True, cache=_CACHE, fastmath=_FAST, error_model="numpy")
 # Inlined into what calls it: a call would go to the code of this process where it was compiled in
 # this process, and to the caller's own copy, which rounds differently, where that came from disk.
 serial = njit(cache=_CACHE, forceinline=True, fastmath=_FAST, error_model="numpy")
-_inline = njit(inline="always", fastmath={"contract", "nsz"}, error_model="numpy")
+inline = njit(inline="always", fastmath={"contract", "nsz"}, error_model="numpy")
 
 
-def _polynomial(function: Any, low: float, high: float, degree: int) -> tuple[np.float32, ...]:
+def polynomial(function: Any, low: float, high: float, degree: int) -> tuple[np.float32, ...]:
     """Coefficients, constant first, of the Chebyshev interpolant of a function on an interval."""
     series = np.polynomial.Chebyshev.interpolate(function, degree, domain=[low, high])
     return tuple(np.float32(c) for c in series.convert(kind=np.polynomial.Polynomial).coef)
 
 
-# 2^f on [-1/2, 1/2]; asin(s) / s in w = s^2 up to 1/2; log(1 + x) / x around 1.
-_E = _polynomial(np.exp2, -0.5, 0.5, 6)
-_A = _polynomial(lambda w: np.arcsin(np.sqrt(w)) / np.sqrt(w), 1e-12, 0.5, 9)
-_L = _polynomial(lambda x: np.log1p(x) / x, math.sqrt(0.5) - 1.0, math.sqrt(2.0) - 1.0, 9)
+# 2^f on [-1/2, 1/2]; log(1 + x) / x around 1.
+_E = polynomial(np.exp2, -0.5, 0.5, 6)
+_L = polynomial(lambda x: np.log1p(x) / x, math.sqrt(0.5) - 1.0, math.sqrt(2.0) - 1.0, 9)
 _LOG2_E, _LN_2 = F(1.0 / math.log(2.0)), F(math.log(2.0))
-_QUARTER, _HALF_PI = F(0.25), F(math.pi / 2.0)
 _SQRT_HALF_BITS = np.int32(np.float32(math.sqrt(0.5)).view(np.int32))
 LOWEST, HIGHEST = F(-87.0), F(88.0)  # exponents beyond which float32 is denormal or infinite
 TINY = F(1e-37)
@@ -100,7 +98,7 @@ def _bits_of(context: Any, value: Any) -> Any:
     )
 
 
-@_inline
+@inline
 def exp(x):
     """Exponential, to 2e-7 of its value; its argument is cut at -87 and 88."""
     scaled = min(max(x, LOWEST), HIGHEST) * _LOG2_E
@@ -110,7 +108,7 @@ def exp(x):
     return p * _float_of((np.int32(whole) + np.int32(127)) << np.int32(23))
 
 
-@_inline
+@inline
 def log(x):
     """The logarithm of a normal positive number."""
     bits = _bits_of(x) - _SQRT_HALF_BITS
@@ -119,61 +117,6 @@ def log(x):
     high = _L[5] + f * (_L[6] + f * (_L[7] + f * (_L[8] + f * _L[9])))
     p = _L[0] + f * (_L[1] + f * (_L[2] + f * (_L[3] + f * (_L[4] + f * high))))
     return f * p + F(power) * _LN_2
-
-
-@_inline
-def _half_angle(x0, x1, x2, y0, y1, y2):
-    """Half the angle between unit vectors, measured from the nearer of y and its antipode."""
-    d0, d1, d2 = x0 - y0, x1 - y1, x2 - y2
-    s0, s1, s2 = x0 + y0, x1 + y1, x2 + y2
-    near = d0 * d0 + d1 * d1 + d2 * d2
-    far = s0 * s0 + s1 * s1 + s2 * s2
-    w = min(near, far) * _QUARTER
-    high = _A[5] + w * (_A[6] + w * (_A[7] + w * (_A[8] + w * _A[9])))
-    p = _A[0] + w * (_A[1] + w * (_A[2] + w * (_A[3] + w * (_A[4] + w * high))))
-    half = F(math.sqrt(w)) * p
-    return half if near <= far else _HALF_PI - half
-
-
-@loop
-def mix(begin, end, layout, costs, product, squares, factors, points_a, points_b, start_a, start_b):
-    """Turn products (or distances) of features into costs, in place.
-
-    ``cost = feature_factor max(c + |x|^2 + |y|^2 + slope product, 0) + geo_factor half angle``
-
-    Args:
-        layout: the work.
-        costs: flat.
-        product: c and the slope; a slope of 0 says that there is no feature part.
-        squares: squared lengths of the feature vectors of the two sides, [P] and [Q]; empty where
-            the feature cost has none.
-        factors: feature_factor and geo_factor of each problem, [B, 2].
-        points_a, points_b: unit vectors, coordinate by coordinate, [3, P] and [3, Q].
-        start_a, start_b: first point of each problem's clouds, [B].
-    """
-    constant, slope = product
-    squares_a, squares_b = squares
-    for item in range(begin, end):
-        k, low, high, position = layout.items[item]
-        m, sa, sb = layout.size[k], start_a[k], start_b[k]
-        cf, cg = factors[k, 0], factors[k, 1]
-        y0, y1, y2 = points_b[0, sb : sb + m], points_b[1, sb : sb + m], points_b[2, sb : sb + m]
-        for i in range(low, high):
-            row = costs[position : position + m]
-            position += layout.stride[k]
-            if slope == F(0.0):
-                row[:] = F(0.0)
-            elif len(squares_a) > 0:
-                square, others = squares_a[sa + i], squares_b[sb : sb + m]
-                for j in range(m):
-                    row[j] = cf * max(square + others[j] + slope * row[j], F(0.0))
-            else:
-                for j in range(m):
-                    row[j] = cf * max(constant + slope * row[j], F(0.0))
-            if cg > F(0.0):
-                x0, x1, x2 = points_a[0, sa + i], points_a[1, sa + i], points_a[2, sa + i]
-                for j in range(m):
-                    row[j] += cg * _half_angle(x0, x1, x2, y0[j], y1[j], y2[j])
 
 
 @serial
