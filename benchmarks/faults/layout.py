@@ -67,7 +67,7 @@ def make_small() -> None:
     from matplotlib.figure import Figure
 
     module("encoders.cache").MOST = CHUNK["encoding"]
-    module("transfer.evidence")._CHUNK = CHUNK["baselines"]
+    module("runs.baselines")._CHUNK = CHUNK["baselines"]
     module("runs.plan")._LEAST_ENTRIES = {"cpu": 2800}  # 7 pairs of 20 points each
     engine = module("engine.pair_engine")
     whole = engine.batches_of_similar_size

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.distances.columns import find
+from geospot_gpu.runs.baselines import stored_baselines
 from geospot_gpu.runs.identity import pair_keys
 from geospot_gpu.runs.run import Run
 from geospot_gpu.selection.problem import Problem
 from geospot_gpu.selection.target_distances import check_distance, distances_in, solved_distances
-from geospot_gpu.transfer.evidence import stored_baselines
 
 Array = NDArray[np.float64]
 
