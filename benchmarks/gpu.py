@@ -29,7 +29,8 @@ from geospot_gpu.arrays import Indices
 from geospot_gpu.distances.pairwise import all_pairs
 from geospot_gpu.distances.solve import PairSolver
 from geospot_gpu.engine.method import Method
-from geospot_gpu.engine.pair_engine import Need, PairEngine
+from geospot_gpu.engine.needs import Need
+from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.contract import IterationSettings

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from geospot_gpu.engine.needs import Need
 from geospot_gpu.errors import GeospotError
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ A distance of ``transport`` is what a verdict speaks of, and so is a person's ``
 ``baseline`` is a simple distance that has to be beaten; a ``covariate`` is a property of samples,
 which no verdict names; ``evidence`` says how exact a distance is; a ``record`` is no quantity.
 """
-Need = Literal["self_terms", "half_samples", "coverage", "nearest"]
-"""What has to be solved for a column beside the transport between the two regions."""
 Compute = Callable[["Regions", NDArray[np.int64], NDArray[np.int64]], Any]
 """From regions and the positions of the two of each pair [K] to values [K]; of a directed column
 to a tuple of those from source to target and those from target to source."""

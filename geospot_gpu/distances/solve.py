@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import cast
 
 import numpy as np
 
@@ -13,7 +12,8 @@ from geospot_gpu.distances.columns import find, outputs_by_default, possible_out
 from geospot_gpu.distances.growth import Larger, grow
 from geospot_gpu.distances.pair_table import PairTable
 from geospot_gpu.engine.method import Method, Solver
-from geospot_gpu.engine.pair_engine import Need, PairEngine
+from geospot_gpu.engine.needs import Need
+from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.engine.warm import WarmStarts
 from geospot_gpu.errors import GeospotError, checks
@@ -176,9 +176,8 @@ def needs_self_terms(outputs: Collection[str], solver: Solver) -> bool:
 
 
 def _needs(outputs: Collection[str]) -> frozenset[Need]:
-    """What the engine has to solve for outputs beside transport."""
-    needs = {need for name in outputs for need in find(name).needs} - {"self_terms"}
-    return frozenset(cast("set[Need]", needs))
+    """What has to be solved for outputs beside transport."""
+    return frozenset(need for name in outputs for need in find(name).needs)
 
 
 def _gives(solver: Solver, column: Column) -> bool:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Literal
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.engine import solved
 from geospot_gpu.engine.batching import batches_of_similar_size
 from geospot_gpu.engine.method import Method, Solver, check_compatible
+from geospot_gpu.engine.needs import Need
 from geospot_gpu.engine.sampling_error import SamplingError
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.engine.warm import WarmStarts
@@ -34,9 +34,6 @@ from geospot_gpu.sinkhorn.geomloss import GEOMLOSS_TILES, GeomLoss, geomloss_tra
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 log = logging.getLogger("geospot_gpu")
-
-Need = Literal["half_samples", "coverage", "nearest"]
-"""What is solved of pairs beside the transport between the two regions, where it is asked for."""
 
 SELF_TOLERANCE = 0.1
 """Self terms are solved to this share of the tolerance: they take few iterations, and the width

@@ -13,14 +13,12 @@ import pyarrow.compute as pc
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.engine.method import Method, Solver
+from geospot_gpu.engine.method import Method
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.regions import Regions
-from geospot_gpu.sinkhorn.geomloss import GeomLoss
-from geospot_gpu.sinkhorn.solver import Sinkhorn
+from geospot_gpu.sinkhorn import SOLVERS
 
 Identity = dict[str, object]
-SOLVERS: dict[str, type[Solver]] = {kind.__name__.lower(): kind for kind in (Sinkhorn, GeomLoss)}
 
 
 def run_identity(encoder: str, seed: int, method: Method) -> Identity:
@@ -62,7 +60,7 @@ def method_of(identity: Identity) -> Method:
     Raises:
         GeospotError: they are of another version of geospot_gpu.
 
-    >>> method = Method(GroundCost(geo_weight=0.25), Sinkhorn(epsilon=0.02))
+    >>> method = Method(GroundCost(geo_weight=0.25), SOLVERS["sinkhorn"](epsilon=0.02))
     >>> method_of(run_identity("none", 0, method)) == method
     True
     """

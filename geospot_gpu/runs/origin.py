@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from geospot_gpu.config import settings
+from geospot_gpu.config.objects import make_encoder, make_engine, make_regions
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.kept_points import keep_points, kept_regions
 from geospot_gpu.runs.manifest import Manifest
 from geospot_gpu.runs.store import MANIFEST
-
-if TYPE_CHECKING:
-    from geospot_gpu.config.settings import SweepConfig
-
 
 _POINTS = "points"
 KEPT = "kept_points"
@@ -37,8 +34,6 @@ def engine_of(manifest: Manifest, folder: Path) -> Engine:
     """Device, backend, storage and memory budget of a run, or the usual ones."""
     if not configured(manifest):
         return Engine()
-    from geospot_gpu.config.objects import make_engine
-
     return make_engine(_settings(manifest, folder))
 
 
@@ -64,8 +59,6 @@ def drawn_again(manifest: Manifest, folder: Path, device: str) -> tuple[Regions,
             for side, counts in zip(sides, manifest["points"], strict=True)
         ]
         return counted[0], counted[1] if len(counted) > 1 else None
-    from geospot_gpu.config.objects import make_encoder, make_regions
-
     config = _settings(manifest, folder)
     encoder, known = make_encoder(config), identity["encoder"]
     if encoder.version != known:
@@ -76,7 +69,5 @@ def drawn_again(manifest: Manifest, folder: Path, device: str) -> tuple[Regions,
     return make_regions(config, encoder, device)
 
 
-def _settings(manifest: Manifest, folder: Path) -> SweepConfig:
-    from geospot_gpu.config import settings
-
+def _settings(manifest: Manifest, folder: Path) -> settings.SweepConfig:
     return settings.of_manifest(manifest["config"], f"{folder / MANIFEST}")

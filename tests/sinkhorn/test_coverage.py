@@ -13,7 +13,8 @@ from scipy.special import logsumexp
 
 import geospot_gpu as gs
 from geospot_gpu.engine.method import Method
-from geospot_gpu.engine.pair_engine import Need, PairEngine
+from geospot_gpu.engine.needs import Need
+from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.kernels.contract import IterationSettings
 from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.sinkhorn.coverage import certify_coverage, damping, importance
