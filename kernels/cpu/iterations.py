@@ -15,10 +15,10 @@ from numba import njit
 
 from geospot_gpu.kernels.cpu.loops import (
     F,
-    exp,
-    log,
+    exponential,
     log_sum_exp,
     log_sum_exp_columns,
+    logarithm,
     loop,
     serial,
 )
@@ -30,7 +30,11 @@ exponentials lose terms that matter: those below exp(-87) are cut, and twice the
 well short of that."""
 _ROWS = 32  # a block of rows is still in the first cache when it is read again for its columns
 
-_update = rule(njit(lambda condition, a, b: a if condition else b), njit)
+# Called in one place: what is inlined before it is compiled takes no compilation of its own.
+_once = njit(inline="always")
+# Called in many places: inlined once they are compiled.
+exp, log = serial(exponential), serial(logarithm)
+_update = rule(njit(lambda condition, a, b: a if condition else b, inline="always"), njit)
 
 
 @serial
@@ -57,7 +61,7 @@ def _absorb(costs, position, stride, g, epsilon, f0, g0, kernel):
             to[j] = exp((f0[i] + g0[j] - row[j]) * inverse)
 
 
-@serial
+@_once
 def _row_sums(kernel, low, high, v, sums):
     """``sum_j kernel_ij v_j`` for rows low:high, four rows at a time."""
     m = len(v)
@@ -80,7 +84,7 @@ def _row_sums(kernel, low, high, v, sums):
         i += 1
 
 
-@serial
+@_once
 def _add_columns(kernel, low, high, u, columns):
     """Add ``sum_i u_i kernel_ij`` over rows low:high to columns, four rows at a time."""
     m = len(columns)
@@ -116,7 +120,7 @@ def _marginal_error(weight, potential, softmin, inverse):
     return error
 
 
-@serial
+@_once
 def _step(
     costs, position, stride, kernel, a, b, epsilon, damping, omega, f0, g0, f, next_f, g, next_g
 ):
@@ -164,7 +168,7 @@ def _step(
         next_g[j] = -eps * (peak[j] + log(total[j]))
 
 
-@serial
+@_once
 def _best_shift(weight, potential, rho):
     """See :func:`~geospot_gpu.kernels.iterate.best_shift`."""
     lowest, total = np.float64(np.inf), 0.0

@@ -98,8 +98,7 @@ def _bits_of(context: Any, value: Any) -> Any:
     )
 
 
-@inline
-def exp(x):
+def exponential(x):
     """Exponential, to 2e-7 of its value; its argument is cut at -87 and 88."""
     scaled = min(max(x, LOWEST), HIGHEST) * _LOG2_E
     whole = F(math.floor(scaled + F(0.5)))
@@ -108,8 +107,7 @@ def exp(x):
     return p * _float_of((np.int32(whole) + np.int32(127)) << np.int32(23))
 
 
-@inline
-def log(x):
+def logarithm(x):
     """The logarithm of a normal positive number."""
     bits = _bits_of(x) - _SQRT_HALF_BITS
     power = bits >> np.int32(23)
@@ -117,6 +115,9 @@ def log(x):
     high = _L[5] + f * (_L[6] + f * (_L[7] + f * (_L[8] + f * _L[9])))
     p = _L[0] + f * (_L[1] + f * (_L[2] + f * (_L[3] + f * (_L[4] + f * high))))
     return f * p + F(power) * _LN_2
+
+
+exp, log = inline(exponential), inline(logarithm)
 
 
 @serial
