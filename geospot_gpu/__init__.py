@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from geospot_gpu.engine.settings import Engine
     from geospot_gpu.engine.warm import WarmStarts
     from geospot_gpu.errors import GeospotError
+    from geospot_gpu.feature_costs import FeatureCost, register_feature_cost
     from geospot_gpu.points import Points
     from geospot_gpu.points.readers import read_points
     from geospot_gpu.regions import Regions
@@ -60,6 +61,7 @@ _HOMES = {
     "Engine": "geospot_gpu.engine.settings",
     "Evaluation": "geospot_gpu.transfer.predictor",
     "Explanation": "geospot_gpu.transfer.explanation",
+    "FeatureCost": "geospot_gpu.feature_costs",
     "Features": "geospot_gpu.encoders.base",
     "GeoClip": "geospot_gpu.encoders",
     "GeomLoss": "geospot_gpu.sinkhorn.geomloss",
@@ -100,6 +102,7 @@ _HOMES = {
     "read_points": "geospot_gpu.points.readers",
     "read_scores": "geospot_gpu.transfer.scores",
     "register_column": "geospot_gpu.distances.columns",
+    "register_feature_cost": "geospot_gpu.feature_costs",
     "select_points": "geospot_gpu.selection.points",
     "select_regions": "geospot_gpu.selection.regions",
     "sweep": "geospot_gpu.runs.run",
@@ -114,6 +117,7 @@ __all__ = [
     "Engine",
     "Evaluation",
     "Explanation",
+    "FeatureCost",
     "Features",
     "GeoClip",
     "GeomLoss",
@@ -154,6 +158,7 @@ __all__ = [
     "read_points",
     "read_scores",
     "register_column",
+    "register_feature_cost",
     "select_points",
     "select_regions",
     "sweep",

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.feature_costs import BUILT_IN, find
 from geospot_gpu.sphere import HALF_CIRCUMFERENCE_KM
 
-FeatureCost = Literal["cosine", "sqeuclidean", "euclidean"]
 Scaling = Literal["global", "pair_max"]
 
 
@@ -20,7 +20,8 @@ class GroundCost:
 
     Args:
         feature: cost between feature vectors: ``cosine`` (1 - x.y of unit vectors, in [0, 2]),
-            ``sqeuclidean`` or ``euclidean``.
+            ``sqeuclidean``, ``euclidean``, or the name of one of your own
+            (:func:`~geospot_gpu.register_feature_cost`).
         geo_weight: share of geography, in [0, 1]; 0 is features only, 1 geography only.
         feature_scale: unit of the feature cost.
         geo_scale: unit of the great-circle distance in km; half the Earth's circumference unless
@@ -40,7 +41,7 @@ class GroundCost:
     200.15114...
     """
 
-    feature: FeatureCost = "cosine"
+    feature: str = "cosine"
     geo_weight: float = 0.5
     feature_scale: float = 1.0
     geo_scale: float = HALF_CIRCUMFERENCE_KM
@@ -48,8 +49,8 @@ class GroundCost:
     class_costs: tuple[tuple[float, ...], ...] | None = None
 
     def __post_init__(self) -> None:
-        for name, choices in (("feature", FeatureCost), ("scaling", Scaling)):
-            checks.one_of(getattr(self, name), get_args(choices), f"cost.{name}")
+        find(self.feature)
+        checks.one_of(self.scaling, get_args(Scaling), "cost.scaling")
         real = checks.real
         checks.settle(self, "cost", geo_weight=real, feature_scale=real, geo_scale=real)
         if not 0.0 <= self.geo_weight <= 1.0:
@@ -57,6 +58,10 @@ class GroundCost:
         for name in ("feature_scale", "geo_scale"):
             if not 0.0 < getattr(self, name) < float("inf"):
                 raise GeospotError(f"cost.{name}={getattr(self, name)} must be positive")
+        if self.own_feature and self.scaling != "global":
+            raise GeospotError(
+                f"cost.feature={self.feature} needs one scale: set cost.scaling=global"
+            )
         if self.class_costs is not None:
             table = tuple(tuple(float(cost) for cost in row) for row in self.class_costs)
             object.__setattr__(self, "class_costs", table)
@@ -71,6 +76,11 @@ class GroundCost:
     def uses_features(self) -> bool:
         """Whether feature vectors enter the cost at all."""
         return self.geo_weight < 1.0
+
+    @property
+    def own_feature(self) -> bool:
+        """Whether feature vectors enter it by a cost that a user has registered."""
+        return self.uses_features and all(self.feature != known.name for known in BUILT_IN)
 
     @property
     def uses_geography(self) -> bool:

@@ -13,6 +13,7 @@ from geospot_gpu.kernels.contract import Kernel
 from geospot_gpu.kernels.cpu import compiled_kernel
 from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.kernels.reference.dense import DenseKernel
+from geospot_gpu.kernels.spec import torch_alone
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 
 
@@ -46,7 +47,7 @@ def costs_between(cost: GroundCost, source: CloudBatch, target: CloudBatch) -> T
     """All costs [n, m] between two clouds, each a batch of one, on one scale."""
     tiles = CostTiles(cost, source, target, 1)
     compiled = compiled_kernel(source.dtype, source.device.type)
-    if compiled is not None and cost.class_costs is None:
+    if compiled is not None and torch_alone(cost) is None:
         costs: Tensor = compiled.CompiledKernel(tiles, source, target, 1.0, None).costs
         return costs
     return tiles.tile(source.part(), target.part())[0]
@@ -56,8 +57,8 @@ def costs_between(cost: GroundCost, source: CloudBatch, target: CloudBatch) -> T
 def mean_costs(cost: GroundCost, source: CloudBatch, target: CloudBatch) -> Tensor:
     """Mean costs [n] from the points of a cloud to another, each a batch of one, on one scale."""
     mass = target.points.mass
-    euclidean = cost.uses_features and cost.feature == "euclidean"
-    if euclidean or cost.class_costs is not None:
+    products = not cost.uses_features or cost.feature in ("cosine", "sqeuclidean")
+    if not products or cost.class_costs is not None:
         return costs_between(cost, source, target) @ mass
     total = torch.zeros_like(source.points.mass)
     if cost.uses_features:

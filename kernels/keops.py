@@ -15,7 +15,7 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.clouds import CloudBatch, required
 from geospot_gpu.kernels.contract import Kernel, PlanSums, Side, safe_log
 from geospot_gpu.kernels.reference import streamed_limit
-from geospot_gpu.kernels.spec import KernelSpec, Limits, no_classes
+from geospot_gpu.kernels.spec import KernelSpec, Limits, torch_alone
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
@@ -158,7 +158,7 @@ def _build(
 STREAMED = KernelSpec(
     backend="keops",
     storage="streamed",
-    problem=lambda workload, entries: no_classes(workload) or keops_problem(workload.device),
+    problem=lambda workload, entries: torch_alone(workload.cost) or keops_problem(workload.device),
     limits=lambda workload: Limits(streamed_limit(workload), workload.points(in_place=False)),
     build=_build,
     by_default=lambda work: work.device == "cuda" and work.dimension <= _MOST_FEATURES,

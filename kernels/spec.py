@@ -76,11 +76,13 @@ def padded(n: Sizes, m: Sizes) -> NDArray[np.float64]:
     return np.full(len(n), SIMILAR)
 
 
-def no_classes(workload: Workload) -> str | None:
-    """Why kernels that know no classes cannot run, in one clause; None where there are none."""
-    if workload.cost.class_costs is None:
-        return None
-    return "costs between classes are computed in torch alone"
+def torch_alone(cost: GroundCost) -> str | None:
+    """Why only kernels whose costs are torch's can run, in one clause; None where all know them."""
+    if cost.class_costs is not None:
+        return "costs between classes are computed in torch alone"
+    if cost.own_feature:
+        return f"cost.feature={cost.feature} is computed in torch alone"
+    return None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
+from geospot_gpu.feature_costs import find
 from geospot_gpu.kernels.clouds import CloudBatch, Part, required
 from geospot_gpu.kernels.contract import Kernel, PlanSums
 from geospot_gpu.kernels.precision import full_precision
@@ -93,29 +94,15 @@ class CostTiles:
         """Costs by features and geography."""
         if not self.cost.uses_features:
             return great_circle_km(source.xyz, target.xyz).mul_(self.geo_factor)
-        tile, slope, a, b = self._feature_parts(source, target)
-        tile = tile.mul_(slope).add_(a[:, :, None]).add_(b[:, None, :]).clamp_(min=0.0)
-        tile.mul_(self.feature_factor)
+        tile = self._feature_costs(source, target).clamp_(min=0.0).mul_(self.feature_factor)
         if self.cost.uses_geography:
             tile.addcmul_(great_circle_km(source.xyz, target.xyz), self.geo_factor)
         return tile
 
     @full_precision()
-    def _feature_parts(self, source: Part, target: Part) -> tuple[Tensor, float, Tensor, Tensor]:
-        """A new tile, slope, a and b such that ``a_i + b_j + slope * tile_ij`` is the feature cost.
-
-        Without features all are zero.
-        """
-        a, b = torch.zeros_like(source.xyz[..., 0]), torch.zeros_like(target.xyz[..., 0])
-        if not self.cost.uses_features:
-            return a.new_zeros(*a.shape, b.shape[1]), 0.0, a, b
-        x, y = required(source.features), required(target.features)
-        if self.cost.feature == "euclidean":
-            # From differences: through a product, the square root would amplify its rounding.
-            return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist"), 1.0, a, b
-        if self.cost.feature == "cosine":
-            return torch.matmul(x, y.mT), -1.0, a + 1.0, b
-        return torch.matmul(x, y.mT), -2.0, x.square().sum(-1), y.square().sum(-1)
+    def _feature_costs(self, source: Part, target: Part) -> Tensor:
+        """A new tile, before it is scaled."""
+        return find(self.cost.feature)(required(source.features), required(target.features))
 
     def select(self, index: Tensor) -> CostTiles:
         """The cost of the problems at ``index`` [B'] of the batch."""

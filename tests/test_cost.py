@@ -58,7 +58,7 @@ def test_great_circle_at_awkward_places(
 @pytest.mark.parametrize("geo_weight", [0.0, 0.3, 1.0])
 def test_tiles_evaluate_the_declared_formula(feature: str, geo_weight: float) -> None:
     regions = random_regions([31, 17], seed=3)
-    cost = gs.GroundCost(feature=feature, geo_weight=geo_weight, feature_scale=0.7, geo_scale=9e3)  # type: ignore[arg-type]
+    cost = gs.GroundCost(feature=feature, geo_weight=geo_weight, feature_scale=0.7, geo_scale=9e3)
     source, target = cloud(regions, 0), cloud(regions, 1)
     tile = CostTiles(cost, source, target, 10**6).tile(source.part(), target.part())[0]
     np.testing.assert_allclose(tile, cost_matrix(regions, 0, 1, cost), atol=1e-12)

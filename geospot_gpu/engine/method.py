@@ -8,11 +8,16 @@ import torch
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.feature_costs import check_claims, find
+from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.geomloss import GeomLoss
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 Solver = Sinkhorn | GeomLoss
+
+_CHECKED = 32
+"""Points whose costs show whether a user's function is a cost."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def default_cost(regions: Regions) -> GroundCost:
 
 
 def check_compatible(regions: Regions, cost: GroundCost) -> None:
-    """Raise where the cost needs features that the regions do not have."""
+    """Raise where the cost does not suit the features that the regions have, or have not."""
     if cost.class_costs is not None:
         raise GeospotError(
             "cost.class_costs need points with classes, which regions do not have yet: leave them "
@@ -78,3 +83,7 @@ def check_compatible(regions: Regions, cost: GroundCost) -> None:
             "cost.feature=cosine needs features of length one: set encoder.normalize=true, or use "
             "cost.feature=sqeuclidean or euclidean"
         )
+    if cost.own_feature and regions.features is not None:
+        step = max(1, len(regions.features) // _CHECKED)
+        with full_precision():
+            check_claims(find(cost.feature), regions.features[::step])

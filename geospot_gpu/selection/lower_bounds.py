@@ -11,10 +11,12 @@ from torch import Tensor
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.engine.pair_engine import PairEngine
+from geospot_gpu.feature_costs import find
 from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.clouds import CloudBatch, required
 from geospot_gpu.kernels.contract import IterationSettings
 from geospot_gpu.kernels.iterate import iterate
+from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.progress import Progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.rounded import cost_error, rounded, rounds
@@ -35,11 +37,12 @@ _ROUNDINGS = 4.0
 class MomentBounds:
     """A bound from the means and spreads of regions: no cost between two points is evaluated.
 
-    Where a cost is conditionally negative definite, as all ground costs here are, it is the squared
-    distance of embeddings in a Hilbert space. Moving one cloud there changes the divergence by the
-    squared distance of the means alone, so that ``S(a, b)`` is that of the centred clouds, which is
-    not negative (Feydy et al. 2019, theorem 1), plus the energy distance
-    ``E C(x, y) - E C(x, x') / 2 - E C(y, y') / 2``.
+    Where a cost is conditionally negative definite, it is the squared distance of embeddings in a
+    Hilbert space. Moving one cloud there changes the divergence by the squared distance of the
+    means alone, so that ``S(a, b)`` is that of the centred clouds, which is not negative (Feydy et
+    al. 2019, theorem 1), plus the energy distance
+    ``E C(x, y) - E C(x, x') / 2 - E C(y, y') / 2``. All ground costs are, but of those that a user
+    has registered nothing is known.
 
     The energy distance is the sum of those of its parts. Cosine and squared Euclidean costs need
     the means of the features alone. For great circles and Euclidean costs it is at least the
@@ -52,6 +55,8 @@ class MomentBounds:
 
     def __init__(self, engine: PairEngine) -> None:
         self._cost, regions = engine.cost, engine.regions
+        if self._cost.own_feature:
+            return
         if self._cost.uses_features:
             assert regions.features is not None
             self._features = _Centres(regions, regions.features)
@@ -68,6 +73,8 @@ class MomentBounds:
     def __call__(self, target: int, index: Indices) -> Array:
         """Bounds [K] on the divergences between the target and the regions at ``index`` [K]."""
         cost, some = self._cost, torch.from_numpy(index)
+        if cost.own_feature:
+            return np.full(len(index), -np.inf)
         bound = torch.zeros(len(index), dtype=torch.float64)
         if cost.uses_features:
             share = (1.0 - cost.geo_weight) / cost.feature_scale
@@ -186,16 +193,26 @@ def self_value_bounds(engine: PairEngine) -> Array:
     return engine.solver.epsilon * entropy + _cost_of_staying(engine)
 
 
+@full_precision()
 def _cost_of_staying(engine: PairEngine) -> float:
-    """Largest cost between a point and itself, which is zero but for features not of length one."""
+    """Largest cost between a point and itself.
+
+    It is zero but for features not of length one, and costs of a user's own.
+    """
     cost, points = engine.cost, engine.points
-    if not cost.uses_features or cost.feature != "cosine":
+    if not cost.own_feature and not (cost.uses_features and cost.feature == "cosine"):
         return 0.0
     features = required(points.features)
     unit = torch.finfo(features.dtype).eps / 2.0
+    share = (1.0 - cost.geo_weight) / cost.feature_scale
+    if cost.own_feature:
+        own, dimension = find(cost.feature), features.shape[1]
+        length = points.feature_norm.amax().double()
+        error = own.roundings(dimension) * unit * float(own.largest(length, length, dimension))
+        return share * (max(float(own(features[:, None], features[:, None]).amax()), 0.0) + error)
     rounding = 2.0 * (math.sqrt(features.shape[1]) + 8.0) * unit
     away = 1.0 - float(points.feature_norm.amin()) ** 2
-    return (1.0 - cost.geo_weight) / cost.feature_scale * (max(away, 0.0) + rounding)
+    return share * (max(away, 0.0) + rounding)
 
 
 def _lengths(regions: Regions) -> Tensor:

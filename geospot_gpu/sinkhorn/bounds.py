@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
+from geospot_gpu.feature_costs import find
 from geospot_gpu.kernels.contract import Kernel, Potentials
 from geospot_gpu.sphere import EARTH_RADIUS_KM, HALF_CIRCUMFERENCE_KM
 
@@ -160,13 +161,14 @@ def _feature_error(kernel: Kernel, cost: GroundCost, unit: float) -> tuple[Tenso
         cloud.padded_values(cloud.points.feature_norm).amax(1).double()
         for cloud in (source, target)
     )
-    roundings = math.sqrt(features.shape[1]) + 2.0
-    if cost.feature == "euclidean":
-        return roundings * unit * (norm_x + norm_y), norm_x + norm_y
+    declared, dimension = find(cost.feature), features.shape[1]
+    largest = declared.largest(norm_x, norm_y, dimension)
+    roundings = declared.roundings(dimension)
+    # Kernels take products of features as exactly as they say.
     product_error = roundings * kernel.feature_roundoff * norm_x * norm_y
     if cost.feature == "cosine":
-        return product_error, 1.0 + norm_x * norm_y
-    return (
-        2.0 * product_error + roundings * unit * (norm_x.square() + norm_y.square()),
-        (norm_x + norm_y).square(),
-    )
+        return product_error, largest
+    if cost.feature == "sqeuclidean":
+        squares = norm_x.square() + norm_y.square()
+        return 2.0 * product_error + roundings * unit * squares, largest
+    return roundings * unit * largest, largest

@@ -22,7 +22,7 @@ from geospot_gpu.kernels.spec import (
     Limits,
     Sizes,
     Workload,
-    no_classes,
+    torch_alone,
 )
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 
@@ -58,7 +58,7 @@ def load() -> Any:
 def _problem(workload: Workload) -> str | None:
     if compiled_kernel(workload.dtype, workload.device) is None:
         return "compiled loops are for float32 on a CPU with Numba"
-    return no_classes(workload)
+    return torch_alone(workload.cost)
 
 
 def _growth(n: Sizes, m: Sizes) -> NDArray[np.float64]:

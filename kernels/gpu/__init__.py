@@ -21,7 +21,7 @@ from geospot_gpu.kernels.spec import (
     Limits,
     Sizes,
     Workload,
-    no_classes,
+    torch_alone,
 )
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 
@@ -60,7 +60,7 @@ def _problem(workload: Workload) -> str | None:
     cost = workload.cost
     if problem is None and cost.uses_features and cost.feature == "euclidean":
         return "it needs a feature cost other than euclidean"
-    return problem or no_classes(workload)
+    return problem or torch_alone(cost)
 
 
 def _limits(workload: Workload) -> Limits:

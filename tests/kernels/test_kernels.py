@@ -129,7 +129,7 @@ def test_keops_agrees_with_kept_costs(feature: str) -> None:
     if problem := keops_problem("cpu"):
         pytest.skip(f"KeOps cannot run: {problem}")
     regions = random_regions([60, 40, 50])
-    cost = gs.GroundCost(feature=feature, geo_weight=0.5)  # type: ignore[arg-type]
+    cost = gs.GroundCost(feature=feature, geo_weight=0.5)
     solver = gs.Sinkhorn(epsilon=0.03, tolerance=1e-4)
     results = {}
     for backend, name in (("auto", "compiled kept"), ("keops", "keops streamed")):
@@ -244,7 +244,7 @@ def test_compiled_loops_agree_with_torch(
 ) -> None:
     pytest.importorskip("numba")
     regions = random_regions([300, 211], dimension=None if feature is None else 8)
-    cost = gs.GroundCost(feature=feature or "cosine", geo_weight=geo_weight)  # type: ignore[arg-type]
+    cost = gs.GroundCost(feature=feature or "cosine", geo_weight=geo_weight)
     generator = torch.Generator().manual_seed(0)
     f, g, u, v = (0.02 * torch.rand(1, n, generator=generator) for n in (300, 211, 300, 211))
 

@@ -52,7 +52,7 @@ def _tf32_is_allowed() -> Iterator[None]:
 
 
 def pairs(storage: str, feature: str = "cosine", **settings: Any) -> Callable[[], object]:
-    cost = gs.GroundCost(feature=feature, geo_weight=0.5, **settings)  # type: ignore[arg-type]
+    cost = gs.GroundCost(feature=feature, geo_weight=0.5, **settings)
     return lambda: gs.pairwise(REGIONS, cost=cost, engine=gs.Engine("cpu", storage=storage))
 
 

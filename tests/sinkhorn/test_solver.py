@@ -72,7 +72,7 @@ class TestInvariants:
         self, tolerance: float, precision: str, storage: str, feature: str
     ) -> None:
         regions = random_regions([70, 90])
-        cost = gs.GroundCost(feature=feature, geo_weight=0.4)  # type: ignore[arg-type]
+        cost = gs.GroundCost(feature=feature, geo_weight=0.4)
         value, transport = exact_transport(
             weights(regions, 0), weights(regions, 1), cost_matrix(regions, 0, 1, cost), 0.02
         )
