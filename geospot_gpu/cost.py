@@ -1,6 +1,6 @@
 """The ground cost: what it takes to move a unit of mass from one point to another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from geospot_gpu.errors import GeospotError, checks
@@ -32,7 +32,8 @@ class GroundCost:
             distances do not compare across pairs.
         class_costs: what moving from a point of one class to a point of another costs besides,
             K x L numbers that are not negative; None where points have no classes. Kernels take
-            the class of each point from ``PointArrays.classes``.
+            the class of each point from ``PointArrays.classes``: a row's on the source side, a
+            column's on the target side.
 
     Raises:
         GeospotError: a value lies outside its range.
@@ -87,12 +88,28 @@ class GroundCost:
         """Whether great-circle distances enter the cost at all."""
         return self.geo_weight > 0.0
 
+    @property
+    def exchanged(self) -> "GroundCost":
+        """The same cost where source and target are the other way round."""
+        if self.class_costs is None:
+            return self
+        return replace(self, class_costs=tuple(zip(*self.class_costs, strict=True)))
+
     def epsilon_km(self, epsilon: float) -> float | None:
         """The great-circle distance in km that costs ``epsilon``; None without geography."""
         epsilon = checks.number(epsilon, "epsilon")
         if not self.uses_geography or self.scaling == "pair_max":
             return None
         return epsilon * self.geo_scale / self.geo_weight
+
+
+def check_self_terms(cost: GroundCost) -> None:
+    """Raise where costs within a cloud differ by the side that a point is on."""
+    if cost.exchanged != cost:
+        raise GeospotError(
+            "cost.class_costs are others from target to source than from source to target, so that "
+            "there are no self terms: give a square, symmetric table, or ask for no divergences"
+        )
 
 
 def check_one_scale(cost: GroundCost) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from geospot_gpu.arrays import Columns, Indices
-from geospot_gpu.cost import GroundCost
+from geospot_gpu.cost import GroundCost, check_self_terms
 from geospot_gpu.engine import solved
 from geospot_gpu.engine.batching import batches_of_similar_size
 from geospot_gpu.engine.method import Method, Solver, check_compatible
@@ -118,7 +118,7 @@ class PairEngine:
             index = left[positions], right[positions]
             source, target = self.clouds(index[0]), self.clouds(index[1])
             with self._memory(*index):
-                kernel = self._build(spec, source, target)
+                kernel = self._build(spec, self.cost, source, target)
             yield positions, kernel
 
     def potentials(
@@ -138,7 +138,7 @@ class PairEngine:
         if rho is not None:
             settings = settings._replace(damping=damping(rho, self.solver.epsilon))
         with self._memory(np.array([left]), np.array([right])):
-            kernel = self._build(spec, source, target)
+            kernel = self._build(spec, self.cost, source, target)
             found = iterate(kernel, settings)
         error = float(found.marginal_error.max())
         if error > settings.tolerance:
@@ -199,7 +199,7 @@ class PairEngine:
         if self.warm is not None and not symmetric:
             warm = self.warm.of(self._digests(*index), target)
             settings = settings._replace(start=warm.start())
-        kernel = self._build(spec, source, target)
+        kernel = self._build(spec, self.cost, source, target)
         potentials = iterate(kernel, settings)
         if warm is not None:
             warm.keep(potentials.next_g)
@@ -251,12 +251,16 @@ class PairEngine:
                 batches.append((spec, members[batch]))
         return batches
 
-    def _build(self, spec: KernelSpec, source: CloudBatch, target: CloudBatch) -> Kernel:
-        return spec.build(self.cost, source, target, self.solver.epsilon, self.budget)
+    def _build(
+        self, spec: KernelSpec, cost: GroundCost, source: CloudBatch, target: CloudBatch
+    ) -> Kernel:
+        return spec.build(cost, source, target, self.solver.epsilon, self.budget)
 
     def _settings(self, *, symmetric: bool) -> IterationSettings:
         solver = self.solver
         assert isinstance(solver, Sinkhorn)
+        if symmetric:
+            check_self_terms(self.cost)
         tolerance = solver.tolerance * (SELF_TOLERANCE if symmetric else 1.0)
         return IterationSettings(tolerance, solver.max_iterations, solver.relaxation, symmetric)
 

@@ -27,8 +27,8 @@ class Solved(NamedTuple):
     pair: tuple[Indices, Indices]
     """Positions of the two regions of each pair, [B]."""
     kernel: Kernel
-    build: Callable[[CloudBatch, CloudBatch], Kernel]
-    """Makes a kernel of the same kind over other clouds."""
+    build: Callable[[GroundCost, CloudBatch, CloudBatch], Kernel]
+    """Makes a kernel of the same kind of a cost over other clouds."""
     cost: GroundCost
     solver: Sinkhorn
     settings: IterationSettings
@@ -60,7 +60,8 @@ def coverage(batch: Solved, converged: NDArray[np.bool_]) -> Columns:
         solver.relaxation,
         damping=damping(solver.rho, solver.epsilon),
     )
-    other = kernel.transposed() or batch.build(kernel.target, kernel.source)
+    back = batch.cost.exchanged
+    other = kernel.transposed() or batch.build(back, kernel.target, kernel.source)
     columns: Columns = {}
     directions = (
         ("source_to_target", kernel, batch.potentials.next_g),
@@ -90,7 +91,7 @@ def half_samples(batch: Solved, sampling: SamplingError) -> NDArray[np.float64]:
     some, small = sampling.half_clouds(batch.pair)
     if len(some):
         chosen = torch.from_numpy(some)
-        fewer = batch.kernel.prefix(chosen, *small) or batch.build(*small)
+        fewer = batch.kernel.prefix(chosen, *small) or batch.build(batch.cost, *small)
         start = batch.potentials.next_g[chosen.to(fewer.source.device), : small[1].shape[1]]
         solved = iterate(fewer, batch.settings._replace(start=start.contiguous()))
         half[some] = ot_value(fewer, solved).cpu().numpy()

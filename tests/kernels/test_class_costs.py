@@ -9,12 +9,18 @@ import pytest
 import torch
 
 import geospot_gpu as gs
+from geospot_gpu.arrays import Columns
+from geospot_gpu.cost import check_self_terms
+from geospot_gpu.distances.column import DIRECTIONS
+from geospot_gpu.engine import pair_engine
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.solved import Solved, coverage
 from geospot_gpu.kernels import choose_kernel, make_kernel
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
-from geospot_gpu.kernels.contract import IterationSettings
+from geospot_gpu.kernels.contract import IterationSettings, Kernel
 from geospot_gpu.kernels.costs import costs_between, mean_costs
 from geospot_gpu.kernels.iterate import iterate
-from geospot_gpu.kernels.spec import Workload
+from geospot_gpu.kernels.spec import KernelSpec, Storage, Workload
 from geospot_gpu.sinkhorn.bounds import certify
 from tests.helpers.clouds import (
     STORAGES,
@@ -109,6 +115,45 @@ def test_costs_at_hand_have_them() -> None:
 def test_tables_that_are_none_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(gs.GeospotError, match=message):
         gs.GroundCost(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_coverage_goes_both_ways(storage: Storage) -> None:
+    """Kernels are built anew for the way back, with the table the other way round."""
+    source, target, _ = problems(torch.float32)
+    spec = choose_kernel(Workload.of(COST, source, 2**20), 10**3, storage=storage)
+    there = coverage_of(spec, COST, source, target)
+    back = coverage_of(spec, COST.exchanged, target, source)
+    for ours, theirs in (DIRECTIONS, DIRECTIONS[::-1]):
+        for end in ("", "_lower", "_upper"):
+            found, wanted = there[f"coverage_{ours}{end}"], back[f"coverage_{theirs}{end}"]
+            np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert there["converged"].all()
+
+
+def coverage_of(
+    spec: KernelSpec, cost: gs.GroundCost, source: CloudBatch, target: CloudBatch
+) -> Columns:
+    def build(cost: gs.GroundCost, source: CloudBatch, target: CloudBatch) -> Kernel:
+        return spec.build(cost, source, target, EPSILON, 2**20)
+
+    settings, pair = IterationSettings(1e-4, 500), (np.array([0, 2]), np.array([1, 3]))
+    kernel = build(cost, source, target)
+    solver = gs.Sinkhorn(epsilon=EPSILON, tolerance=1e-4)
+    batch = Solved(pair, kernel, build, cost, solver, settings, iterate(kernel, settings))
+    return coverage(batch, np.ones(2, np.bool_))
+
+
+@pytest.mark.parametrize("table", [TABLE, ((0.0, 1.0), (0.5, 0.0))])
+def test_self_terms_need_the_same_table_both_ways(
+    table: tuple[tuple[float, ...], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pair_engine, "check_compatible", lambda regions, cost: None)
+    method = Method(replace(COST, class_costs=table), gs.Sinkhorn())
+    engine = pair_engine.PairEngine(random_regions([3, 4]), method, gs.Engine(device="cpu"))
+    with pytest.raises(gs.GeospotError, match="give a square, symmetric table"):
+        engine.self_terms(np.arange(2))
+    check_self_terms(replace(COST, class_costs=((0.0, 1.0), (1.0, 0.0))))
 
 
 def test_regions_have_no_classes_yet() -> None:
