@@ -6,4 +6,5 @@
 - ``memcheck`` looks for accesses out of bounds, unset memory, races, missing barriers and wrong
   values in Triton's interpreter.
 - ``planted`` shows that these checks notice bugs.
+- ``roofline`` predicts times from what was compiled and counted.
 """

@@ -42,20 +42,21 @@ LIMITS = {
 
 
 class Card(NamedTuple):
-    """A card, by its data sheet."""
+    """A card by its data sheet; of matrix units and memory, what good kernels reach of it."""
 
     architecture: int
     multiprocessors: int
     hertz: float
+    float_lanes: int
+    """Operations on float32 that a multiprocessor begins in a cycle."""
     bytes_per_second: float
     products_per_cycle: float
-    """Floating-point operations of a multiprocessor's matrix units on float16, sums in float32."""
+    """Operations of a multiprocessor's matrix units on float16, sums in float32."""
 
 
-# Of the peak of matrix units and of memory what good kernels reach.
 CARDS = {
-    "A100": Card(80, 108, 1.41e9, 1.75e12, 0.85 * 2048),
-    "L40S": Card(89, 142, 2.52e9, 0.78e12, 0.85 * 1024),
-    "H100": Card(90, 132, 1.755e9, 3.0e12, 0.8 * 4096),
-    "H200": Card(90, 132, 1.755e9, 4.3e12, 0.8 * 4096),
+    "A100": Card(80, 108, 1.41e9, 64, 1.75e12, 0.85 * 2048),
+    "L40S": Card(89, 142, 2.52e9, 128, 0.78e12, 0.85 * 1024),
+    "H100": Card(90, 132, 1.755e9, 128, 3.0e12, 0.8 * 4096),
+    "H200": Card(90, 132, 1.755e9, 128, 4.3e12, 0.8 * 4096),
 }
