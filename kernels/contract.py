@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from geospot_gpu.kernels.clouds import CloudBatch
+
+if TYPE_CHECKING:
+    from geospot_gpu.kernels.tiles import CostTiles
 
 Side = Literal["source", "target"]
 
@@ -86,6 +89,9 @@ class Kernel(ABC):
     Potentials are [B, N] on the source side and [B, M] on the target side. Implementations
     differ in what they keep (everything, nothing, a formula), never in what they return.
     """
+
+    tiles: CostTiles
+    """The cost, and its factors for each problem."""
 
     skips_solved: ClassVar[bool] = False
     """Whether :meth:`advance` costs next to nothing for problems that are solved."""

@@ -50,6 +50,9 @@ class CostTiles:
         ones = source.points.xyz.new_ones(len(source), 1, 1)
         self.feature_factor = ones * ((1.0 - cost.geo_weight) / cost.feature_scale)
         self.geo_factor = ones * (cost.geo_weight / cost.geo_scale)
+        self.vanishing = torch.zeros_like(ones, dtype=torch.bool).flatten()
+        """Problems [B] of which all costs, or all of one part, are zero as computed: that is no
+        scale, and says no more than that they are below rounding."""
         self._class_costs: Tensor | None = None
         if cost.class_costs is not None:
             self._class_costs = source.points.xyz.new_tensor(cost.class_costs)
@@ -63,6 +66,7 @@ class CostTiles:
             for rows, columns in blocks(source, target, tile_entries):
                 tile = self.tile(source.part(rows), target.part(columns))
                 best = torch.maximum(best, tile.amax((1, 2), keepdim=True))
+            self.vanishing |= (best == 0).flatten()
             return torch.where(best > 0, best, torch.ones_like(best))
 
         ones, zeros = torch.ones_like(self.geo_factor), torch.zeros_like(self.geo_factor)
@@ -110,6 +114,7 @@ class CostTiles:
         chosen.cost = self.cost
         chosen.feature_factor = self.feature_factor[index]
         chosen.geo_factor = self.geo_factor[index]
+        chosen.vanishing = self.vanishing[index]
         chosen._class_costs = self._class_costs
         return chosen
 

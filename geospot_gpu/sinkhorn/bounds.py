@@ -17,6 +17,8 @@ from geospot_gpu.sphere import EARTH_RADIUS_KM, HALF_CIRCUMFERENCE_KM
 _ANGLE_ROUNDINGS = 16.0
 # Roundings of magnitude |C| + |f| + |g| on the way from costs and potentials to an exponent.
 _EXPONENT_ROUNDINGS = 4.0
+# By how much more an error counts where costs are divided by the largest of a pair, twice.
+_OF_MAXIMA = 4.0
 
 
 class Transport(NamedTuple):
@@ -130,14 +132,20 @@ def rounding_error(
     source, target = kernel.source, kernel.target
     unit = torch.finfo(f.dtype).eps / 2.0
     feature_error, feature_size = _feature_error(kernel, cost, unit)
-    geo_error = cost.geo_weight / cost.geo_scale * EARTH_RADIUS_KM * _ANGLE_ROUNDINGS * unit
+    per_radian = cost.geo_weight / cost.geo_scale * EARTH_RADIUS_KM
+    geo_error: Tensor | float = per_radian * _ANGLE_ROUNDINGS * unit
     geo_size = cost.geo_weight / cost.geo_scale * HALF_CIRCUMFERENCE_KM
     if cost.scaling == "pair_max":
-        # Each part is at most one after scaling, and its maximum carries the same relative error.
-        share = 1.0 - cost.geo_weight
-        feature_error = 2.0 * share * feature_error / feature_size.clamp(min=1e-30)
-        geo_error = 2.0 * cost.geo_weight * _ANGLE_ROUNDINGS * unit
-        feature_size, geo_size = feature_size * 0.0 + share, cost.geo_weight
+        # A cost is divided by its largest in the pair, and the mixture by its own, each of which is
+        # as far off as what it divides. The mixture is then at most one.
+        feature, geo = (
+            _OF_MAXIMA * factor.flatten().double()
+            for factor in (kernel.tiles.feature_factor, kernel.tiles.geo_factor)
+        )
+        feature_error = feature * feature_error
+        geo_error = geo * (EARTH_RADIUS_KM * _ANGLE_ROUNDINGS * unit)
+        feature_error = torch.where(kernel.tiles.vanishing, 1.0, feature_error)
+        feature_size, geo_size = torch.ones_like(feature_size), 0.0
     else:
         share = (1.0 - cost.geo_weight) / cost.feature_scale
         feature_error, feature_size = share * feature_error, share * feature_size
