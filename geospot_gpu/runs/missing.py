@@ -70,8 +70,9 @@ def _know_self_terms(
     sizes = regions.sizes[missing]
     table = regions.table().assign(key=keys)
     batches = plan_batches(sizes, sizes, solver.engine.device.type)
+    total = len(missing) if len(batches) > 1 else 0  # one batch is no matter of waiting
     with (
-        Progress("self terms", "regions", total=len(missing)) as counted,
+        Progress("self terms", "regions", total=total) as counted,
         kept("finished self terms", lambda: counted.done > 0),
     ):
         for batch in batches:
