@@ -78,22 +78,15 @@ BUGS = {
         _RAGGED,
         "load of unset memory",
     ),
-    "a factor of the fold forgotten": Bug(
+    "all partial results but the first forgotten": Bug(
         "kernels/gpu/passes.py",
-        "        total = total * tl.exp2(peak - new) + added\n",
-        "        total = total + added\n",
+        "for _ in range(tl.load(slots + b)):",
+        "for _ in range(1):",
         ("memcheck", "very different sizes"),
-        "softmin of columns",
+        "step, columns",
     ),
     "mask of padding on the host": Bug(
         "kernels/clouds.py", "* inside.to(self.device)", "* inside", (*_TORCH, "pairwise"), _DEVICES
-    ),
-    "index that is not brought to the host": Bug(
-        "kernels/clouds.py",
-        "index.cpu().numpy()",
-        "index.numpy()",
-        (*_TORCH, "pairwise"),
-        "FAILED",
     ),
     "coverage left on the device": Bug(
         "geospot_gpu/engine/solved.py",
@@ -145,7 +138,7 @@ def main() -> None:
     letters, missed = " ".join(sys.argv[1:]), []
     for name in (name for name in BUGS if letters in name):
         said = noticed(BUGS[name])
-        print(f"{name:42s} {said[:140] or 'NOT NOTICED'}", flush=True)
+        print(f"{name:44s} {said[:140] or 'NOT NOTICED'}", flush=True)
         missed += [] if said else [name]
     if missed:
         raise SystemExit(f"no check notices: {'; '.join(missed)}")
