@@ -35,6 +35,7 @@ def log_sums(
     if tl.load(pending + b) == 0:
         return
     n, m, size = tl.load(problems.n + b), tl.load(problems.m + b), tl.load(problems.chunk + b)
+    size = tl.multiple_of(size, BN)  # aligned, so that columns are read and stored as vectors
     i, span = block * BM + tl.arange(0, BM), tl.arange(0, BN)
     rows = tl.load(problems.here + b) + tl.minimum(i, n - 1)
     there, column = tl.load(problems.there + b), b.to(tl.int64) * width
@@ -182,6 +183,7 @@ def keep_costs(
     at = work + tl.program_id(0) * 3
     b, block, chunk = tl.load(at), tl.load(at + 1), tl.load(at + 2)
     n, m, size = tl.load(problems.n + b), tl.load(problems.m + b), tl.load(problems.chunk + b)
+    size = tl.multiple_of(size, BN)
     i, span = block * BM + tl.arange(0, BM), tl.arange(0, BN)
     rows, there = tl.load(problems.here + b) + tl.minimum(i, n - 1), tl.load(problems.there + b)
     least = tl.full((BM,), float("inf"), tl.float32)
@@ -221,6 +223,7 @@ def plan_integrals(
     at = work + tl.program_id(0) * 3
     b, block, chunk = tl.load(at), tl.load(at + 1), tl.load(at + 2)
     n, m, size = tl.load(problems.n + b), tl.load(problems.m + b), tl.load(problems.chunk + b)
+    size = tl.multiple_of(size, BN)
     i, span = block * BM + tl.arange(0, BM), tl.arange(0, BN)
     rows, there = tl.load(problems.here + b) + tl.minimum(i, n - 1), tl.load(problems.there + b)
     row, column = b.to(tl.int64) * width, b.to(tl.int64) * other_width

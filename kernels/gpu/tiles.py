@@ -85,35 +85,36 @@ class Kept(NamedTuple):
 
 
 @triton.jit
-def _product(
-    x, y, rows, columns, D: tl.constexpr, EXACT: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
-    BK: tl.constexpr,
-):  # fmt: skip
-    """Inner products [BM, BN] of features: of their higher halves, or to 22 bits."""
+def _add_product(x, y, rows, columns, total, D: tl.constexpr, BK: tl.constexpr):
+    """``total`` [BM, BN] with the inner products of one half of the features each added."""
     depth = tl.arange(0, BK)
-    total = tl.zeros((BM, BN), tl.float32)
-    cross = tl.zeros((BM, BN), tl.float32)
     for d in range(0, D, BK):
         at_x = rows[:, None] * D + (d + depth)[None, :]
         at_y = columns[None, :] * D + (d + depth)[:, None]
         if D % BK == 0:
-            x_high, y_high = tl.load(x.high + at_x), tl.load(y.high + at_y)
+            left, right = tl.load(x + at_x), tl.load(y + at_y)
         else:
-            in_x, in_y = (d + depth < D)[None, :], (d + depth < D)[:, None]
-            x_high = tl.load(x.high + at_x, mask=in_x, other=0.0)
-            y_high = tl.load(y.high + at_y, mask=in_y, other=0.0)
-        total = tl.dot(x_high, y_high, total)
-        if EXACT:
-            if D % BK == 0:
-                x_low, y_low = tl.load(x.low + at_x), tl.load(y.low + at_y)
-            else:
-                x_low = tl.load(x.low + at_x, mask=in_x, other=0.0)
-                y_low = tl.load(y.low + at_y, mask=in_y, other=0.0)
-            cross = tl.dot(x_high, y_low, cross)
-            cross = tl.dot(x_low, y_high, cross)
-    if EXACT:
-        total += cross * _SPLIT_UNIT
+            left = tl.load(x + at_x, mask=(d + depth < D)[None, :], other=0.0)
+            right = tl.load(y + at_y, mask=(d + depth < D)[:, None], other=0.0)
+        total = tl.dot(left, right, total)
     return total
+
+
+@triton.jit
+def _product(
+    x, y, rows, columns, D: tl.constexpr, EXACT: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
+    BK: tl.constexpr,
+):  # fmt: skip
+    """Inner products [BM, BN] of features: of their higher halves, or to 22 bits.
+
+    Each pair of halves has a loop of its own: one needs half the shared memory of all at once.
+    """
+    total = tl.zeros((BM, BN), tl.float32)
+    if EXACT:
+        total = _add_product(x.high, y.low, rows, columns, total, D, BK)
+        total = _add_product(x.low, y.high, rows, columns, total, D, BK)
+        total *= _SPLIT_UNIT
+    return _add_product(x.high, y.high, rows, columns, total, D, BK)
 
 
 @triton.jit
