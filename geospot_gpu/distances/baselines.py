@@ -70,9 +70,8 @@ def baselines(
     if len(left) != len(right):
         raise GeospotError(f"left has {len(left)} positions and right {len(right)}: give pairs")
     own = [column for column in stored_in("baselines") if column.table]
-    asked = {c.name for c in own} if outputs is None else set(checks.listed(outputs, "outputs"))
-    for name in asked:
-        checks.one_of(name, [column.name for column in own], "outputs")
+    names = [column.name for column in own]
+    asked = set(names if outputs is None else checks.some_of(outputs, names, "outputs"))
     vectors = regions.xyz.float() if regions.features is None else regions.features
     clouds = [
         (vectors[slice(*ends)], regions.xyz[slice(*ends)], regions.weight[slice(*ends)])

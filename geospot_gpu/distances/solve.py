@@ -141,11 +141,10 @@ def chosen_outputs(outputs: Sequence[str] | None, solver: Solver) -> tuple[str, 
     given = [name for name in possible if _gives(solver, find(name))]
     if outputs is None:
         return tuple(name for name in outputs_by_default() if name in given)
-    asked = checks.listed(outputs, "outputs")
+    asked = checks.some_of(outputs, possible, "outputs")
     if not asked:
         raise GeospotError(f"outputs=[] asks for nothing: name some of {', '.join(possible)}")
     for name in asked:
-        checks.one_of(name, possible, "outputs")
         if name not in given:
             raise GeospotError(
                 f"outputs={name}: solver=geomloss gives only {', '.join(_OF_GEOMLOSS)}: use "

@@ -133,6 +133,11 @@ def texts(value: object, key: str) -> list[str]:
     return [text(one, key) for one in listed(value, key)]
 
 
+def some_of(value: object, choices: Collection[str], key: str) -> list[str]:
+    """The values of a list, each of which is one of the choices."""
+    return [one_of(one, choices, key) for one in listed(value, key)]
+
+
 def positions(value: object, count: int, key: str) -> NDArray[np.int64]:
     """The value as positions [k] in something of ``count``, counted from 0.
 

@@ -123,7 +123,7 @@ import contextlib, importlib, json, os, resource, signal, sys, traceback
 import numpy, pandas, pyarrow.parquet, torch
 import matplotlib.pyplot, geopandas
 from geospot_gpu import cli
-for module in ("sweep.command", "selection.select", "selection.nearest", "encoders.geoclip"):
+for module in ("commands.sweep", "commands.select", "commands.nearest", "encoders.geoclip"):
     importlib.import_module(f"geospot_gpu.{module}")
 
 
