@@ -111,7 +111,13 @@ def predicting(checkout: Path, folder: Path) -> float:
         noise = np.random.default_rng(0).normal(0.0, 0.05, matrix.shape)
         (1.0 / (1.0 + 2.0 * matrix) + noise).to_csv(scores)
     out = folder / f"{checkout.name}-{time.monotonic_ns()}"
-    asked = (f"sweep={own}", f"scores={scores}", "scores.kind=skill", f"out={out}")
+    asked = (
+        f"sweep={own}",
+        f"scores={scores}",
+        "scores.kind=skill",
+        "scores.change=raw",
+        f"out={out}",
+    )
     started = time.perf_counter()
     said(checkout, geospot, "predict", *asked, folder=folder)
     return time.perf_counter() - started
@@ -137,6 +143,7 @@ def main() -> None:
                         own = (sys.executable, script, "--task", task)
                         seconds = float(said(checkout, *own, folder=folder).splitlines()[-1])
                     times.setdefault(task, {}).setdefault(name, []).append(seconds)
+                    sys.stderr.write(f"{task}, {name}: {seconds:.2f} s\n")
     for task, of_task in times.items():
         before, now = (float(np.median(of_task[name])) for name in ("before", "now"))
         figures[task] = f"{before:.2f} s before, {now:.2f} s now: {before / now:.2f} times as fast"
