@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from geospot_gpu.kernels.clouds import CloudBatch
-
-if TYPE_CHECKING:
-    from geospot_gpu.kernels.tiles import CostTiles
 
 Side = Literal["source", "target"]
 
@@ -83,6 +80,17 @@ class Iterates(NamedTuple):
     """[B, M]: the softmin of f."""
 
 
+class Scaled(Protocol):
+    """Factors of a ground cost; see :class:`~geospot_gpu.kernels.tiles.CostTiles`."""
+
+    feature_factor: Tensor
+    """Of feature costs, for each problem, [B, 1, 1]."""
+    geo_factor: Tensor
+    """Of great circles in km, [B, 1, 1]."""
+    vanishing: Tensor
+    """Whether all costs of a problem, or all of one part, are zero as computed, bool [B]."""
+
+
 class Kernel(ABC):
     """Reductions over the costs C [B, N, M] between two batches of clouds, at one epsilon.
 
@@ -90,7 +98,7 @@ class Kernel(ABC):
     differ in what they keep (everything, nothing, a formula), never in what they return.
     """
 
-    tiles: CostTiles
+    tiles: Scaled
     """The cost, and its factors for each problem."""
 
     skips_solved: ClassVar[bool] = False

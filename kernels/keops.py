@@ -33,6 +33,8 @@ class KeopsKernel(Kernel):
     of a softmin therefore share one formula, with the clouds exchanged.
     """
 
+    tiles: CostTiles
+
     def __init__(
         self, tiles: CostTiles, source: CloudBatch, target: CloudBatch, epsilon: float
     ) -> None:

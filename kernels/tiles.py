@@ -177,6 +177,8 @@ def smallest(
 class TiledKernel(Kernel):
     """A kernel that sees the costs as tiles of at most ``tile_entries`` entries."""
 
+    tiles: CostTiles
+
     def __init__(
         self,
         tiles: CostTiles,

@@ -54,6 +54,8 @@ class CompiledKernel(Kernel):
         panel_entries: most costs to hold at once; None keeps them all.
     """
 
+    tiles: CostTiles
+
     def __init__(
         self,
         tiles: CostTiles,

@@ -42,6 +42,8 @@ class TritonKernel(Kernel):
 
     skips_solved = True
 
+    tiles: CostTiles
+
     def __init__(
         self, tiles: CostTiles, source: CloudBatch, target: CloudBatch, epsilon: float, keep: bool
     ) -> None:
