@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,23 +37,13 @@ class PairTable:
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self.columns[name]
 
-    def assign(self, columns: Mapping[str, NDArray[Any]]) -> PairTable:
-        """The table with more columns."""
-        return PairTable(self.left, self.right, {**self.columns, **columns})
-
     def replaced(self, rows: Indices, others: PairTable) -> PairTable:
         """The table with other values at ``rows`` [J], from another table's J pairs in order."""
         columns = {}
         for name, values in self.columns.items():
-            found, new = values, others[name]
-            if len(rows):
-                found = (
-                    values.astype(np.result_type(values, new))
-                    if values.dtype.kind in "US"
-                    else values.copy()
-                )
-                found[rows] = new
-            columns[name] = found
+            new = others[name]
+            columns[name] = values.astype(np.result_type(values, new))  # text may be longer
+            columns[name][rows] = new
         return PairTable(self.left, self.right, columns)
 
     def to_pandas(self, names: Sequence[str]) -> pd.DataFrame:
