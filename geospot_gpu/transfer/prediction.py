@@ -142,6 +142,8 @@ def _distances(
         [column.name for column in stored_in(table) if set(column.matrices) & set(learned)]
         for table in ("pairs", "baselines")
     )
+    if run.target_error is not None:  # which samples are large enough is for these to say
+        of_sweep += ["divergence", "std_error", "bias"]
     found = []
     if of_sweep:
         solved = solve(
