@@ -16,8 +16,10 @@ from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
-from geospot_gpu.kernels.contract import Iterates, Side
+from geospot_gpu.kernels.contract import IterationSettings, Side
 from geospot_gpu.kernels.gpu.batch import Batch
+from geospot_gpu.kernels.gpu.finish import FAR, PENDING
+from geospot_gpu.kernels.gpu.loop import begin
 from geospot_gpu.kernels.tiles import CostTiles
 
 _TYPES = {
@@ -53,7 +55,7 @@ class Problem(NamedTuple):
     points: tuple[int, int]
     """Of the source and of the target."""
     passes: Collection[str]
-    """Of ``cheap exact marginals plan keep kept step``."""
+    """Of ``cheap exact marginals plan keep step damped``."""
 
 
 _MIXED = GroundCost(geo_weight=0.5)
@@ -64,7 +66,7 @@ _LARGE, _SMALL = (300, 300), (60, 60)
 PROBLEMS = (
     Problem(
         "mixed, D 512", _MIXED, 512, _LARGE,
-        ("cheap", "exact", "marginals", "plan", "keep", "kept"),
+        ("cheap", "exact", "marginals", "plan", "keep"),
     ),
     Problem("mixed, D 512, small", _MIXED, 512, _SMALL, ("exact", "plan", "keep")),
     Problem("features, D 512", _FEATURES, 512, _LARGE, ("exact",)),
@@ -73,6 +75,7 @@ PROBLEMS = (
     Problem("geography", GroundCost(geo_weight=1.0), 1, _LARGE, ("cheap",)),
     Problem("60 columns", _MIXED, 64, _SMALL, ("step",)),
     Problem("1024 columns", _MIXED, 64, (65, 1024), ("step",)),
+    Problem("1024 columns", _MIXED, 64, (65, 1024), ("step", "damped")),
     Problem("2048 columns", _MIXED, 64, (65, 2048), ("step",)),
     Problem("more columns", _MIXED, 64, (65, 2049), ("step",)),
 )  # fmt: skip
@@ -99,10 +102,11 @@ def _launches(problem: Problem) -> Iterator[Launch]:
 
 def _run(batch: Batch, passes: Collection[str]) -> None:
     """What a kernel asks of the batch."""
-    f, g = (torch.zeros_like(cloud.weight) for cloud in (batch.source, batch.target))
-    omega, new_f, new_g = torch.ones(len(f)), torch.zeros_like(f), torch.zeros_like(g)
+    settings = IterationSettings(1e-3, 1, damping=0.5 if "damped" in passes else 1.0)
+    state = begin(batch, settings)
+    f, g, new_f, new_g = state.f, state.g, state.after, state.next_g
     for exact in (name == "exact" for name in ("cheap", "exact") if name in passes):
-        batch.softmin(g, _SOURCE, batch.all, new_f, (f, omega, new_f), exact=exact)
+        batch.step(state, settings, _SOURCE, PENDING.value, exact=exact, quick=False)
     if "marginals" in passes:
         batch.marginals(f, g, new_f, new_g)
     if "plan" in passes:
@@ -110,12 +114,12 @@ def _run(batch: Batch, passes: Collection[str]) -> None:
     if "keep" in passes:
         batch.keep()
     batch.keeps = True
-    if "kept" in passes:
-        batch.softmin(g, _SOURCE, batch.all, new_f, exact=False)
-        batch.softmin(f, _TARGET, batch.all, new_g, exact=False)
     if "step" in passes:
         batch.kept = batch.kept._replace(costs=torch.zeros(1, dtype=torch.uint16), start=f.long())
-        batch.kept_step(Iterates(f, g, omega, batch.all, new_f, new_f, new_g))
+        batch.step(state, settings, _SOURCE, FAR.value, exact=False, quick=False)
+        if batch.quick:
+            for damped in (_SOURCE, _TARGET):
+                batch.step(state, settings, damped, PENDING.value, exact=False, quick=True)
 
 
 def _cloud(points: int, features: int) -> CloudBatch:

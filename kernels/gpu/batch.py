@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
-from geospot_gpu.kernels.contract import Iterates, Side, safe_log
-from geospot_gpu.kernels.gpu import passes
-from geospot_gpu.kernels.gpu.layout import LINES, SLAB, View, begins, ceil_div
+from geospot_gpu.kernels.contract import IterationSettings, Side, safe_log
+from geospot_gpu.kernels.gpu import finish, passes, steps
+from geospot_gpu.kernels.gpu.finish import COLUMNS, NEITHER, PENDING, ROWS, State
+from geospot_gpu.kernels.gpu.layout import LINES, SLAB, Bands, View, begins, ceil_div
 from geospot_gpu.kernels.gpu.tiles import COSINE, PITCH, SQUARE, Kept, Points, Problems
 from geospot_gpu.kernels.tiles import CostTiles
 from geospot_gpu.sphere import EARTH_RADIUS_KM
@@ -22,12 +23,15 @@ from geospot_gpu.sphere import EARTH_RADIUS_KM
 # points would fill a quarter of it. One choice per batch, no tuning at run time.
 _TILE, _SMALL_TILE = (128, 128), (64, 64)
 _DEPTH = 64
-# A program of a step over kept costs has so many rows, whose column sums are one partial result:
-# 8 bytes for each 128 of costs. It holds so many costs in registers at once.
-_STEP_ROWS, _STEP_COSTS = 64, 1 << 14
+# A program of a step over kept costs has at least so many rows, whose column sums are one partial
+# result: 8 bytes for each 128 of costs; and a problem at most so many programs, whose results one
+# program folds. Each holds so many costs in registers at once.
+_STEP_ROWS, _MOST_BANDS, _STEP_COSTS = 64, 128, 1 << 14
 # Columns beyond which a block of rows does not stay in registers, and the tile to read it by.
 _WHOLE, _WIDE = 2048, (16, 512)
 _ALL_COLUMNS = 1 << 30
+# Potentials that the program at the end of an iteration has at once, and its warps.
+_FINISH = ((64, 1), (256, 2), (1024, 4))
 
 
 class Batch:
@@ -56,6 +60,8 @@ class Batch:
             "target": safe_log(target.weight) / math.log(2.0),
         }
         self.all = torch.ones(len(source), dtype=torch.int32, device=source.device)
+        self.each = torch.arange(len(source), dtype=torch.int32, device=source.device)
+        self._room: dict[str, tuple[Tensor, Tensor]] = {}
         nothing = source.points.xyz.new_empty(0)
         self.kept = Kept(nothing, self.all, nothing, nothing)
         self.keeps = False
@@ -77,10 +83,11 @@ class Batch:
         self,
         potential: Tensor,
         side: Side,
-        pending: Tensor,
         softmin: Tensor,
         relax: tuple[Tensor, Tensor, Tensor] | None = None,
         *,
+        mode: Tensor | None = None,
+        damping: float = 1.0,
         exact: bool,
     ) -> None:
         """Softmin of a potential of the other side, into ``softmin``.
@@ -88,73 +95,184 @@ class Batch:
         Args:
             potential: contiguous, [B, M] if side is ``source``.
             side: where the softmin is.
-            pending: int32 [B]; nothing is written where it is zero.
             softmin: [B, N] if side is ``source``.
             relax: old potential [B, N], omega [B], and where the relaxed potential goes [B, N].
-            exact: compute costs to 22 bits; otherwise take kept ones if there are.
+            mode: int32 [B]; only problems that are pending are written. All are if None.
+            damping: what the softmin is multiplied by.
+            exact: compute costs to 22 bits, instead of 11.
         """
+        mode = self.all if mode is None else mode
+        view, partials = self.views[side], self._log_sums(potential, side, mode, exact=exact)
+        self._fold_logs(
+            view, view.part, view.slots, mode, partials, softmin, relax, damping
+        )
+
+    def _log_sums(
+        self, potential: Tensor, side: Side, mode: Tensor, *, exact: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Partial sums, as peaks and totals."""
         view = self.views[side]
         other: Side = "target" if side == "source" else "source"
-        peaks = softmin.new_empty(2, view.partials)
+        partials = self._partials(side)
         self._launch(
             passes.log_sums,
             view.work,
             *self._sides(side, exact),
             self._problems(view),
-            self.kept,
             potential,
             self._log_weight[other],
-            pending,
-            *peaks,
+            mode,
+            *partials,
             1.0 / self._unit,
             self._product_unit(),
             potential.shape[1],
-            KEPT=self.keeps and not exact,
-            TRANSPOSED=side == "target",
             EXACT=exact,
             **self._constants,
         )
-        self._fold_logs(view, view.part, view.slots, pending, peaks, softmin, relax)
+        return partials
 
-    def kept_step(self, to: Iterates) -> None:
-        """One iteration over kept costs, which are read from memory once."""
-        work, part, slots, size = self._step_plan
-        widest = max(64, 1 << (int(self.target.size.max()) - 1).bit_length())
-        whole = widest <= _WHOLE
-        tile = (min(_STEP_ROWS, _STEP_COSTS // widest), widest) if whole else _WIDE
-        peaks = to.f.new_empty(2, size)
+    def _partials(self, side: str) -> tuple[Tensor, Tensor]:
+        """Room for partial sums along rows of a side, or along columns of a step over kept costs."""
+        if side not in self._room:
+            size = self.bands.sums if side == "bands" else self.views[side].partials  # type: ignore[index]
+            like = self.source.points.xyz
+            self._room[side] = like.new_empty(size), like.new_empty(size)
+        return self._room[side]
+
+    def step(
+        self,
+        state: State,
+        settings: IterationSettings,
+        damped: Side,
+        mode: int,
+        *,
+        exact: bool,
+        quick: bool,
+    ) -> None:
+        """One iteration of the problems in a mode.
+
+        Args:
+            state: what it reads and writes.
+            settings: how to iterate.
+            damped: the side whose softmins are multiplied by ``settings.damping``; of costs that
+                are not kept, the source side.
+            mode: of the problems that it is for.
+            exact: on costs to 22 bits.
+            quick: by a quick step over kept costs.
+        """
+        on_rows = settings.damping if damped == "source" else 1.0
+        if self.keeps and not exact:
+            partials = self._kept_step(state, on_rows, mode, quick=quick)
+            part, slots = self.bands.part, self.bands.slots
+            fold = self.whole
+            if not fold:  # many partial sums: one program per problem would be long at it
+                view = self.views["target"]
+                self._fold_logs(view, part, slots, state.mode, partials, state.next_g, mode=mode)
+        else:
+            relax = state.f, state.omega, state.after
+            self.softmin(
+                state.g, "source", state.softmin_f, relax,
+                mode=state.mode, damping=on_rows, exact=exact,
+            )  # fmt: skip
+            view, fold = self.views["target"], True
+            partials = self._log_sums(state.after, "target", state.mode, exact=exact)
+            part, slots = view.part, view.slots
+        self._finish(
+            state, settings, damped, partials, (part, slots), MODE=mode, FOLD=fold, QUICK=quick
+        )
+
+    def _kept_step(
+        self, state: State, damping: float, mode: int, *, quick: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Softmins of rows, and partial sums of columns against the relaxed potential."""
+        bands, partials = self.bands, self._partials("bands")
+        rows, columns = bands.tile
+        weights = (
+            (self.source.weight, self.target.weight) if quick else tuple(self._log_weight.values())
+        )
+        whole = {} if quick else {"WHOLE": self.whole}
         self._launch(
-            passes.kept_step,
-            work,
-            self._problems(self.views["source"])._replace(part=part),
+            steps.quick_step if quick else steps.kept_step,
+            bands.work,
+            self._problems(self.views["source"])._replace(part=bands.part, chunk=bands.share),
             self.kept,
-            to.old_f,
-            to.g,
-            self._log_weight["source"],
-            self._log_weight["target"],
-            to.omega,
-            to.pending,
-            to.softmin_f,
-            to.f,
-            *peaks,
+            state.f,
+            state.g,
+            *weights,
+            state.omega,
+            state.mode,
+            state.softmin_f,
+            state.after,
+            *(partials[1:] if quick else partials),
             1.0 / self._unit,
             self._unit,
-            to.f.shape[1],
-            to.g.shape[1],
-            WHOLE=whole,
-            ROWS=_STEP_ROWS,
-            BM=tile[0],
-            BN=tile[1],
-            num_warps=4 if tile[0] * tile[1] <= 1 << 12 else 8,
+            damping,
+            state.f.shape[1],
+            state.g.shape[1],
+            MODE=mode,
+            **whole,
+            BM=rows,
+            BN=columns,
+            num_warps=4 if rows * columns <= 1 << 12 else 8,
         )
-        self._fold_logs(self.views["target"], part, slots, to.pending, peaks, to.next_g)
+        return partials
+
+    def _finish(
+        self,
+        state: State,
+        settings: IterationSettings,
+        damped: Side,
+        partials: tuple[Tensor, Tensor],
+        places: tuple[Tensor, Tensor],
+        **constants: Any,
+    ) -> None:
+        damping, side = settings.damping, NEITHER
+        if damping != 1.0:
+            side = ROWS if damped == "source" else COLUMNS
+        part, slots = places
+        widest = max(state.f.shape[1], state.g.shape[1])
+        block, warps = next((pair for pair in _FINISH if pair[0] >= widest), _FINISH[-1])
+        self._launch(
+            finish.finish,
+            self.each,
+            self._problems(self.views["source"])._replace(part=part),
+            slots,
+            self.source.weight,
+            self.target.weight,
+            *partials,
+            state,
+            settings.tolerance,
+            1.0 / self._unit,
+            self._unit,
+            damping,
+            self._unit * damping / (1.0 - damping) if damping != 1.0 else 1.0,
+            state.f.shape[1],
+            state.g.shape[1],
+            DAMPED=side.value,
+            SYMMETRIC=settings.symmetric,
+            RELAXED=settings.relaxed and not settings.symmetric,
+            BLOCK=block,
+            num_warps=warps,
+            **constants,
+        )
 
     @cached_property
-    def _step_plan(self) -> tuple[Tensor, Tensor, Tensor, int]:
-        """Programs of a step, where column sums begin, slots of each problem, sums in all."""
-        programs = View(self.source, self.target, (_STEP_ROWS, _ALL_COLUMNS))
-        part, size = programs.column_parts
-        return programs.work, part, programs.blocks, size
+    def bands(self) -> Bands:
+        """Programs of a step over kept costs."""
+        widest = max(64, 1 << (int(self.target.size.max()) - 1).bit_length())
+        tile = (min(_STEP_ROWS, _STEP_COSTS // widest), widest) if widest <= _WHOLE else _WIDE
+        most = _MOST_BANDS if widest <= _WHOLE else _ALL_COLUMNS
+        return Bands(self.source, self.target, tile, _STEP_ROWS, most)
+
+    @property
+    def whole(self) -> bool:
+        """Whether steps over kept costs hold whole rows in registers."""
+        return self.bands.tile[1] >= int(self.target.size.max())
+
+    @property
+    def quick(self) -> bool:
+        """Whether there are quick steps."""
+        return self.keeps and self.whole
 
     def keep(self) -> None:
         """Compute the costs once to learn their range, and once more to keep them."""
@@ -245,9 +363,11 @@ class Batch:
         part: Tensor,
         slots: Tensor,
         pending: Tensor,
-        peaks: Tensor,
+        partials: tuple[Tensor, Tensor],
         softmin: Tensor,
         relax: tuple[Tensor, Tensor, Tensor] | None = None,
+        damping: float = 1.0,
+        mode: int = PENDING.value,
     ) -> None:
         before, omega, after = relax or (softmin, softmin, softmin)
         self._launch(
@@ -257,13 +377,15 @@ class Batch:
             part,
             slots,
             pending,
-            *peaks,
+            *partials,
             before,
             omega,
             softmin,
             after,
             self._unit,
+            damping,
             softmin.shape[1],
+            MODE=mode,
             RELAX=relax is not None,
             BLOCK=LINES,
         )

@@ -10,21 +10,16 @@ potentials of its rows, which need all columns first: a second product either wa
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor
 
 from geospot_gpu.kernels import halves
 from geospot_gpu.kernels.clouds import CloudBatch
-from geospot_gpu.kernels.contract import (
-    Iterates,
-    IterationSettings,
-    Kernel,
-    PlanSums,
-    Potentials,
-    Side,
-)
+from geospot_gpu.kernels.contract import IterationSettings, Kernel, PlanSums, Potentials, Side
+from geospot_gpu.kernels.gpu import loop
 from geospot_gpu.kernels.gpu.batch import Batch
-from geospot_gpu.kernels.iterate import step_by_step
 from geospot_gpu.kernels.tiles import CostTiles, smallest
 
 _TILE_ENTRIES = 1 << 26
@@ -40,8 +35,6 @@ class TritonKernel(Kernel):
         keep: keep the costs, in two bytes each.
     """
 
-    skips_solved = True
-
     tiles: CostTiles
 
     def __init__(
@@ -49,7 +42,7 @@ class TritonKernel(Kernel):
     ) -> None:
         super().__init__(source, target, epsilon)
         self.tiles = tiles
-        self.batch = Batch(tiles, source, target, epsilon)
+        self.batch = self._stored = Batch(tiles, source, target, epsilon)
         if keep:
             self.batch.keep()
 
@@ -60,8 +53,7 @@ class TritonKernel(Kernel):
     def softmin(self, potential: Tensor, side: Side) -> Tensor:
         here, _ = self.oriented(side)
         softmin = torch.zeros_like(here.weight)
-        batch = self.batch
-        batch.softmin(potential.contiguous(), side, batch.all, softmin, exact=True)
+        self.batch.softmin(potential.contiguous(), side, softmin, exact=True)
         return softmin
 
     def nearest(self) -> tuple[Tensor, Tensor]:
@@ -70,27 +62,28 @@ class TritonKernel(Kernel):
 
         return smallest(self.source, self.target, _TILE_ENTRIES, tile)
 
-    def iterate(self, settings: IterationSettings) -> Potentials | None:
+    def iterate(self, settings: IterationSettings) -> Potentials:
         """Iterate on cheap costs; then repeat the last iteration on exact ones.
 
-        Where the exact costs say that the tolerance is missed, iterations go on with them. Damped
-        iterations are exact from the first.
+        Where the exact costs say that the tolerance is missed, iterations go on with them.
         """
-        if settings.damping != 1.0:
-            return None
-        cheap = step_by_step(self, settings, advance=self._cheap_step)
+        stored = self._stored
+        damped: Side = "source" if stored is self.batch else "target"
+        cheap = loop.solve(stored, settings, exact=False, damped=damped)
         limit = settings.max_iterations + 1 - cheap.iterations
-        exact = step_by_step(self, settings._replace(start=cheap.g), limit=limit)
-        return exact._replace(iterations=cheap.iterations + exact.iterations - 1)
+        again = settings._replace(start=cheap.g if damped == "source" else cheap.f)
+        exact = loop.solve(self.batch, again, exact=True, limit=limit)
+        iterations = (cheap.iterations + exact.iterations - 1).long()
+        return Potentials(exact.f, exact.g, exact.next_g, iterations, exact.error)
 
-    def advance(self, to: Iterates, damping: float) -> None:
-        if damping == 1.0:
-            self._step(to, exact=True)
-            return
-        self.batch.softmin(to.g, "source", to.pending, to.softmin_f, exact=True)
-        to.softmin_f.mul_(damping)
-        torch.lerp(to.old_f, to.softmin_f, to.omega[:, None], out=to.f)
-        self.batch.softmin(to.f, "target", to.pending, to.next_g, exact=True)
+    def transposed(self) -> TritonKernel | None:
+        """The same kept costs, whose columns are now the source side."""
+        if not self.batch.keeps:
+            return None
+        turned = copy.copy(self)
+        turned.source, turned.target = self.target, self.source
+        turned.batch = Batch(self.tiles, self.target, self.source, self.epsilon)
+        return turned
 
     def marginals(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         over_a, over_b = torch.zeros_like(f), torch.zeros_like(g)
@@ -102,21 +95,4 @@ class TritonKernel(Kernel):
 
     def select(self, index: Tensor) -> TritonKernel:
         source, target = self.source.select(index), self.target.select(index)
-        chosen = TritonKernel(self.tiles.select(index), source, target, self.epsilon, keep=False)
-        if self.batch.keeps:
-            values, *others = self.batch.kept
-            chosen.batch.kept = type(self.batch.kept)(values, *(x[index] for x in others))
-            chosen.batch.keeps = True
-        return chosen
-
-    def _cheap_step(self, to: Iterates) -> None:
-        if self.batch.keeps:
-            self.batch.kept_step(to)
-        else:
-            self._step(to, exact=False)
-
-    def _step(self, to: Iterates, *, exact: bool) -> None:
-        """One iteration, each half in launches of its own."""
-        relax = to.old_f, to.omega, to.f
-        self.batch.softmin(to.g, "source", to.pending, to.softmin_f, relax, exact=exact)
-        self.batch.softmin(to.f, "target", to.pending, to.next_g, exact=exact)
+        return TritonKernel(self.tiles.select(index), source, target, self.epsilon, keep=False)

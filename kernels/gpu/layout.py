@@ -44,6 +44,50 @@ def pieces(counts: Integers) -> tuple[Integers, Integers]:
     return problem, np.arange(len(problem)) - begins(counts)[problem]
 
 
+class Bands:
+    """Problems in bands of rows, each of which has a program, and a partial sum of every column.
+
+    Args:
+        source: the clouds whose points are rows.
+        target: the clouds whose points are columns.
+        tile: rows and columns that a program has at once.
+        least: rows of a band, at least; a multiple of those of the tile.
+        most: bands of a problem.
+    """
+
+    def __init__(
+        self,
+        source: CloudBatch,
+        target: CloudBatch,
+        tile: tuple[int, int],
+        least: int,
+        most: int,
+    ) -> None:
+        self.tile = tile
+        share = least * ceil_div(ceil_div(source.size, least), most)
+        bands = ceil_div(source.size, share)
+        sums = bands * target.size
+        problem, band = pieces(bands)
+        self.work = _ints(np.stack([problem, band, band], axis=1), source.device)
+        """(problem, band, band), int32 [W, 3]."""
+        self.share, self.slots = _ints(share, source.device), _ints(bands, source.device)
+        """Rows of a band, and bands, of each problem, int32 [B]."""
+        self.part = _longs(begins(sums), source.device)
+        """Where sums of columns begin for each problem, int64 [B]."""
+        self.sums = int(sums.sum())
+        """How many there are."""
+
+
+def _ints(values: Integers, device: torch.device) -> Tensor:
+    """Values on the device, int32."""
+    return torch.from_numpy(values.astype(np.int32)).to(device)
+
+
+def _longs(values: Integers, device: torch.device) -> Tensor:
+    """Values on the device, int64."""
+    return torch.from_numpy(values).to(device)
+
+
 class View:
     """A batch of problems seen from one side: that side's points are rows.
 
@@ -69,11 +113,11 @@ class View:
 
     def ints(self, values: Integers) -> Tensor:
         """Values on the device, int32."""
-        return torch.from_numpy(values.astype(np.int32)).to(self.device)
+        return _ints(values, self.device)
 
     def longs(self, values: Integers) -> Tensor:
         """Values on the device, int64."""
-        return torch.from_numpy(values).to(self.device)
+        return _longs(values, self.device)
 
     @cached_property
     def _tiles(self) -> Integers:
@@ -102,14 +146,8 @@ class View:
         return [(k, self.ints(self._tiles[(block >= k) & (block < k + SLAB)])) for k in firsts]
 
     @cached_property
-    def column_parts(self) -> tuple[Tensor, int]:
-        """Where sums per column and block begin for each problem, int64 [B], and their number."""
-        counts = self._blocks * self._m
-        return self.longs(begins(counts)), int(counts.sum())
-
-    @cached_property
     def slab_parts(self) -> tuple[Tensor, int]:
-        """The same within a slab."""
+        """Where sums per column and block of a slab begin, int64 [B], and their number."""
         counts = np.minimum(self._blocks, SLAB) * self._m
         return self.longs(begins(counts)), int(counts.sum())
 

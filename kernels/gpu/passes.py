@@ -14,7 +14,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from geospot_gpu.kernels.gpu.tiles import PITCH, cost_tile, kept_tile
+from geospot_gpu.kernels.gpu.tiles import PITCH, cost_tile
 
 _LEAST = tl.constexpr(-126.0)  # exponents are cut there, so that logarithms stay finite
 _LN_2 = tl.constexpr(0.6931471805599453)
@@ -22,8 +22,8 @@ _LN_2 = tl.constexpr(0.6931471805599453)
 
 @triton.jit
 def log_sums(
-    work, x, y, problems, kept, potential, log_weight, pending, peaks, totals, k, unit, width,
-    KEPT: tl.constexpr, TRANSPOSED: tl.constexpr, KIND: tl.constexpr, GEO: tl.constexpr,
+    work, x, y, problems, potential, log_weight, pending, peaks, totals, k, unit, width,
+    KIND: tl.constexpr, GEO: tl.constexpr,
     D: tl.constexpr, EXACT: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
     """``log2 sum_j b_j 2^(k (g_j - C_ij))`` over a chunk of columns, as peak and total.
@@ -43,13 +43,8 @@ def log_sums(
     total = tl.zeros((BM,), tl.float32)
     for first in range(chunk * size, tl.minimum(m, (chunk + 1) * size), BN):
         j = first + span
-        if KEPT:
-            cost = kept_tile(kept, b, i, j, n, m, TRANSPOSED)
-        else:
-            columns = there + tl.minimum(j, m - 1)
-            cost = cost_tile(
-                x, y, problems, b, rows, columns, unit, KIND, GEO, D, EXACT, BM, BN, BK
-            )
+        columns = there + tl.minimum(j, m - 1)
+        cost = cost_tile(x, y, problems, b, rows, columns, unit, KIND, GEO, D, EXACT, BM, BN, BK)
         score = tl.load(log_weight + column + j, mask=j < m, other=float("-inf"))
         score += tl.load(potential + column + j, mask=j < m, other=0.0) * k
         exponent = score[None, :] - cost * k
@@ -63,16 +58,17 @@ def log_sums(
 
 @triton.jit
 def fold_logs(
-    lines, n, part, slots, pending, peaks, totals, before, omega, softmin, after, unit, width,
-    RELAX: tl.constexpr, BLOCK: tl.constexpr,
+    lines, n, part, slots, pending, peaks, totals, before, omega, softmin, after, unit, damping,
+    width,
+    MODE: tl.constexpr, RELAX: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Softmins [B, width] from the partial sums of every slot, and the relaxed potential.
 
-    ``unit`` is ``eps ln 2``; ``after = before + omega (softmin - before)``.
+    ``unit`` is ``eps ln 2``; ``after = before + omega (damping softmin - before)``.
     """
     at = lines + tl.program_id(0) * 2
     b, block = tl.load(at), tl.load(at + 1)
-    if tl.load(pending + b) == 0:
+    if tl.load(pending + b) != MODE:
         return
     size = tl.load(n + b)
     i = block * BLOCK + tl.arange(0, BLOCK)
@@ -87,90 +83,11 @@ def fold_logs(
         peak = new
         at += size
     line = b.to(tl.int64) * width + i
-    value = -unit * (peak + tl.log2(total))
+    value = -damping * unit * (peak + tl.log2(total))
     tl.store(softmin + line, value, mask=i < size)
     if RELAX:
         old = tl.load(before + line, mask=i < size, other=0.0)
         tl.store(after + line, old + tl.load(omega + b) * (value - old), mask=i < size)
-
-
-@triton.jit
-def kept_step(
-    work, problems, kept, f, g, log_a, log_b, omega, pending, softmin, after, peaks, totals,
-    k, unit, width, other_width,
-    WHOLE: tl.constexpr, ROWS: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
-):  # fmt: skip
-    """One iteration's row softmins and, against the relaxed potential, partial column sums.
-
-    A program has ROWS rows, BM at a time. If BN columns are all (WHOLE), a tile of costs stays in
-    registers between its two uses, and so do the column sums. Otherwise the costs of BM rows are
-    read twice, the second time from the cache, and the column sums wait in their place in memory.
-    """
-    at = work + tl.program_id(0) * 3
-    b, block = tl.load(at), tl.load(at + 1)
-    if tl.load(pending + b) == 0:
-        return
-    n, m = tl.load(problems.n + b), tl.load(problems.m + b)
-    row, column = b.to(tl.int64) * width, b.to(tl.int64) * other_width
-    to = tl.load(problems.part + b) + block.to(tl.int64) * m
-    step, span = tl.load(omega + b), tl.arange(0, BN)
-    score = tl.full((BN,), float("-inf"), tl.float32)
-    column_peak = tl.full((BN,), float("-inf"), tl.float32)
-    column_total = tl.zeros((BN,), tl.float32)
-    cost = tl.zeros((BM, BN), tl.float32)
-    if WHOLE:
-        score = tl.load(log_b + column + span, mask=span < m, other=float("-inf"))
-        score += tl.load(g + column + span, mask=span < m, other=0.0) * k
-    for first in range(block * ROWS, tl.minimum(n, (block + 1) * ROWS), BM):
-        i = first + tl.arange(0, BM)
-        if WHOLE:
-            cost = kept_tile(kept, b, i, span, n, m, False) * k
-            exponent = score[None, :] - cost
-            peak = tl.max(exponent, 1)
-            total = tl.sum(tl.exp2(exponent - peak[:, None]), 1)
-        else:
-            peak = tl.full((BM,), float("-inf"), tl.float32)
-            total = tl.zeros((BM,), tl.float32)
-            for start in range(0, m, BN):
-                j = start + span
-                score = tl.load(log_b + column + j, mask=j < m, other=float("-inf"))
-                score += tl.load(g + column + j, mask=j < m, other=0.0) * k
-                exponent = score[None, :] - kept_tile(kept, b, i, j, n, m, False) * k
-                new = tl.maximum(peak, tl.max(exponent, 1))
-                total = total * tl.exp2(peak - new) + tl.sum(tl.exp2(exponent - new[:, None]), 1)
-                peak = new
-        value = -unit * (peak + tl.log2(total))
-        old = tl.load(f + row + i, mask=i < n, other=0.0)
-        relaxed = old + step * (value - old)
-        tl.store(softmin + row + i, value, mask=i < n)
-        tl.store(after + row + i, relaxed, mask=i < n)
-        row_score = tl.load(log_a + row + i, mask=i < n, other=float("-inf"))
-        row_score += tl.where(i < n, relaxed, 0.0) * k
-        if WHOLE:
-            exponent = row_score[:, None] - cost
-            new = tl.maximum(column_peak, tl.max(exponent, 0))
-            added = tl.sum(tl.exp2(exponent - new[None, :]), 0)
-            column_total = column_total * tl.exp2(column_peak - new) + added
-            column_peak = new
-        else:
-            for start in range(0, m, BN):
-                j = start + span
-                exponent = row_score[:, None] - kept_tile(kept, b, i, j, n, m, False) * k
-                new = tl.max(exponent, 0)
-                if first > block * ROWS:
-                    before = tl.load(peaks + to + j, mask=j < m, other=0.0)
-                    new = tl.maximum(new, before)
-                    column_total = tl.load(totals + to + j, mask=j < m, other=0.0)
-                    column_total *= tl.exp2(before - new)
-                added = tl.sum(tl.exp2(exponent - new[None, :]), 0)
-                if first > block * ROWS:
-                    added += column_total
-                tl.store(peaks + to + j, new, mask=j < m)
-                tl.store(totals + to + j, added, mask=j < m)
-            tl.debug_barrier()  # what is stored here is read again for the next rows
-    if WHOLE:
-        tl.store(peaks + to + span, column_peak, mask=span < m)
-        tl.store(totals + to + span, column_total, mask=span < m)
 
 
 @triton.jit

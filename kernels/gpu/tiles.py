@@ -166,20 +166,14 @@ def cost_tile(
 
 
 @triton.jit
-def kept_tile(kept, b, i, j, n, m, TRANSPOSED: tl.constexpr):
+def kept_tile(kept, b, i, j, n, m):
     """Costs [BM, BN] of problem ``b`` at rows ``i`` and columns ``j``, as they were kept.
 
-    ``TRANSPOSED`` says that rows are points of the target side. Beyond n and m are costs that
-    mean nothing.
+    Beyond n and m are costs that mean nothing.
     """
-    columns = n if TRANSPOSED else m
-    pitch = (columns + PITCH - 1) // PITCH * PITCH
+    pitch = (m + PITCH - 1) // PITCH * PITCH
+    at = i.to(tl.int64)[:, None] * pitch + j[None, :]
+    inside = (i < n)[:, None] & (j < pitch)[None, :]
     start = kept.costs + tl.load(kept.start + b) * PITCH
-    if TRANSPOSED:
-        at = j.to(tl.int64)[None, :] * pitch + i[:, None]
-        inside = (j < m)[None, :] & (i < pitch)[:, None]
-    else:
-        at = i.to(tl.int64)[:, None] * pitch + j[None, :]
-        inside = (i < n)[:, None] & (j < pitch)[None, :]
     values = tl.load(start + at, mask=inside, other=0).to(tl.float32)
     return tl.load(kept.offset + b) + tl.load(kept.step + b) * values
