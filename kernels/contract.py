@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -61,25 +61,6 @@ class Potentials(NamedTuple):
     """[B]: the larger L1 violation of a marginal that the last iteration found."""
 
 
-class Iterates(NamedTuple):
-    """What an iteration of a batch reads and writes; of solved problems nothing need be written."""
-
-    old_f: Tensor
-    """[B, N], read."""
-    g: Tensor
-    """[B, M], read."""
-    omega: Tensor
-    """Factor of relaxation, [B], read."""
-    pending: Tensor
-    """int32 [B], read: zero where a problem is solved."""
-    softmin_f: Tensor
-    """[B, N]: the softmin of g, damped."""
-    f: Tensor
-    """[B, N]: ``old_f + omega (softmin_f - old_f)``."""
-    next_g: Tensor
-    """[B, M]: the softmin of f."""
-
-
 class Scaled(Protocol):
     """Factors of a ground cost; see :class:`~geospot_gpu.kernels.tiles.CostTiles`."""
 
@@ -100,9 +81,6 @@ class Kernel(ABC):
 
     tiles: Scaled
     """The cost, and its factors for each problem."""
-
-    skips_solved: ClassVar[bool] = False
-    """Whether :meth:`advance` costs next to nothing for problems that are solved."""
 
     def __init__(self, source: CloudBatch, target: CloudBatch, epsilon: float) -> None:
         self.source = source
@@ -145,12 +123,6 @@ class Kernel(ABC):
         f = torch.lerp(f, next_f, omega[:, None])
         return next_f, f, self.softmin(f, "target")
 
-    def advance(self, to: Iterates, damping: float) -> None:
-        """The same in place; kernels that can leave out solved problems override this."""
-        stepped = self.step(to.old_f, to.g, to.omega, damping)
-        for values, new in zip((to.softmin_f, to.f, to.next_g), stepped, strict=True):
-            values.copy_(new)
-
     def iterate(self, settings: IterationSettings) -> Potentials | None:
         """All iterations at once, in kernels with a loop of their own; None where there is none."""
         return None
@@ -185,7 +157,7 @@ class Kernel(ABC):
 
     @abstractmethod
     def select(self, index: Tensor) -> Kernel:
-        """The kernel of the problems at ``index`` [B'] of the batch."""
+        """The kernel of the problems at ``index`` [B'] of the batch, which is on the CPU."""
 
 
 def safe_log(weight: Tensor) -> Tensor:

@@ -127,6 +127,11 @@ def great_circle_km(x: Tensor, y: Tensor) -> Tensor:
     measured from the antipode: toward it asin would lose half of the digits.
     """
     square = _square_distance(x, y)
+    if square.device.type == "cuda":  # to ask whether any are far is to wait
+        far = square > _RIGHT_ANGLE
+        square = torch.where(far, _square_distance(x, -y), square)
+        half = square.sqrt_().mul_(0.5).clamp_(max=1.0).asin_()
+        return torch.where(far, math.pi / 2 - half, half).mul_(2.0 * EARTH_RADIUS_KM)
     if square.numel() and float(square.amax()) > _RIGHT_ANGLE:
         far = square > _RIGHT_ANGLE
         to_antipode = _square_distance(x, -y)[far].sqrt().mul_(0.5).clamp_(max=1.0).asin_()

@@ -77,7 +77,7 @@ PROBLEMS = (
     Problem("1024 columns", _MIXED, 64, (65, 1024), ("step",)),
     Problem("1024 columns", _MIXED, 64, (65, 1024), ("step", "damped")),
     Problem("2048 columns", _MIXED, 64, (65, 2048), ("step",)),
-    Problem("more columns", _MIXED, 64, (65, 2049), ("step",)),
+    Problem("more columns", _MIXED, 64, (65, 4097), ("step",)),
 )  # fmt: skip
 """What real sweeps come to."""
 

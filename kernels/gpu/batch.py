@@ -25,10 +25,13 @@ _TILE, _SMALL_TILE = (128, 128), (64, 64)
 _DEPTH = 64
 # A program of a step over kept costs has at least so many rows, whose column sums are one partial
 # result: 8 bytes for each 128 of costs; and a problem at most so many programs, whose results one
-# program folds. Each holds so many costs in registers at once.
-_STEP_ROWS, _MOST_BANDS, _STEP_COSTS = 64, 128, 1 << 14
-# Columns beyond which a block of rows does not stay in registers, and the tile to read it by.
-_WHOLE, _WIDE = 2048, (16, 512)
+# program folds.
+_STEP_ROWS, _MOST_BANDS = 64, 128
+# Costs that a program has at once, where rows are short, and columns of a warp, 8 in each thread:
+# what is known of a row then is there in few of them.
+_STEP_COSTS, _WARP_COLUMNS = 1024, 256
+# Columns beyond which rows do not stay in registers, and the tile and warps to read them by.
+_WHOLE, _WIDE, _WIDE_WARPS = 4096, (16, 512), 8
 _ALL_COLUMNS = 1 << 30
 # Potentials that the program at the end of an iteration has at once, and its warps.
 _FINISH = ((64, 1), (256, 2), (1024, 4))
@@ -213,7 +216,7 @@ class Batch:
             **whole,
             BM=rows,
             BN=columns,
-            num_warps=4 if rows * columns <= 1 << 12 else 8,
+            num_warps=max(1, columns // _WARP_COLUMNS) if self.whole else _WIDE_WARPS,
         )
         return partials
 
@@ -260,7 +263,7 @@ class Batch:
     def bands(self) -> Bands:
         """Programs of a step over kept costs."""
         widest = max(64, 1 << (int(self.target.size.max()) - 1).bit_length())
-        tile = (min(_STEP_ROWS, _STEP_COSTS // widest), widest) if widest <= _WHOLE else _WIDE
+        tile = (max(4, _STEP_COSTS // widest), widest) if widest <= _WHOLE else _WIDE
         most = _MOST_BANDS if widest <= _WHOLE else _ALL_COLUMNS
         return Bands(self.source, self.target, tile, _STEP_ROWS, most)
 

@@ -1,14 +1,11 @@
 """The iteration on a GPU: launches are queued ahead, and a count says when there are enough.
 
-Everything is decided on the device (:mod:`~geospot_gpu.kernels.gpu.finish`). The host copies how
-many problems are left into pinned memory after every look, and asks events, without waiting,
-which of the copies have arrived. It is never more than a few looks ahead.
+Everything is decided on the device (:mod:`~geospot_gpu.kernels.gpu.finish`); the host looks how
+many problems are left.
 """
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -19,9 +16,8 @@ from geospot_gpu.errors.say import warn_once
 from geospot_gpu.kernels.contract import IterationSettings, Side
 from geospot_gpu.kernels.gpu.batch import Batch
 from geospot_gpu.kernels.gpu.finish import FAR, MEMORY, PENDING, State
+from geospot_gpu.kernels.looks import Looks
 
-AHEAD = 8
-"""Looks that may be under way at once."""
 EAGER = 2
 """Iterations that are launched one by one: they compile what a graph repeats."""
 BLOCK = 4
@@ -107,13 +103,13 @@ def _run(advance: Callable[[], None], rescue: Callable[[], None] | None, left: T
             first; None where there is but one kind of step.
         left: see :class:`~geospot_gpu.kernels.gpu.finish.State`.
     """
-    looks, on_gpu = _Looks(left), left.device.type == "cuda"
+    looks, on_gpu = Looks(left), left.device.type == "cuda"
     graph: Any = None
-    eager, far = 0, False
+    eager, far = 0, 0
     if rescue is not None:
         rescue()
     while True:
-        if rescue is not None and far:
+        if rescue is not None and far > 0:
             rescue()
         if graph is not None:
             graph.replay()
@@ -122,8 +118,8 @@ def _run(advance: Callable[[], None], rescue: Callable[[], None] | None, left: T
             eager += 1
             if on_gpu and eager == EAGER:
                 graph = _captured(advance, left.device)
-        pending, far = looks.look()
-        if not pending:
+        pending, far = looks.look().tolist()
+        if pending == 0:
             return
 
 
@@ -142,40 +138,3 @@ def _captured(advance: Callable[[], None], device: torch.device) -> Any:
         warn_once(f"iterations are launched one by one, without CUDA graphs: {error}")
         return None
     return graph
-
-
-class _Looks:
-    """Copies of a count that are under way to the host."""
-
-    def __init__(self, left: Tensor) -> None:
-        self._left, self._on_gpu = left, left.device.type == "cuda"
-        self._seen = (1, False)
-        self._free: list[Tensor] = []
-        self._under_way: deque[tuple[Tensor, Any]] = deque()
-
-    def look(self) -> tuple[int, bool]:
-        """How many problems are left, and whether any needs another step, as far as is known."""
-        if not self._on_gpu:
-            pending, far = self._left.tolist()
-            return pending, far > 0
-        place = self._free.pop() if self._free else _pinned()
-        event: Any = torch.cuda.Event()
-        place.copy_(self._left, non_blocking=True)
-        event.record(torch.cuda.current_stream(self._left.device))
-        self._under_way.append((place, event))
-        self._arrived()
-        while len(self._under_way) >= AHEAD:
-            time.sleep(0)
-            self._arrived()
-        return self._seen
-
-    def _arrived(self) -> None:
-        while self._under_way and self._under_way[0][1].query():
-            place, _ = self._under_way.popleft()
-            pending, far = place.tolist()
-            self._seen = pending, far > 0
-            self._free.append(place)
-
-
-def _pinned() -> Tensor:
-    return torch.empty(2, dtype=torch.int32, pin_memory=True)

@@ -34,6 +34,8 @@ class DenseKernel(TiledKernel):
     sparse scaling algorithms, section 3). The references start from the two c-transforms of zero,
     which put an entry of exactly one into every row and column of K, and move to the current
     potentials when those have gone too far; beyond that, the softmin is taken in the log domain.
+
+    On a GPU it always is, and K is not kept: to ask how far potentials have gone is to wait.
     """
 
     def __init__(
@@ -69,8 +71,13 @@ class DenseKernel(TiledKernel):
 
     def _keep(self, costs: Tensor) -> None:
         self._costs = costs
-        self._exponentials = torch.empty_like(costs)
-        self._absorb(torch.zeros_like(self.target.weight))
+        self._absorbs = costs.device.type == "cpu"
+        self._exponentials = torch.empty_like(costs if self._absorbs else costs[:0])
+        self._f0, self._g0 = torch.zeros_like(self.source.weight), torch.zeros_like(
+            self.target.weight
+        )
+        if self._absorbs:
+            self._absorb(self._g0)
 
     def _absorb(self, g: Tensor) -> None:
         """Take as references the c-transforms of ``g`` [B, M]."""
@@ -86,6 +93,8 @@ class DenseKernel(TiledKernel):
         return self._costs[:, rows, columns]
 
     def softmin(self, potential: Tensor, side: Side) -> Tensor:
+        if not self._absorbs:
+            return self._log_domain(potential, side)
         if not self._within_reach(potential, side):
             self._absorb(potential if side == "source" else self._log_domain(potential, side))
             if not self._within_reach(potential, side):
@@ -99,7 +108,9 @@ class DenseKernel(TiledKernel):
     def _factored_density(
         self, f: Tensor, g: Tensor, rows: slice, columns: slice, costs: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        if not (self._within_reach(f, "target") and self._within_reach(g, "source")):
+        if not (
+            self._absorbs and self._within_reach(f, "target") and self._within_reach(g, "source")
+        ):
             return super()._factored_density(f, g, rows, columns, costs)
         p = ((f - self._f0)[:, rows] / self.epsilon).exp_()
         q = ((g - self._g0)[:, columns] / self.epsilon).exp_()
@@ -133,10 +144,10 @@ class DenseKernel(TiledKernel):
         TiledKernel.__init__(
             chosen, self.tiles.select(index), source, target, self.epsilon, self.tile_entries
         )
-        chosen._costs = self._costs[index]
+        chosen._costs, chosen._absorbs = self._costs[index], self._absorbs
         chosen.tile_entries = self.tile_entries
         chosen._f0, chosen._g0 = self._f0[index], self._g0[index]
-        chosen._exponentials = self._exponentials[index]
+        chosen._exponentials = self._exponentials[index] if self._absorbs else self._exponentials
         return chosen
 
 
