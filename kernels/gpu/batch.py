@@ -106,9 +106,7 @@ class Batch:
         """
         mode = self.all if mode is None else mode
         view, partials = self.views[side], self._log_sums(potential, side, mode, exact=exact)
-        self._fold_logs(
-            view, view.part, view.slots, mode, partials, softmin, relax, damping
-        )
+        self._fold_logs(view, view.part, view.slots, mode, partials, softmin, relax, damping)
 
     def _log_sums(
         self, potential: Tensor, side: Side, mode: Tensor, *, exact: bool
@@ -135,7 +133,7 @@ class Batch:
         return partials
 
     def _partials(self, side: str) -> tuple[Tensor, Tensor]:
-        """Room for partial sums along rows of a side, or along columns of a step over kept costs."""
+        """Room for partial sums of the rows of a side, or of the columns of ``bands``."""
         if side not in self._room:
             size = self.bands.sums if side == "bands" else self.views[side].partials  # type: ignore[index]
             like = self.source.points.xyz

@@ -182,11 +182,10 @@ def finish(
             weight = tl.load(b_weight + column + j, mask=j < m, other=0.0)
             peak, total = _add(peak, total, weight, value / -free)
         tl.store(state.next_g + column + j, value - shift, mask=j < m)
-    if QUICK:
-        if tl.max(lost, 0) > 0:
-            tl.store(state.mode + b, FAR)
-            tl.atomic_add(state.left + 1, 1)
-            return
+    if QUICK and tl.max(lost, 0) > 0:
+        tl.store(state.mode + b, FAR)
+        tl.atomic_add(state.left + 1, 1)
+        return
     other_shift = 0.0
     if DAMPED == COLUMNS:
         other_shift = free * _log_sum(peak, total)

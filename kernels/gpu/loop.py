@@ -43,7 +43,6 @@ def solve(
     """
     quick = batch.quick and not exact
     state = begin(batch, settings, damped, FAR.value if quick else PENDING.value)
-    state.limit.fill_(settings.max_iterations)
     if limit is not None:
         state.limit.copy_(limit)
     if settings.max_iterations < 1:
@@ -87,7 +86,7 @@ def begin(
         omega=omega,
         mode=torch.full((count,), mode, dtype=torch.int32, device=a.device),
         iterations=torch.zeros(count, dtype=torch.int32, device=a.device),
-        limit=torch.empty(count, dtype=torch.int32, device=a.device),
+        limit=torch.full((count,), settings.max_iterations, dtype=torch.int32, device=a.device),
         error=torch.zeros_like(omega),
         memory=memory,
         left=left,

@@ -73,8 +73,9 @@ class DenseKernel(TiledKernel):
         self._costs = costs
         self._absorbs = costs.device.type == "cpu"
         self._exponentials = torch.empty_like(costs if self._absorbs else costs[:0])
-        self._f0, self._g0 = torch.zeros_like(self.source.weight), torch.zeros_like(
-            self.target.weight
+        self._f0, self._g0 = (
+            torch.zeros_like(self.source.weight),
+            torch.zeros_like(self.target.weight),
         )
         if self._absorbs:
             self._absorb(self._g0)
