@@ -18,14 +18,17 @@ ROUNDOFF = 2.0**-21
 round. This is twice what all of it comes to at 512 features.
 """
 
+WIDTH = 16
+"""Rows are padded with zeros to a multiple of this: a GPU reads 16 bytes of them at a time."""
+
 
 class Halves(NamedTuple):
-    """Vectors [P, D] as ``unit * (high + low / 2048)``."""
+    """Vectors [P, D] as ``unit * (high + low / 2048)``, zeros after the last number of each."""
 
     high: Tensor
-    """float16 [P, D]."""
+    """float16 [P, D'], where D' is D up to the next multiple of :data:`WIDTH`."""
     low: Tensor
-    """float16 [P, D]."""
+    """float16 [P, D']."""
     unit: float
     """A power of two: the largest number is between 1/2 and 1 of it."""
     square: Tensor
@@ -38,8 +41,9 @@ def split(values: Tensor) -> Halves:
     """Split float32 vectors [P, D] into halves.
 
     >>> halves = split(torch.tensor([[3.14159265]]))
-    >>> round(float(halves.unit * (halves.high + halves.low.float() / STEP)), 6)
-    3.141593
+    >>> numbers = halves.unit * (halves.high + halves.low.float() / STEP)
+    >>> numbers.shape, round(float(numbers[0, 0]), 6)
+    (torch.Size([1, 16]), 3.141593)
     """
     largest = float(values.abs().amax()) if values.numel() else 0.0
     unit = 2.0 ** math.ceil(math.log2(largest)) if largest > 0.0 else 1.0
@@ -48,4 +52,9 @@ def split(values: Tensor) -> Halves:
     low = scaled.sub_(high).mul_(STEP).half()
     square = torch.linalg.vector_norm(values, dim=1, dtype=torch.float32).square()
     high_square = torch.linalg.vector_norm(high, dim=1, dtype=torch.float32).square()
-    return Halves(high, low, unit, square, high_square * unit**2)
+    return Halves(_padded(high), _padded(low), unit, square, high_square * unit**2)
+
+
+def _padded(values: Tensor) -> Tensor:
+    missing = -values.shape[1] % WIDTH
+    return torch.nn.functional.pad(values, (0, missing)) if missing else values

@@ -33,11 +33,12 @@ def main() -> None:
     asked = parser.parse_args()
     if (problem := compiled.problem()) is not None:
         raise SystemExit(problem)
-    chosen = [launch for launch in launches() if asked.only in launch.label]
     rows, failed = [], 0
     for architecture in asked.architectures or ARCHITECTURES:
         print(f"sm_{architecture:<48d} {COLUMNS}")
-        for launch in chosen:
+        for launch in launches(architecture):
+            if asked.only not in launch.label:
+                continue
             if asked.code:
                 print(compiled.assembled(launch, architecture).asm[asked.code])
                 continue
@@ -65,7 +66,7 @@ def show(row: compiled.Compiled) -> None:
     print(
         f"{row.label:51s} {row.registers:4d} {row.spills:6d} {row.stack:5d} {row.shared:8d} "
         f"{used:>8s} {row.blocks:6d} {row.matrix:7s} {row.instructions:5d} {per_cost:>8s} "
-        f"{row.special:7d}",
+        f"{row.special:7d}{''.join(f' ! {what}' for what in compiled.violations(row))}",
         flush=True,
     )
 

@@ -28,6 +28,19 @@ _MATRIX = {
 }
 
 
+SPILLS = 48
+"""Instructions of a pass that may move registers to memory and back: less than one for each of the
+64 costs that a thread has, beside the fifty or more that each takes anyway."""
+
+WIDE = 64
+"""Features from which on a product has to run on the newest matrix units of a card."""
+_NEWEST = {80: "mma", 86: "mma", 89: "mma", 90: "wgmma", 100: "tcgen05", 120: "mma"}
+
+_MOVED = re.compile(r"(%\S+) = ttg\.memdesc_\w+ (%[\w#]+)")
+_PRODUCT = re.compile(r"ttng\.tc_gen5_mma %[\w#]+, %[\w#]+, (%[\w#]+)")
+_TOUCHED = re.compile(r"ttng\.tmem_(?:load|store (?:%[\w#]+),) (%[\w#]+)")
+
+
 class Compiled(NamedTuple):
     """What a pass needs of a card."""
 
@@ -56,6 +69,8 @@ class Compiled(NamedTuple):
     loads: dict[str, int]
     """From memory, by width."""
     stores: dict[str, int]
+    early: list[str]
+    """Sums in tensor memory that are read or written while products are still added to them."""
     constants: dict[str, Any]
 
     @property
@@ -69,6 +84,47 @@ class Compiled(NamedTuple):
         if "BM" not in self.constants:
             return None
         return float(self.constants["BM"] * self.constants["BN"] / (self.warps * 32))
+
+
+def violations(row: Compiled) -> list[str]:
+    """What a pass may not be, in one clause each; empty if all is well."""
+    limit, constants = LIMITS[row.architecture].block, row.constants
+    wrong = []
+    if not row.fits:
+        wrong.append(f"needs {row.shared} bytes of shared memory, a block may have {limit}")
+    if row.spills > SPILLS:
+        wrong.append(f"{row.spills} instructions move registers to memory, of at most {SPILLS}")
+    if constants.get("KIND") and constants["D"] >= WIDE and row.matrix != _NEWEST[row.architecture]:
+        wrong.append(f"products by {row.matrix or 'none'}, not by {_NEWEST[row.architecture]}")
+    if constants.get("WRITE") and (narrow := _narrow(row.stores)):
+        wrong.append(f"{narrow} stores of two bytes")
+    wrong += [f"{name} is read or written before its products are there" for name in row.early]
+    return wrong
+
+
+def _narrow(accesses: dict[str, int]) -> int:
+    """How many of the accesses are of two bytes."""
+    return sum(n for name, n in accesses.items() if re.search(r"\.global\.[bu]16$", name))
+
+
+def touched_early(ttgir: str) -> list[str]:
+    """Sums in tensor memory that are touched while a product may still be added to them.
+
+    Triton's intermediate code is read from top to bottom, each loop once. Products end in the order
+    in which they begin, so a wait is for the oldest of those that nothing has waited for.
+    """
+    early, running = [], list[str]()
+    same: dict[str, str] = {}
+    for line in ttgir.splitlines():
+        if found := _MOVED.search(line):
+            same[found[1]] = same.get(found[2], found[2])
+        elif found := _PRODUCT.search(line):
+            running.append(same.get(found[1], found[1]))
+        elif "ttng.wait_barrier" in line:
+            running = running[1:]
+        elif (found := _TOUCHED.search(line)) and same.get(found[1], found[1]) in running:
+            early.append(found[1])
+    return early
 
 
 def problem() -> str | None:
@@ -127,6 +183,7 @@ def compile_launch(launch: Launch, architecture: int) -> Compiled:
         operations=dict(heads.most_common(16)),
         loads=dict(Counter(re.findall(r"ld\.global[\w.:]*", ptx)).most_common()),
         stores=dict(Counter(re.findall(r"st\.global[\w.:]*", ptx)).most_common()),
+        early=touched_early(made.asm["ttgir"]),
         constants=constants,
     )
     costs = compiled.costs_per_thread

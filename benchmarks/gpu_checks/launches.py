@@ -1,7 +1,7 @@
 """The launches of the GPU's kernel at real shapes, written down instead of run.
 
-Tiles, warps and types are those that :class:`~geospot_gpu.kernels.gpu.batch.Batch` chooses, so that
-nothing here has to follow when it changes its mind.
+Tiles, warps and types are those that :class:`~geospot_gpu.kernels.gpu.batch.Batch` chooses for a
+card of the architecture, so that nothing here has to follow when it changes its mind.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.gpu_checks.cards import LIMITS
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
 from geospot_gpu.kernels.contract import IterationSettings, Side
+from geospot_gpu.kernels.gpu import batch as batches
 from geospot_gpu.kernels.gpu.batch import Batch
 from geospot_gpu.kernels.gpu.finish import FAR, PENDING
 from geospot_gpu.kernels.gpu.loop import begin
+from geospot_gpu.kernels.gpu.tiling import Card
 from geospot_gpu.kernels.tiles import CostTiles
 
 _TYPES = {
@@ -60,6 +63,7 @@ class Problem(NamedTuple):
 
 _MIXED = GroundCost(geo_weight=0.5)
 _FEATURES = GroundCost(geo_weight=0.0)
+_GEOGRAPHY = GroundCost(geo_weight=1.0)
 _SQUARES = GroundCost(feature="sqeuclidean", geo_weight=0.0)
 _LARGE, _SMALL = (300, 300), (60, 60)
 
@@ -69,10 +73,14 @@ PROBLEMS = (
         ("cheap", "exact", "marginals", "plan", "keep"),
     ),
     Problem("mixed, D 512, small", _MIXED, 512, _SMALL, ("exact", "plan", "keep")),
-    Problem("features, D 512", _FEATURES, 512, _LARGE, ("exact",)),
-    Problem("squares, D 64", _SQUARES, 64, _LARGE, ("cheap", "exact")),
-    Problem("squares, D 3", _SQUARES, 3, _LARGE, ("exact",)),
-    Problem("geography", GroundCost(geo_weight=1.0), 1, _LARGE, ("cheap",)),
+    Problem(
+        "features, D 512", _FEATURES, 512, _LARGE, ("cheap", "exact", "marginals", "plan", "keep")
+    ),
+    Problem("squares, D 64", _SQUARES, 64, _LARGE, ("cheap", "exact", "plan", "keep")),
+    Problem("squares, D 200", _SQUARES, 200, _LARGE, ("exact",)),
+    Problem("squares, D 3", _SQUARES, 3, _LARGE, ("exact", "plan")),
+    Problem("geography", _GEOGRAPHY, 1, _LARGE, ("cheap", "marginals", "plan", "keep")),
+    Problem("geography, small", _GEOGRAPHY, 1, _SMALL, ("cheap", "plan", "keep")),
     Problem("60 columns", _MIXED, 64, _SMALL, ("step",)),
     Problem("1024 columns", _MIXED, 64, (65, 1024), ("step",)),
     Problem("1024 columns", _MIXED, 64, (65, 1024), ("step", "damped")),
@@ -82,9 +90,11 @@ PROBLEMS = (
 """What real sweeps come to."""
 
 
-def launches(problems: Collection[Problem] = PROBLEMS) -> list[Launch]:
-    """All launches of the problems, each once."""
-    return list(dict.fromkeys(launch for problem in problems for launch in _launches(problem)))
+def launches(architecture: int, problems: Collection[Problem] = PROBLEMS) -> list[Launch]:
+    """All launches of the problems on cards of an architecture, each once."""
+    card = Card(LIMITS[architecture].block, architecture // 10 == 10)
+    with mock.patch.object(batches, "card", return_value=card):
+        return list(dict.fromkeys(launch for problem in problems for launch in _launches(problem)))
 
 
 def _launches(problem: Problem) -> Iterator[Launch]:

@@ -22,7 +22,7 @@ import gc
 import sys
 import weakref
 from collections import Counter
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 from unittest import mock
 
@@ -58,6 +58,9 @@ _ROOM = {
     aten.scalar_tensor.default, aten.new_empty.default, aten.empty.memory_format,
     aten.empty_like.default,
 }  # fmt: skip
+
+
+_PROPERTIES = {"shared_memory_per_block_optin": 227 << 10, "major": 9}  # an H100's
 
 
 class Fake(torch.Tensor):
@@ -161,6 +164,7 @@ class Pretended(TorchDispatchMode):
             "device_count": lambda: 1,
             "current_device": lambda: 0,
             "get_device_name": lambda *_: "pretended",
+            "get_device_properties": lambda *_: SimpleNamespace(**_PROPERTIES),
             "mem_get_info": lambda *_: (self._memory, self._memory),
             "Event": Event,
             "synchronize": synchronize,

@@ -16,13 +16,10 @@ from geospot_gpu.kernels.gpu import finish, passes, steps
 from geospot_gpu.kernels.gpu.finish import COLUMNS, NEITHER, PENDING, ROWS, State
 from geospot_gpu.kernels.gpu.layout import LINES, SLAB, Bands, View, begins, ceil_div
 from geospot_gpu.kernels.gpu.tiles import COSINE, PITCH, SQUARE, Kept, Points, Problems
+from geospot_gpu.kernels.gpu.tiling import Pass, Tiling, card, choose
 from geospot_gpu.kernels.tiles import CostTiles
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
-# Tiles, and how many warps share one: 128 x 128 x 64 feeds a matrix unit; regions of a few tens of
-# points would fill a quarter of it. One choice per batch, no tuning at run time.
-_TILE, _SMALL_TILE = (128, 128), (64, 64)
-_DEPTH = 64
 # A program of a step over kept costs has at least so many rows, whose column sums are one partial
 # result: 8 bytes for each 128 of costs; and a problem at most so many programs, whose results one
 # program folds.
@@ -51,9 +48,7 @@ class Batch:
     ) -> None:
         self.source, self.target = source, target
         self._unit = epsilon * math.log(2.0)
-        small = max(source.shape[1], target.shape[1]) <= _SMALL_TILE[0]
-        tile = _SMALL_TILE if small else _TILE
-        self.views = {"source": View(source, target, tile), "target": View(target, source, tile)}
+        self._views: dict[tuple[Side, tuple[int, int]], View] = {}
         self._factors = (
             tiles.feature_factor.flatten(),
             tiles.geo_factor.flatten() * (2.0 * EARTH_RADIUS_KM),
@@ -68,19 +63,30 @@ class Batch:
         nothing = source.points.xyz.new_empty(0)
         self.kept = Kept(nothing, self.all, nothing, nothing)
         self.keeps = False
-        cost, features = tiles.cost, source.points.features
+        cost = tiles.cost
         kind = {"cosine": COSINE.value, "sqeuclidean": SQUARE.value}.get(cost.feature)
         self._points = {"source": source.points, "target": target.points}
         self._constants: dict[str, Any] = {
             "KIND": kind if cost.uses_features else 0,
             "GEO": cost.uses_geography,
-            "D": features.shape[1] if cost.uses_features and features is not None else 1,
-            "BM": tile[0],
-            "BN": tile[1],
-            "BK": _DEPTH,
-            "num_warps": 4 if small else 8,
-            "num_stages": 3,
+            "D": source.points.halves.high.shape[1] if cost.uses_features else 0,
         }
+
+    def tiling(self, which: Pass) -> Tiling:
+        """The tiles of a pass."""
+        widest = max(self.source.shape[1], self.target.shape[1])
+        features, geography = self._constants["D"], self._constants["GEO"]
+        return choose(which, features, geography, widest, card(self.source.device))
+
+    def view(self, side: Side, which: Pass = "softmin") -> View:
+        """The problems seen from a side, in tiles of a pass."""
+        key = side, self.tiling(which).tile
+        if key not in self._views:
+            here, there = self.source, self.target
+            if side == "target":
+                here, there = there, here
+            self._views[key] = View(here, there, key[1])
+        return self._views[key]
 
     def softmin(
         self,
@@ -105,14 +111,14 @@ class Batch:
             exact: compute costs to 22 bits, instead of 11.
         """
         mode = self.all if mode is None else mode
-        view, partials = self.views[side], self._log_sums(potential, side, mode, exact=exact)
+        view, partials = self.view(side), self._log_sums(potential, side, mode, exact=exact)
         self._fold_logs(view, view.part, view.slots, mode, partials, softmin, relax, damping)
 
     def _log_sums(
         self, potential: Tensor, side: Side, mode: Tensor, *, exact: bool
     ) -> tuple[Tensor, Tensor]:
         """Partial sums, as peaks and totals."""
-        view = self.views[side]
+        view = self.view(side)
         other: Side = "target" if side == "source" else "source"
         partials = self._partials(side)
         self._launch(
@@ -129,13 +135,14 @@ class Batch:
             potential.shape[1],
             EXACT=exact,
             **self._constants,
+            **self.tiling("softmin").constants(),
         )
         return partials
 
     def _partials(self, side: str) -> tuple[Tensor, Tensor]:
         """Room for partial sums of the rows of a side, or of the columns of ``bands``."""
         if side not in self._room:
-            size = self.bands.sums if side == "bands" else self.views[side].partials  # type: ignore[index]
+            size = self.bands.sums if side == "bands" else self.view(side).partials  # type: ignore[index]
             like = self.source.points.xyz
             self._room[side] = like.new_empty(size), like.new_empty(size)
         return self._room[side]
@@ -167,7 +174,7 @@ class Batch:
             part, slots = self.bands.part, self.bands.slots
             fold = self.whole
             if not fold:  # many partial sums: one program per problem would be long at it
-                view = self.views["target"]
+                view = self.view("target")
                 self._fold_logs(view, part, slots, state.mode, partials, state.next_g, mode=mode)
         else:
             relax = state.f, state.omega, state.after
@@ -175,7 +182,7 @@ class Batch:
                 state.g, "source", state.softmin_f, relax,
                 mode=state.mode, damping=on_rows, exact=exact,
             )  # fmt: skip
-            view, fold = self.views["target"], True
+            view, fold = self.view("target"), True
             partials = self._log_sums(state.after, "target", state.mode, exact=exact)
             part, slots = view.part, view.slots
         self._finish(
@@ -195,7 +202,7 @@ class Batch:
         self._launch(
             steps.quick_step if quick else steps.kept_step,
             bands.work,
-            self._problems(self.views["source"])._replace(part=bands.part, chunk=bands.share),
+            self._problems(self.view("source"))._replace(part=bands.part, chunk=bands.share),
             self.kept,
             state.f,
             state.g,
@@ -236,7 +243,7 @@ class Batch:
         self._launch(
             finish.finish,
             self.each,
-            self._problems(self.views["source"])._replace(part=part),
+            self._problems(self.view("source"))._replace(part=part),
             slots,
             self.source.weight,
             self.target.weight,
@@ -277,13 +284,14 @@ class Batch:
 
     def keep(self) -> None:
         """Compute the costs once to learn their range, and once more to keep them."""
-        view, factor = self.views["source"], self._factors[0]
+        view, factor = self.view("source", "keep"), self._factors[0]
         pitch = ceil_div(self.target.size, PITCH.value)
         entries = int((self.source.size * pitch).sum()) * PITCH.value
         values = torch.empty(entries, dtype=torch.uint16, device=factor.device)
         start = view.longs(begins(self.source.size * pitch))
         slot, width = view.slot
-        limits = factor.new_empty(2, len(view.work))
+        # Apart: the second row of a table would begin at any multiple of four bytes.
+        limits = factor.new_empty(len(view.work)), factor.new_empty(len(view.work))
         self.kept = Kept(values, start, factor, factor)
         self._keep_pass(limits, write=False)
         table = factor.new_full((len(factor) * width,), torch.inf)
@@ -294,8 +302,8 @@ class Batch:
         self._keep_pass(limits, write=True)
         self.keeps = True
 
-    def _keep_pass(self, limits: Tensor, *, write: bool) -> None:
-        view = self.views["source"]
+    def _keep_pass(self, limits: tuple[Tensor, Tensor], *, write: bool) -> None:
+        view = self.view("source", "keep")
         self._launch(
             passes.keep_costs,
             view.work,
@@ -307,23 +315,24 @@ class Batch:
             WRITE=write,
             EXACT=False,
             **self._constants,
+            **self.tiling("keep").constants(),
         )
 
     def marginals(self, f: Tensor, g: Tensor, over_a: Tensor, over_b: Tensor) -> None:
         """Add the marginals of the plan's density to ``over_a`` [B, N] and ``over_b`` [B, M]."""
-        view = self.views["source"]
+        view = self.view("source", "plan")
         part, size = view.slab_parts
         by_row, by_column = f.new_empty(view.partials), g.new_empty(size)
         for first, work in view.slabs:
             places = self.all, part, by_row, by_column
             self._integrate(work, (f, g, f, g), places, first, marginals=True)
             span = first, SLAB
-            self._fold_sums(self.views["target"], part, view.blocks, by_column, over_b, span)
+            self._fold_sums(self.view("target", "plan"), part, view.blocks, by_column, over_b, span)
         self._fold_sums(view, view.part, view.slots, by_row, over_a, (0, _ALL_COLUMNS))
 
     def plan_sums(self, f: Tensor, g: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """Transport cost and entropy of the plan with ``u v`` added, float64 [2, B]."""
-        view = self.views["source"]
+        view = self.view("source", "plan")
         slot, width = view.slot
         sums = torch.zeros(2, len(f) * width, dtype=torch.float64, device=f.device)
         self._integrate(view.work, (f, g, u, v), (slot, slot, *sums), 0, marginals=False)
@@ -343,7 +352,7 @@ class Batch:
             passes.plan_integrals,
             work,
             *self._sides("source", exact=True),
-            self._problems(self.views["source"]),
+            self._problems(self.view("source", "plan")),
             *(vector.contiguous() for vector in vectors),
             self.source.weight,
             self.target.weight,
@@ -356,6 +365,7 @@ class Batch:
             MARGINALS=marginals,
             EXACT=True,
             **self._constants,
+            **self.tiling("plan").constants(),
         )
 
     def _fold_logs(

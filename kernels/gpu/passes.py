@@ -20,7 +20,7 @@ _LEAST = tl.constexpr(-126.0)  # exponents are cut there, so that logarithms sta
 _LN_2 = tl.constexpr(0.6931471805599453)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["width"])
 def log_sums(
     work, x, y, problems, potential, log_weight, pending, peaks, totals, k, unit, width,
     KIND: tl.constexpr, GEO: tl.constexpr,
@@ -56,7 +56,7 @@ def log_sums(
     tl.store(totals + to, total, mask=i < n)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["width"])
 def fold_logs(
     lines, n, part, slots, pending, peaks, totals, before, omega, softmin, after, unit, damping,
     width,
@@ -124,7 +124,7 @@ def keep_costs(
         tl.store(high + tl.program_id(0), tl.max(most, 0))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["width", "other_width", "first_block"])
 def plan_integrals(
     work, x, y, problems, f, g, u, v, a, b_weight, slot, column_part, by_row, by_column, k, unit,
     width, other_width, first_block,
@@ -176,7 +176,7 @@ def plan_integrals(
         tl.store(by_column + to, tl.sum(weight_64 * second_sum.to(tl.float64), 0) * _LN_2)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["width", "first_slot", "most_slots"])
 def fold_sums(
     lines, n, part, slots, partial, out, width, first_slot, most_slots, BLOCK: tl.constexpr
 ):

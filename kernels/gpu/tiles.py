@@ -29,12 +29,13 @@ _HALF_PI = tl.constexpr(math.pi / 2.0)
 def _asin_coefficients() -> tuple[float, ...]:
     """Of asin(s) / s in w = s^2 up to 1/2, the constant last: Chebyshev's interpolant."""
     series = np.polynomial.Chebyshev.interpolate(
-        lambda w: np.arcsin(np.sqrt(w)) / np.sqrt(w), 9, domain=[1e-12, 0.5]
+        lambda w: np.arcsin(np.sqrt(w)) / np.sqrt(w), 7, domain=[1e-12, 0.5]
     )
     return tuple(float(c) for c in series.convert(kind=np.polynomial.Polynomial).coef[::-1])
 
 
 _ASIN = tl.constexpr(_asin_coefficients())
+_ASIN_TERMS = tl.constexpr(len(_asin_coefficients()))
 
 
 class Points(NamedTuple):
@@ -119,27 +120,46 @@ def _product(
 
 @triton.jit
 def _half_angle(x, y, rows, columns):
-    """Half the angles [BM, BN] between unit vectors, from the nearer of y and its antipode."""
+    """Half the angles [BM, BN] between unit vectors, from the nearer of y and its antipode.
+
+    Which one is nearer the sign of ``<x, y>`` says; a tile of signs and one of squares are all that
+    has to be in registers at once.
+    """
     x0, x1, x2 = (
-        tl.load(x.xyz + rows * 3),
-        tl.load(x.xyz + rows * 3 + 1),
-        tl.load(x.xyz + rows * 3 + 2),
+        tl.load(x.xyz + rows * 3)[:, None],
+        tl.load(x.xyz + rows * 3 + 1)[:, None],
+        tl.load(x.xyz + rows * 3 + 2)[:, None],
     )
     y0, y1, y2 = (
-        tl.load(y.xyz + columns * 3),
-        tl.load(y.xyz + columns * 3 + 1),
-        tl.load(y.xyz + columns * 3 + 2),
+        tl.load(y.xyz + columns * 3)[None, :],
+        tl.load(y.xyz + columns * 3 + 1)[None, :],
+        tl.load(y.xyz + columns * 3 + 2)[None, :],
     )
-    d0, d1, d2 = x0[:, None] - y0[None, :], x1[:, None] - y1[None, :], x2[:, None] - y2[None, :]
-    near = (d0 * d0 + d1 * d1 + d2 * d2) * 0.25
-    s0, s1, s2 = x0[:, None] + y0[None, :], x1[:, None] + y1[None, :], x2[:, None] + y2[None, :]
-    far = (s0 * s0 + s1 * s1 + s2 * s2) * 0.25
-    w = tl.minimum(near, far)
+    near = x0 * y0 + x1 * y1 + x2 * y2 >= 0.0
+    side = tl.where(near, 1.0, -1.0)
+    d0, d1, d2 = x0 - side * y0, x1 - side * y1, x2 - side * y2
+    w = (d0 * d0 + d1 * d1 + d2 * d2) * 0.25
     p = tl.zeros_like(w) + _ASIN[0]
-    for power in tl.static_range(1, 10):
+    for power in tl.static_range(1, _ASIN_TERMS):
         p = p * w + _ASIN[power]
     half = tl.sqrt(w) * p
-    return tl.where(near <= far, half, _HALF_PI - half)
+    return tl.where(near, half, _HALF_PI - half)
+
+
+@triton.jit
+def _feature_cost(product, x, y, problems, b, rows, columns, KIND: tl.constexpr):
+    """Feature costs from inner products."""
+    if KIND == COSINE:
+        feature = 1.0 - product
+    else:
+        squares = tl.load(x.square + rows)[:, None] + tl.load(y.square + columns)[None, :]
+        feature = squares - 2.0 * product
+    return tl.maximum(feature, 0.0) * tl.load(problems.feature_factor + b)
+
+
+@triton.jit
+def _geography_cost(x, y, problems, b, rows, columns):
+    return _half_angle(x, y, rows, columns) * tl.load(problems.geo_factor + b)
 
 
 @triton.jit
@@ -149,19 +169,24 @@ def cost_tile(
 ):  # fmt: skip
     """Costs [BM, BN] of problem ``b`` between points at ``rows`` and ``columns``, computed anew.
 
-    ``unit`` is what a product of stored features counts for.
+    ``unit`` is what a product of stored features counts for. Where a cost has two parts, even and
+    odd columns take turns: a thread holds pairs of them, and registers for one of each pair's
+    intermediate values are enough.
     """
-    cost = tl.zeros((BM, BN), tl.float32)
     if KIND:
-        product = _product(x, y, rows, columns, D, EXACT, BM, BN, BK) * unit
-        if KIND == COSINE:
-            feature = 1.0 - product
+        cost = _product(x, y, rows, columns, D, EXACT, BM, BN, BK) * unit
+        if GEO:
+            even, odd = tl.split(tl.reshape(cost, (BM, BN // 2, 2)))
+            left, right = tl.split(tl.reshape(columns, (BN // 2, 2)))
+            even = _feature_cost(even, x, y, problems, b, rows, left, KIND)
+            even += _geography_cost(x, y, problems, b, rows, left)
+            odd = _feature_cost(odd, x, y, problems, b, rows, right, KIND)
+            odd += _geography_cost(x, y, problems, b, rows, right)
+            cost = tl.reshape(tl.join(even, odd), (BM, BN))
         else:
-            squares = tl.load(x.square + rows)[:, None] + tl.load(y.square + columns)[None, :]
-            feature = squares - 2.0 * product
-        cost = tl.maximum(feature, 0.0) * tl.load(problems.feature_factor + b)
-    if GEO:
-        cost += _half_angle(x, y, rows, columns) * tl.load(problems.geo_factor + b)
+            cost = _feature_cost(cost, x, y, problems, b, rows, columns, KIND)
+    else:
+        cost = _geography_cost(x, y, problems, b, rows, columns)
     return cost
 
 

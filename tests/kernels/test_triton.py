@@ -326,8 +326,8 @@ def test_many_chunks_and_slabs_change_nothing(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(module, "SLAB", 1)
     monkeypatch.setattr(layout, "_LEAST_TILES", 1)
     split = batch(regions, left=index[0], right=index[1])
-    assert len(split.batch.views["source"].slabs) == 3
-    assert len(split.batch.views["source"].work) == 9
+    assert len(split.batch.view("source", "plan").slabs) == 3
+    assert len(split.batch.view("source", "plan").work) == 9
     for ours, reference in zip(reductions(split), expected, strict=True):
         torch.testing.assert_close(ours, reference, rtol=1e-5, atol=1e-7)
 
