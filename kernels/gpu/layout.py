@@ -158,8 +158,11 @@ class View:
 
     @cached_property
     def slot(self) -> tuple[Tensor, int]:
-        """A place for each program of :attr:`work` in a table [B, W], int64, and its width W."""
+        """A place for each program of :attr:`work` in a table [B, W], int64, and its width W.
+
+        W is even: of two tables of float64, one after the other, both begin at 16 bytes.
+        """
         counts = self._blocks * self._chunks
-        width = int(counts.max())
+        width = int(counts.max() + 1) // 2 * 2
         problem, piece = pieces(counts)
         return self.longs(problem * width + piece), width
