@@ -1,6 +1,7 @@
 # make demo   the distance between every two of 63 countries, into runs/world
 # make test   style, types, imports and tests
 # make quick  the tests that are not slow, in a minute
+# make gpu-check   what is known of the GPU's code without a GPU: minutes; make test has part of it
 #
 # Each sets up .venv first. EXTRA=gpu takes the packages for GPU nodes; PYTHON=... another python3.
 
@@ -21,7 +22,7 @@ ifeq ($(filter cpu gpu,$(EXTRA)),)
 $(error EXTRA=$(EXTRA) is unknown: use EXTRA=cpu or EXTRA=gpu)
 endif
 
-.PHONY: demo quick test
+.PHONY: demo gpu-check quick test
 
 demo: $(READY)
 	$(BIN)/geospot sweep out=runs/world
@@ -36,6 +37,9 @@ test: $(READY)
 
 quick: $(READY)
 	$(PYTEST) -m 'not slow'
+
+gpu-check: $(READY)
+	$(BIN)/python -m benchmarks.gpu_checks
 
 # Always made anew, and marked ready only at the end: the sets for CPU and GPU do not mix, and half
 # an environment is none. torch goes first, alone: what follows then takes the build that is there.

@@ -33,7 +33,7 @@ def main() -> None:
     asked = parser.parse_args()
     if (problem := compiled.problem()) is not None:
         raise SystemExit(problem)
-    rows, failed = [], 0
+    rows, failed, wrong = [], 0, 0
     for architecture in asked.architectures or ARCHITECTURES:
         print(f"sm_{architecture:<48d} {COLUMNS}")
         for launch in launches(architecture):
@@ -50,12 +50,15 @@ def main() -> None:
                 continue
             rows.append(row)
             show(row)
+            wrong += bool(compiled.violations(row))
     if not asked.architectures and not asked.only and not asked.code:
         figures = [row._asdict() | {"fits": row.fits} for row in rows]
         kind = "compiled ahead of time on a machine without a GPU; not measured"
         write("gpu_compiled", {"kind": kind, "passes": figures})
     if failed:
         raise SystemExit(f"{failed} do not compile")
+    if wrong:
+        raise SystemExit(f"{wrong} are not what they have to be")
 
 
 def show(row: compiled.Compiled) -> None:

@@ -2,6 +2,7 @@
 
 python -m benchmarks.gpu_checks.memcheck              all cases; minutes
 python -m benchmarks.gpu_checks.memcheck ragged       those with these letters
+python -m benchmarks.gpu_checks.memcheck random 123   the random case of this seed
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from benchmarks.gpu_checks.clouds64 import Array, Clouds, costs_between, random_
 from benchmarks.gpu_checks.memory import MemoryCheck
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.contract import IterationSettings, PlanSums
-from geospot_gpu.kernels.gpu import batch, layout, loop
+from geospot_gpu.kernels.gpu import batch, layout
 from geospot_gpu.kernels.gpu.finish import FAR, PENDING, State
 from geospot_gpu.kernels.gpu.kernel import TritonKernel
+from geospot_gpu.kernels.gpu.loop import begin
 from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.kernels.tiles import CostTiles
 from geospot_gpu.sinkhorn.bounds import certify
@@ -83,6 +85,47 @@ CASES = {
     "far from one, squares": Case([15, 47], [17, 49], cost=_FAR, epsilon=0.05, scale=300.0),
 }
 
+RANDOM = 8
+"""How many random cases stand beside these."""
+
+
+def random_case(seed: int) -> Case:
+    """A case drawn at random, small enough for the interpreter.
+
+    >>> random_case(5) == random_case(5) != random_case(6)
+    True
+    """
+    generator = np.random.default_rng(seed)
+    problems, cost = int(generator.integers(1, 4)), _COSTS[generator.integers(len(_COSTS))]
+    source, target = (generator.choice(_SIZES, problems).tolist() for _ in range(2))
+    flags = {name: bool(generator.random() < 0.3) for name in _FLAGS}
+    if flags["antipodes"] and cost.feature == "sqeuclidean":
+        flags["antipodes"] = False  # which is about the sphere
+    return Case(
+        source,
+        target,
+        features=int(generator.choice([1, 2, 7, 8, 9, 16, 31, 64, 65, 130])),
+        cost=cost,
+        epsilon=float(generator.choice([2e-3, 0.02, 0.1])),
+        keep=bool(generator.random() < 0.7),
+        solve=bool(generator.random() < 0.3),
+        **flags,
+    )
+
+
+_COSTS = _MIXED, _GEOGRAPHY, _FEATURES, _SQUARES
+_SIZES = (1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 47, 63, 64, 65, 70, 127, 129)
+_FLAGS = ("zero_mass", "antipodes", "same", "wide")
+
+
+def chosen(letters: str) -> dict[str, Case]:
+    """The cases whose names have these letters; any seed of random cases can be named."""
+    first, _, seed = letters.partition(" ")
+    if first == "random" and seed.isdecimal():
+        return {letters: random_case(int(seed))}
+    every = CASES | {f"random {seed}": random_case(seed) for seed in range(RANDOM)}
+    return {name: case for name, case in every.items() if letters in name}
+
 
 class Found(NamedTuple):
     """What the passes gave, before anything is compared."""
@@ -94,10 +137,10 @@ class Found(NamedTuple):
     added: tuple[Tensor, Tensor]
     """What the plan's density has added, as their product."""
     sums: PlanSums
-    omega: Tensor
-    """Of the steps."""
-    steps: list[State]
-    """After one step of every kind."""
+    near: tuple[Tensor, Tensor, Tensor]
+    """Potentials before a step on cheap costs, and its factor."""
+    steps: dict[str, State]
+    """After it, by its kind."""
     wrong: list[str]
 
 
@@ -153,27 +196,44 @@ def _run(case: Case, source: Clouds, target: Clouds, generator: np.random.Genera
     marginals = kernel.marginals(f, g)
     added = torch.rand_like(f), torch.rand_like(g)
     sums = kernel.plan_sums(f, g, *added)
-    settings, steps = IterationSettings(1e-9, 9), []
-    for quick in (False, True) if kernel.batch.quick else (False,):
-        state = loop.begin(kernel.batch, settings)
-        for values, given in ((state.f, f), (state.g, g), (state.omega, omega)):
-            values.copy_(given)
-        for values in (state.softmin_f, state.after, state.next_g):
-            values.fill_(UNTOUCHED)
+    # Steps begin after an iteration, as quick ones have to, and a bit away from it.
+    noise = [
+        5.0 * case.epsilon * torch.tensor(generator.uniform(-1, 1, x.shape), dtype=torch.float32)
+        for x in (f, g)
+    ]
+    near_g = kernel.softmin(kernel.softmin(g, "source"), "target") + noise[1]
+    near_f = kernel.softmin(near_g, "source") + noise[0]
+    settings, steps = IterationSettings(1e-3, 60), dict[str, State]()
+    fields = {"softmin_f": f, "after": f, "next_g": g}
+    for name, quick in (("step", False), ("quick step", True)):
+        if quick and not kernel.batch.quick:
+            continue
+        out = {x: torch.full_like(like, UNTOUCHED) for x, like in fields.items()}
+        state = begin(kernel.batch, settings)._replace(
+            f=near_f.clone(), g=near_g.clone(), omega=omega.clone(), **out
+        )
+        state.limit.fill_(settings.max_iterations)
         kernel.batch.step(state, settings, "source", PENDING.value, exact=False, quick=quick)
-        steps.append(state)
+        steps[name] = state
     wrong = []
     if case.solve:
-        solved = iterate(kernel, IterationSettings(1e-3, 60))
+        solved = iterate(kernel, settings)
         evidence = certify(kernel, case.cost, solved, 1e-3)
+        found = {**solved._asdict(), **evidence._asdict()}
+        damped = settings._replace(damping=0.5)
+        for name, one in (("", kernel), ("transposed ", kernel.transposed())):
+            if one is not None:
+                values = iterate(one, damped)._asdict()
+                found |= {f"{name}damped {key}": value for key, value in values.items()}
         wrong += [
             f"{name} is not finite"
-            for name, values in {**solved._asdict(), **evidence._asdict()}.items()
+            for name, values in found.items()
             if not torch.isfinite(values).all()
         ]
         if (evidence.ot_lower > evidence.ot_upper).any():
             wrong.append("an interval is empty")
-    return Found(f, g, softmins, marginals, added, sums, omega, steps, wrong)
+    near = near_f, near_g, omega
+    return Found(f, g, softmins, marginals, added, sums, near, steps, wrong)
 
 
 def _differences(case: Case, source: Clouds, target: Clouds, found: Found, k: int) -> Iterator[str]:
@@ -191,7 +251,7 @@ def _differences(case: Case, source: Clouds, target: Clouds, found: Found, k: in
         if not np.abs(ours - truth).max() <= 2e-6 * max(1.0, largest):
             yield name
     exponents = np.maximum((f[:, None] + g - costs) / epsilon, -126.0 * np.log(2.0))
-    if exponents.max() < np.log(1e37):
+    if exponents.max() < np.log(1e35):  # times its logarithm it is still a float32
         density, limit = np.exp(exponents), 3e-6 * largest / epsilon + 2e-5
         for name, ours, truth in (
             ("marginal of rows", _of(found.marginals[0], k, n), density @ b),
@@ -207,22 +267,24 @@ def _differences(case: Case, source: Clouds, target: Clouds, found: Found, k: in
             truth, size = (a @ (density * values) @ b for values in (each, np.abs(each) + 1e-3))
             if not abs(float(sums[k]) - truth) <= 4.0 * limit * size:
                 yield name
-    omega = float(found.omega[k])
+    omega = float(found.near[2][k])
+    f, g = _of(found.near[0], k, n), _of(found.near[1], k, m)
+    row_softmin = softmin(costs, g, b, epsilon)
     relaxed = f + omega * (row_softmin - f)
-    limit = 2.0 * _roundoff_of_cheap(case, source, target, k, costs, largest)
-    step_columns = softmin(costs.T, relaxed, a, epsilon)
-    for step in found.steps:
-        if step.mode[k] == FAR.value:
-            continue  # which a quick step leaves alone
-        for name, ours, truth in (
-            ("step, rows", _of(step.softmin_f, k, n), row_softmin),
-            ("step, columns", _of(step.next_g, k, m), step_columns),
+    column_softmin = softmin(costs.T, relaxed, a, epsilon)
+    limit = omega * 2.0 * _roundoff_of_cheap(case, source, target, k, costs, largest)
+    for name, state in found.steps.items():
+        if int(state.mode[k]) == FAR.value:
+            yield f"{name}: refused"
+        for side, ours, truth in (
+            ("rows", _of(state.softmin_f, k, n), row_softmin),
+            ("columns", _of(state.next_g, k, m), column_softmin),
         ):
-            if not np.abs(ours - truth).max() <= omega * limit:
-                yield name
-        for values, size in ((step.softmin_f, n), (step.after, n), (step.next_g, m)):
+            if not np.abs(ours - truth).max() <= limit:
+                yield f"{name}, {side}"
+        for values, size in ((state.softmin_f, n), (state.after, n), (state.next_g, m)):
             if not (values[k, size:] == UNTOUCHED).all():
-                yield "padding is written"
+                yield f"{name}: padding is written"
 
 
 def _roundoff_of_cheap(
@@ -245,10 +307,10 @@ def _of(values: Tensor, k: int, size: int) -> Array:
 
 def main() -> None:
     torch.set_num_threads(1)
-    letters, failed = " ".join(sys.argv[1:]), []
-    for name in (name for name in CASES if letters in name):
+    failed = []
+    for name, case in chosen(" ".join(sys.argv[1:])).items():
         began = time.perf_counter()
-        memory, wrong = check(CASES[name])
+        memory, wrong = check(case)
         bad = [*wrong, *(f"{what} ({count})" for what, count in memory.problems.items())]
         print(
             f"{name:26s} {'FAILED ' + '; '.join(bad) if bad else 'ok'} | {memory.launches} launches"

@@ -41,23 +41,27 @@ class MemoryCheck:
         """What was found, by pass, and how often."""
         self.launches = self.accesses = 0
         self._random = random.Random(seed)
-        self._unset: dict[int, tuple[NDArray[np.bool_], torch.Tensor]] = {}  # by address
+        # By address: what programs have written, and the bytes themselves, which torch may write.
+        self._unset: dict[int, tuple[NDArray[np.bool_], NDArray[np.uint8]]] = {}
         self._since: list[Addresses] = []  # what the program has stored since its last barrier
         self._name = ""
 
     def __enter__(self) -> Self:
         builder, executor = interpreter.interpreter_builder, interpreter.GridExecutor
         load, store = builder.create_masked_load, builder.create_masked_store
+        add = builder.create_atomic_rmw
         set_grid_idx, barrier = builder.set_grid_idx, builder.create_barrier
         init_arguments, call = executor._init_args_hst, executor.__call__
 
         def masked_load(pointers: Any, mask: Any, *rest: Any) -> Any:
-            self._access(pointers, mask, write=False)
-            return load(pointers, mask, *rest)
+            return load(pointers, self._access(pointers, mask, write=False), *rest)
 
         def masked_store(pointers: Any, value: Any, mask: Any, *rest: Any) -> Any:
-            self._access(pointers, mask, write=True)
-            return store(pointers, value, mask, *rest)
+            return store(pointers, value, self._access(pointers, mask, write=True), *rest)
+
+        def atomic(operation: Any, pointers: Any, value: Any, mask: Any, *rest: Any) -> Any:
+            inside = self._access(pointers, mask, write=False)  # any number of programs may
+            return add(operation, pointers, value, inside, *rest)
 
         def begin_program(x: int, y: int, z: int) -> None:
             self._program, self._since = x, []
@@ -87,6 +91,7 @@ class MemoryCheck:
         for owner, name, value in (
             (builder, "create_masked_load", masked_load),
             (builder, "create_masked_store", masked_store),
+            (builder, "create_atomic_rmw", atomic),
             (builder, "set_grid_idx", begin_program),
             (builder, "create_barrier", create_barrier),
             (executor, "_init_args_hst", take_arguments),
@@ -108,7 +113,8 @@ class MemoryCheck:
             if tensor.numel() and type(tensor) is torch.Tensor:
                 storage = tensor.untyped_storage()
                 storage.fill_(0xFF)  # type: ignore[attr-defined]  # NaN, and the largest of integers
-                self._unset[tensor.data_ptr()] = np.zeros(storage.nbytes(), bool), tensor
+                values = torch.empty(0, dtype=torch.uint8).set_(storage)
+                self._unset[storage.data_ptr()] = np.zeros(len(values), bool), values.numpy()
             return tensor
 
         return made
@@ -116,28 +122,34 @@ class MemoryCheck:
     def _note(self, what: str) -> None:
         self.problems[f"{self._name}: {what}"] += 1
 
-    def _access(self, pointers: Any, mask: Any, *, write: bool) -> None:
+    def _access(self, pointers: Any, mask: Any, *, write: bool) -> Any:
+        """Note an access; the mask of what of it is within bounds, for the rest is not done."""
         size = max(1, pointers.get_element_ty().primitive_bitwidth // 8)
-        addresses, keep = np.broadcast_arrays(pointers.data, mask.data)
-        at: Addresses = addresses[keep].ravel().astype(np.int64)
-        self.accesses += len(at)
-        if not len(at):
-            return
+        addresses, keep = np.broadcast_arrays(pointers.data.astype(np.int64), mask.data)
+        self.accesses += int(keep.sum())
+        owner = np.searchsorted(self._starts, addresses, side="right") - 1
+        inside = (owner >= 0) & (addresses + size <= self._stops[np.maximum(owner, 0)])
         what = "store" if write else "load"
-        owner = np.searchsorted(self._starts, at, side="right") - 1
-        if ((owner < 0) | (at + size > self._stops[np.maximum(owner, 0)])).any():
+        if (keep & ~inside).any():
             self._note(f"{what} out of bounds")
+        at: Addresses = addresses[keep & inside].ravel()
+        if len(at):
+            self._inspect(at, size, what, write=write)
+        return type(mask)(keep & inside, mask.dtype)
+
+    def _inspect(self, at: Addresses, size: int, what: str, *, write: bool) -> None:
+        """Note what is wrong with an access within bounds."""
         at = np.unique(at)
         if self._since and len(np.intersect1d(at, np.concatenate(self._since))):
             self._note(f"{what} of what was stored since the last barrier")
         if write:
             self._since.append(at)
-        for start, (known, _) in self._unset.items():
+        for start, (known, values) in self._unset.items():
             inside = at[(at >= start) & (at + size <= start + len(known))] - start
             every = inside[:, None] + np.arange(size)
             if write:
                 known[every] = True
-            elif not known[every].all():
+            elif (~known[every] & (values[every] == 0xFF)).all(axis=1).any():
                 self._note("load of unset memory")
         (self._writes if write else self._reads).append((at, self._program))
 

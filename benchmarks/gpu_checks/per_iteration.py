@@ -1,10 +1,11 @@
 """Launches and waits of one iteration, on a pretended GPU.
 
-    python -m benchmarks.gpu_checks.per_iteration            prints, and writes the results
-    python -m benchmarks.gpu_checks.per_iteration kept       of the cases with these letters
+    python -m benchmarks.gpu_checks.per_iteration            all cases
+    python -m benchmarks.gpu_checks.per_iteration kept       those with these letters
+    python -m benchmarks.gpu_checks.per_iteration --write    all, and writes the results
 
 Each case iterates some times, and twice as often: what comes on top, divided. They are counts, not
-times.
+times, and none may be above its budget.
 """
 
 from __future__ import annotations
@@ -21,14 +22,18 @@ import numpy as np
 import torch
 
 import geospot_gpu as gs
+from benchmarks.gpu_checks.budgets import ITERATIONS, Budget, excess
 from benchmarks.gpu_checks.paths import sampled
-from benchmarks.gpu_checks.pretended import EVENT, LAUNCH, TRITON, WAIT, Pretended
+from benchmarks.gpu_checks.pretended import BACK, COPY, LAUNCH, TRITON, Pretended
+from benchmarks.gpu_checks.pretended_queue import EVENT, NODE, REPLAY, WAIT
 from benchmarks.record import write
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.contract import IterationSettings, Kernel
-from geospot_gpu.kernels.iterate import iterate, step_by_step
+from geospot_gpu.kernels.gpu.kernel import TritonKernel
+from geospot_gpu.kernels.gpu.loop import solve
+from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.sinkhorn.coverage import damping
 
 EPSILON, RHO = 0.05, 0.05
@@ -44,6 +49,8 @@ class Case(NamedTuple):
     settings: IterationSettings = IterationSettings(NEVER, 0)
     exact: bool = False
     """On exact costs, as a kernel's last iterations are."""
+    turned: bool = False
+    """From the target to the source, on the same costs."""
     of_nearest: bool = False
     """Not an iteration at all, but the nearest costs, once."""
 
@@ -59,6 +66,7 @@ CASES = {
     ),
     "self term, triton kept": Case("triton", "kept", IterationSettings(NEVER, 0, symmetric=True)),
     "coverage, triton kept": Case("triton", "kept", _COVERAGE),
+    "coverage, triton kept, other direction": Case("triton", "kept", _COVERAGE, turned=True),
     "coverage, triton streamed": Case("triton", "streamed", _COVERAGE),
     "nearest (once), triton kept": Case("triton", "kept", of_nearest=True),
     "divergence, torch kept": Case("torch", "kept"),
@@ -73,23 +81,29 @@ CASES = {
 class Counts(NamedTuple):
     """Of one iteration."""
 
-    launches: float
-    """By torch."""
-    triton: float
-    waits: float
-    """Numbers that the host needs before it goes on."""
-    events: float
-    """Waits for copies that were begun some iterations before."""
+    counts: dict[str, float]
+    """Of everything that is counted, by its name."""
     operations: dict[str, float]
-    """Launches by operation."""
+    """Launches by operation, without those in graphs."""
+
+    @property
+    def on_device(self) -> float:
+        """Launches that the GPU runs."""
+        return sum(self.counts.get(kind, 0.0) for kind in (LAUNCH, TRITON, NODE))
+
+    @property
+    def by_host(self) -> float:
+        """What the host asks for: a graph is asked for at once."""
+        return sum(self.counts.get(kind, 0.0) for kind in (LAUNCH, TRITON, REPLAY, BACK))
+
+    @property
+    def waits(self) -> float:
+        """Of the host."""
+        return sum(self.counts.get(kind, 0.0) for kind in (WAIT, EVENT, COPY))
 
 
 def count(case: Case, times: int = 16) -> Counts:
-    """Launches and waits of one iteration; ``times`` is 16 or a multiple of it.
-
-    An iteration looks at its flags every 8 times, and sees those of the look before: it goes on for
-    so long when all is solved.
-    """
+    """Launches and waits of one iteration; ``times`` is a multiple of the length of a graph."""
     if case.of_nearest:
         return _each(_counted(case, 0), 1)
     few, many = _counted(case, times), _counted(case, 2 * times)
@@ -100,13 +114,18 @@ def _counted(case: Case, iterations: int) -> tuple[Counter[str], Counter[str]]:
     """Counts and operations of the pretended GPU, the making of the kernel left out."""
     with Pretended() as gpu, torch.no_grad():
         kernel = _kernel(case)
+        if case.turned:
+            turned = kernel.transposed()
+            assert turned is not None
+            kernel = turned
         gpu.counts.clear()
         gpu.operations.clear()
         settings = case.settings._replace(max_iterations=iterations)
         if case.of_nearest:
             kernel.nearest()
         elif case.exact:
-            step_by_step(kernel, settings)
+            assert isinstance(kernel, TritonKernel)
+            solve(kernel.batch, settings, exact=True)
         else:
             iterate(kernel, settings)
         return Counter(gpu.counts), Counter(gpu.operations)
@@ -124,30 +143,46 @@ def _kernel(case: Case) -> Kernel:
 
 
 def _each(totals: tuple[Counter[str], Counter[str]], times: int) -> Counts:
-    counts, operations = totals
-    launches, triton, waits, events = (
-        counts[kind] / times for kind in (LAUNCH, TRITON, WAIT, EVENT)
-    )
-    of_one = {name: n / times for name, n in operations.most_common()}
-    return Counts(launches, triton, waits, events, of_one)
+    each = ({name: n / times for name, n in total.most_common() if n} for total in totals)
+    return Counts(*each)
+
+
+def around() -> dict[str, dict[str, int]]:
+    """Counts of sweeps in one batch each that iterate once: what is around iterations."""
+    found, regions = {}, sampled(30, 40, 26, 45, most=16)
+    solver = gs.Sinkhorn(epsilon=EPSILON, max_iterations=1)
+    for name, outputs in (("default", None), ("divergences", ("divergence",))):
+        with Pretended() as gpu, torch.no_grad():
+            engine = gs.Engine("cuda:0", "triton")
+            gs.pairwise(regions, solver=solver, outputs=outputs, engine=engine)
+        found[name] = dict(gpu.counts)
+    return found
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    letters = " ".join(sys.argv[1:])
-    found = {}
-    print(f"{'':38s} launches Triton waits events")
+    writes = sys.argv[1:] == ["--write"]
+    letters, bad, found = "" if writes else " ".join(sys.argv[1:]), [], {}
+    print(f"{'':38s} on the device, by the host, waits")
     for name in (name for name in CASES if letters in name):
-        counts = found[name] = count(CASES[name])
+        counts = count(CASES[name])
+        found[name] = counts._asdict() | {
+            "on the device": counts.on_device,
+            "by the host": counts.by_host,
+            "waits": counts.waits,
+        }
+        wrong = excess(counts.counts, ITERATIONS.get(name, Budget(0)))
         print(
-            f"{name:38s} {counts.launches:8.2f} {counts.triton:6.2f} {counts.waits:5.2f} "
-            f"{counts.events:6.2f}",
+            f"{name:38s} {counts.on_device:13.2f} {counts.by_host:12.2f} {counts.waits:6.2f} "
+            f"{'; '.join(wrong)}",
             flush=True,
         )
-    if not letters:
+        bad += [f"{name}: {what}" for what in wrong]
+    if writes:
         kind = "counted on a pretended GPU; not measured"
-        figures = {name: counts._asdict() for name, counts in found.items()}
-        write("gpu_launches", {"kind": kind, "per iteration": figures})
+        write("gpu_launches", {"kind": kind, "per iteration": found, "around": around()})
+    if bad:
+        raise SystemExit("; ".join(bad))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ to its end, unlike with meta tensors. As on a GPU
 
 - operations on tensors of both devices raise (single numbers and indices on the CPU may mix in),
 - ``.numpy()`` of a tensor on the device raises,
-- code takes its branches for CUDA: ``device.type`` is ``"cuda"``.
+- code takes its branches for CUDA: ``device.type`` is ``"cuda"``, and a card says what it has.
 
-Triton's programs run in its interpreter, once all their tensors are known to be on the device.
+Triton's programs run in its interpreter, once all their tensors are known to be on the device that
+is current. What is done later than asked for, such as a copy or a graph, is in ``pretended_queue``.
 """
 
 # torch types what is public of it.
@@ -19,10 +20,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
 import sys
 import weakref
 from collections import Counter
-from types import SimpleNamespace, TracebackType
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
 from typing import Any, Self
 from unittest import mock
 
@@ -30,80 +34,48 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_map
 
+from benchmarks.gpu_checks.pretended_cuda import Cuda
+from benchmarks.gpu_checks.pretended_queue import WAIT, Copy, Queue, spoil
+from benchmarks.gpu_checks.pretended_tensor import (
+    ANY,
+    NEW,
+    TO_HOST,
+    Fake,
+    aten,
+    check_devices,
+    placed,
+    runs_nothing,
+    unwrapped,
+    waits,
+)
 from geospot_gpu.errors.say import warn_once
 from geospot_gpu.kernels.gpu import triton_problem
-from geospot_gpu.kernels.gpu.batch import Batch
 from geospot_gpu.kernels.keops import keops_problem
 
-DEVICE = torch.device("cuda", 0)
-LAUNCH, TRITON, WAIT, COPY, EVENT = (
-    "launches",
-    "Triton launches",
-    "waits",
-    "copies to the device",
-    "waits for an event",
-)
-"""What is counted: a wait is a number that the host needs before it goes on."""
+LAUNCH, TRITON = "launches", "Triton launches"
+COPY, ASYNC = "copies to the device", "asynchronous copies to the device"
+BACK = "asynchronous copies to the host"
+"""What is counted: a wait is a number that the host needs before it goes on, and so is a copy, as
+torch synchronises after it, unless it is asynchronous: from pinned memory, or small, which CUDA
+keeps aside meanwhile."""
 
-aten = torch.ops.aten
-_INDEXED = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
-_MOVES = {aten._to_copy.default, aten.copy_.default, aten.lift_fresh.default, aten.lift.default}
-_NUMBERS = {aten._local_scalar_dense.default, aten.equal.default}
-_WAITS = _NUMBERS | {
-    aten.nonzero.default, aten.masked_select.default, aten._unique2.default,
-    aten.repeat_interleave.Tensor,
-}  # fmt: skip
-# They make room and run nothing.
-_ROOM = {
-    aten.scalar_tensor.default, aten.new_empty.default, aten.empty.memory_format,
-    aten.empty_like.default,
-}  # fmt: skip
-
-
-_PROPERTIES = {"shared_memory_per_block_optin": 227 << 10, "major": 9}  # an H100's
-
-
-class Fake(torch.Tensor):
-    """A tensor on the pretended device."""
-
-    numbers: torch.Tensor
-
-    @staticmethod
-    def __new__(cls, inner: torch.Tensor) -> Fake:
-        made: Fake = torch.Tensor._make_wrapper_subclass(
-            cls,
-            inner.shape,
-            strides=inner.stride(),
-            storage_offset=inner.storage_offset(),
-            dtype=inner.dtype,
-            device=torch.device("meta"),  # beneath Python, where torch may know no CUDA
-        )
-        made.numbers = inner
-        return made
-
-    @classmethod
-    def __torch_dispatch__(cls, func: Any, *_: Any, **__: Any) -> Any:  # type: ignore[override]
-        raise RuntimeError(f"{func}: a tensor of a pretended GPU that is gone")
-
-    def __repr__(self) -> str:  # type: ignore[override]
-        return f"Fake({self.numbers!r})"
-
-    @property
-    def device(self) -> torch.device:  # type: ignore[override]
-        return DEVICE
-
-    def data_ptr(self) -> int:
-        return self.numbers.data_ptr()
+_SMALL = 64 << 10
+"""Bytes that are copied aside where memory is not pinned."""
 
 
 class Pretended(TorchDispatchMode):
-    """The pretended GPU; a context.
+    """The pretended GPUs; a context.
 
     Args:
-        memory: bytes that it says it has.
+        memory: bytes that each says it has.
+        devices: how many there are.
+        architecture: 90 is that of an H100.
+        lag: how often an event says that it is not over yet.
     """
 
-    def __init__(self, memory: int = 80 << 30) -> None:
+    def __init__(
+        self, memory: int = 80 << 30, *, devices: int = 1, architecture: int = 90, lag: int = 0
+    ) -> None:
         super().__init__()
         self.counts: Counter[str] = Counter()
         """Of :data:`LAUNCH` and the like."""
@@ -113,16 +85,47 @@ class Pretended(TorchDispatchMode):
         """Waits by the line that asked."""
         self.alive = self.peak = 0
         """Bytes of tensors now, and at most."""
-        self._memory = memory
         self._storages: dict[int, list[int]] = {}
+        self.queue = Queue(self.counts, self._note_wait, self._storages, lag)
+        self._cuda = Cuda(memory, devices, architecture)
+        self._pinned: dict[int, torch.Tensor] = {}
 
     def __enter__(self) -> Self:
         for known in (triton_problem, keops_problem, warn_once):
             known.cache_clear()  # what was found out on another device
         self._patches = contextlib.ExitStack()
-        for name, value in self._cuda().items():
-            self._patches.enter_context(mock.patch.object(torch.cuda, name, value))
-        self._patches.enter_context(mock.patch.object(Batch, "_launch", self._run))
+        patches: list[tuple[Any, str, Any]] = [
+            (torch.cuda, name, value)
+            for name, value in self._cuda.said(
+                self.queue, lambda: self.alive, lambda: self.peak
+            ).items()
+        ]
+        patches += [
+            (torch.Tensor, "pin_memory", lambda x, *_: self._pin(x.clone())),
+            (torch.Tensor, "is_pinned", lambda x, *_: self._is_pinned(x)),
+            (torch.Tensor, "record_stream", lambda *_: None),
+        ]
+        to = torch.Tensor.to
+
+        def moved(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            if args and isinstance(args[0], Fake):  # like another tensor
+                args = args[0].device, args[0].dtype, *args[1:]
+            args, kwargs = tree_map(self._cuda.numbered, (args, kwargs))
+            return to(x, *args, **kwargs)
+
+        patches.append((torch.Tensor, "to", moved))  # it would ask CUDA for the current device
+        patches += [(torch.Tensor, name, placed(name)) for name in NEW]
+        if importlib.util.find_spec("triton") is not None:
+            from triton.runtime.interpreter import InterpretedFunction
+
+            run = InterpretedFunction.run
+
+            def launch(kernel: Any, *args: Any, grid: Any, warmup: bool, **constants: Any) -> None:
+                self._run(run, kernel, args, grid, constants)
+
+            patches.append((InterpretedFunction, "run", launch))
+        for owner, name, value in patches:
+            self._patches.enter_context(mock.patch.object(owner, name, value))
         torch._C._set_only_lift_cpu_tensors(True)
         self._patches.callback(torch._C._set_only_lift_cpu_tensors, False)
         gc.collect()
@@ -139,65 +142,119 @@ class Pretended(TorchDispatchMode):
         self._patches.close()
         for known in (triton_problem, keops_problem, warn_once):
             known.cache_clear()
-
-    def _cuda(self) -> dict[str, Any]:
-        """What ``torch.cuda`` says meanwhile."""
-        counts = self.counts
-
-        class Event:
-            def __init__(self, **_: object) -> None: ...
-
-            def record(self, *_: object) -> None: ...
-
-            def query(self) -> bool:
-                return True
-
-            def synchronize(self) -> None:
-                counts[EVENT] += 1
-
-        def synchronize(*_: object) -> None:
-            counts[WAIT] += 1
-
-        return {
-            "_lazy_init": lambda: None,
-            "is_available": lambda: True,
-            "device_count": lambda: 1,
-            "current_device": lambda: 0,
-            "get_device_name": lambda *_: "pretended",
-            "get_device_properties": lambda *_: SimpleNamespace(**_PROPERTIES),
-            "mem_get_info": lambda *_: (self._memory, self._memory),
-            "Event": Event,
-            "synchronize": synchronize,
-            "device": lambda *_: contextlib.nullcontext(),
-        }
+        if error is None:
+            self.queue.finish()  # raises where pinned memory was written too early
 
     # What runs: unwrap, check devices, run on the CPU, wrap again.
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         tensors = [x for x in tree_flatten((args, kwargs))[0] if isinstance(x, torch.Tensor)]
         fakes = [x for x in tensors if isinstance(x, Fake)]
-        device = kwargs.get("device")
+        device = torch.device(kwargs["device"]) if kwargs.get("device") is not None else None
         # Beneath Python the pretended device goes by the name of meta.
-        to_gpu = device is not None and torch.device(device).type in ("cuda", "meta")
-        to_cpu = device is not None and torch.device(device).type == "cpu"
-        kwargs.pop("pin_memory", None)
+        to_gpu = device is not None and device.type in ("cuda", "meta")
+        pinned = kwargs.pop("pin_memory", None)
         if not fakes and not to_gpu:
-            return func(*args, **kwargs)
-        _check_devices(func, args, tensors)
-        if to_gpu and fakes and func is aten._to_copy.default and len(kwargs) == 1:
-            return args[0]  # it is there already
+            made = func(*args, **kwargs)
+            return self._pin(made) if pinned else made
+        index = max((x.card for x in fakes), default=ANY)
+        if device is not None and device.type == "cuda":
+            index = self._cuda.index(device)
+        check_devices(func, args, tensors)
         if to_gpu:
+            moves = func is aten._to_copy.default and len(kwargs) == 1
+            if moves and fakes and fakes[0].card in (index, ANY):
+                return args[0]  # it is there already
             kwargs["device"] = torch.device("cpu")
-        plain_args, plain_kwargs = tree_map(_unwrapped, (args, kwargs))
-        result = func(*plain_args, **plain_kwargs)
-        self._count(func, args, bool(fakes), to_gpu=to_gpu, to_cpu=to_cpu)
-        if func is aten.copy_.default:
-            return args[0]
-        if to_cpu or func in _NUMBERS:
-            return result
-        return self._wrapped(func, args, kwargs, result)
+        work = partial(func, *tree_map(unwrapped, args), **tree_map(unwrapped, kwargs))
+        if func is aten._to_copy.default and not fakes:
+            return self._to_device(args[0], bool(kwargs.get("non_blocking")), work, None, index)
+        if func is aten.copy_.default and not isinstance(args[1], Fake):
+            return self._to_device(args[1], args[2:] == (True,), work, args[0], index)
+        if func is aten.copy_.default and not isinstance(args[0], Fake):
+            return self._to_host(args[0], args[2:] == (True,), work, args[1].numbers)
+        if func is aten._to_copy.default and not to_gpu and device is not None:
+            asks = bool(kwargs.get("non_blocking"))
+            return self._to_host(None, asks, work, args[0].numbers)
+        if device is not None and not to_gpu:
+            return work()  # what only looks like a tensor of the device
+        if waits(func, args):
+            self.queue.wait()
+            made = work()
+            return made if func in TO_HOST else self._wrapped(func, args, kwargs, made, index)
+        if runs_nothing(func):
+            return self._wrapped(func, args, kwargs, work(), index)
+        return self._wrapped(func, args, kwargs, self._launched(func, work, fakes), index)
 
-    def _wrapped(self, func: Any, args: Any, kwargs: Any, result: Any) -> Any:
+    def _launched(self, func: Any, work: Callable[[], Any], fakes: list[Fake]) -> Any:
+        """Run it; or note it for a graph, whose results nobody has computed yet."""
+        name, graph = str(func).removeprefix("aten."), self.queue.graph
+        if graph is None:
+            self._count(LAUNCH, name)
+            return work()
+        memory = {x.address for x in fakes}
+        if any(a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments):
+            graph.record(work, memory, 1)
+            return None
+        results = work()
+        kept = [x for x in tree_flatten(results)[0] if isinstance(x, torch.Tensor)]
+
+        def again() -> None:
+            for old, new in zip(kept, tree_flatten(work())[0], strict=True):
+                old.copy_(new)
+
+        graph.record(again, memory, 1)
+        for values in kept:
+            if values.is_floating_point():  # others may be indices of what is captured next
+                spoil(values)
+        return results
+
+    def _count(self, kind: str, name: str) -> None:
+        self.counts[kind] += 1
+        self.operations[name] += 1
+
+    def _to_device(
+        self, source: Any, asks: bool, work: Callable[[], Any], to: Fake | None, index: int
+    ) -> Any:
+        """Copy from the host, into a tensor of the device or a new one."""
+        pinned = self._is_pinned(source)
+        late = asks and (pinned or source.nbytes <= _SMALL)
+        if not late:
+            self.queue.forbid("a copy that waits")
+            self.queue.finish()
+        self.counts[ASYNC if late else COPY] += 1
+        if late and pinned:
+            self.queue.begin(Copy(None, source.clone(), source))
+        made = work()
+        return self._wrap(made, index) if to is None else to
+
+    def _to_host(
+        self, to: torch.Tensor | None, asks: bool, work: Callable[[], Any], values: torch.Tensor
+    ) -> Any:
+        """Copy from the device, into a tensor on the host or a new one."""
+        if not asks or (to is not None and not self._is_pinned(to)):
+            self.queue.wait()
+            return work()
+        made = self._pin(work()) if to is None else to
+        copy = partial(self._begin, made, values)
+        if self.queue.graph is None:
+            copy()
+        else:
+            self.queue.graph.record(copy, set(), 0)
+        return made
+
+    def _begin(self, to: torch.Tensor, values: torch.Tensor) -> None:
+        self.counts[BACK] += 1
+        self.queue.begin(Copy(to, values.to(to.dtype, copy=True), None))
+
+    def _pin(self, made: Any) -> Any:
+        self._pinned[made.untyped_storage().data_ptr()] = made  # kept: no other has its address
+        return made
+
+    def _is_pinned(self, x: torch.Tensor) -> bool:
+        return not isinstance(x, Fake) and x.untyped_storage().data_ptr() in self._pinned
+
+    def _wrapped(self, func: Any, args: Any, kwargs: Any, result: Any, index: int) -> Any:
         schema = func._schema
         # Operations that write return the very tensor they were given.
         written = [
@@ -210,10 +267,12 @@ class Pretended(TorchDispatchMode):
                 with torch._C._DisableTorchDispatch():  # squeeze_ and its like: the shape follows
                     func(*args, **kwargs)
             return written[0] if len(written) == 1 else tuple(written)
-        return tree_map(lambda x: self._wrap(x) if isinstance(x, torch.Tensor) else x, result)
+        return tree_map(
+            lambda x: self._wrap(x, index) if isinstance(x, torch.Tensor) else x, result
+        )
 
-    def _wrap(self, inner: torch.Tensor) -> Fake:
-        made, storage = Fake(inner), inner.untyped_storage()
+    def _wrap(self, inner: torch.Tensor, index: int) -> Fake:
+        made, storage = Fake(inner, index), inner.untyped_storage()
         key = storage.data_ptr()
         entry = self._storages.setdefault(key, [0, storage.nbytes()])
         if entry[0] == 0:
@@ -230,53 +289,34 @@ class Pretended(TorchDispatchMode):
             self.alive -= entry[1]
             del self._storages[key]
 
-    def _count(self, func: Any, args: Any, on_gpu: bool, *, to_gpu: bool, to_cpu: bool) -> None:
-        returns = func._schema.returns
-        view = any(r.alias_info is not None and not r.alias_info.is_write for r in returns)
-        waits = func in _WAITS or (to_cpu and on_gpu)
-        if func is aten.copy_.default:
-            waits = not isinstance(args[0], Fake) and not (len(args) > 2 and args[2])
-        if func in _INDEXED:  # by flags: how many are set decides the shape
-            waits = any(x is not None and x.dtype == torch.bool for x in args[1])
-        if to_gpu and not on_gpu and func is aten._to_copy.default:
-            self.counts[COPY] += 1
-        elif waits:
-            self.counts[WAIT] += 1
-            self.where[_caller()] += 1
-        elif not view and func not in _ROOM:
-            self.counts[LAUNCH] += 1
-            self.operations[str(func).removeprefix("aten.")] += 1
+    def _note_wait(self) -> None:
+        self.counts[WAIT] += 1
+        self.where[_caller()] += 1
 
-    def _run(self, kernel: Any, work: Any, *arguments: Any, **constants: Any) -> None:
-        """In place of the launcher of a batch."""
-        for x in tree_flatten((work, arguments))[0]:
-            if isinstance(x, torch.Tensor) and not isinstance(x, Fake):
-                raise RuntimeError(f"{kernel}: a tensor on the CPU {tuple(x.shape)}")
-        self.counts[TRITON] += 1
-        self.operations[f"triton {getattr(kernel, '__name__', kernel)}"] += 1
-        plain = [_unwrapped(x) for x in (work, *arguments)]
-        with _disable_current_modes():
-            kernel[(len(work),)](*plain, **constants)
+    def _run(self, run: Any, kernel: Any, arguments: Any, grid: Any, constants: Any) -> None:
+        """In place of Triton's launcher."""
+        name = f"triton {getattr(kernel, '__name__', kernel)}"
+        tensors = [
+            x for x in tree_flatten((arguments, constants))[0] if isinstance(x, torch.Tensor)
+        ]
+        for x in tensors:
+            if not isinstance(x, Fake):
+                raise RuntimeError(f"{name}: a tensor on the CPU {tuple(x.shape)}")
+            if x.card not in (self._cuda.current, ANY):
+                raise RuntimeError(f"{name}: a tensor on {x.device}, which is not current")
+        plain = [unwrapped(x) for x in arguments]
+        constants = {key: unwrapped(x) for key, x in constants.items()}
 
+        def work() -> None:
+            with _disable_current_modes():
+                run(kernel, *plain, grid=grid, warmup=False, **constants)
 
-def _check_devices(func: Any, args: Any, tensors: list[torch.Tensor]) -> None:
-    """Raise where an operation gets tensors of both devices, as CUDA does."""
-    if func in _MOVES:
-        return
-    strangers = [x for x in tensors if not isinstance(x, Fake) and x.dim() > 0]
-    if func in _INDEXED and isinstance(args[0], Fake):  # indices may be on the CPU
-        values = args[2] if len(args) > 2 else None
-        strangers = [x for x in strangers if x is values]
-    if strangers and any(isinstance(x, Fake) for x in tensors):
-        shapes = [tuple(x.shape) for x in strangers]
-        raise RuntimeError(f"{func}: tensors on cuda:0 and cpu: {shapes}")
-
-
-def _unwrapped(x: Any) -> Any:
-    if isinstance(x, tuple):
-        values = [_unwrapped(y) for y in x]
-        return type(x)(*values) if hasattr(x, "_fields") else tuple(values)
-    return x.numbers if isinstance(x, Fake) else x
+        if self.queue.graph is not None:
+            memory = {x.address for x in tensors if isinstance(x, Fake)}
+            self.queue.graph.record(work, memory, 1)
+            return
+        self._count(TRITON, name)
+        work()
 
 
 def _caller() -> str:
