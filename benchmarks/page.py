@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+from benchmarks import gpu_tables
 from benchmarks.record import RESULTS
 from geospot_gpu.distances.column import Column, Table
 from geospot_gpu.distances.columns import stored_in
@@ -46,6 +47,10 @@ def table(name: str) -> str:
     found = figures(name)
     if found is None:
         return "Not measured yet."
+    if name in gpu_tables.TABLES:
+        before = figures("gpu_before")
+        assert before is not None
+        return gpu_tables.TABLES[name](found, before)
     if all(isinstance(part, dict) for part in found.values()):
         parts = []
         for title, part in found.items():

@@ -1,27 +1,33 @@
-"""Predicted times: ``python -m benchmarks.gpu_checks.roofline``. No number here is measured.
+"""A model of the time that passes and iterations take on cards. No number here is measured.
 
-From the instructions that ``aot`` counted, the bytes that a pass reads, data sheets and the
-launches that ``per_iteration`` counted. The lower time is that of perfect overlap, where the
-busiest unit of a multiprocessor decides; the upper one is that of none between arithmetic, matrix
-products and memory. Loops over the depth of a product count once, since matrix units do their work.
+A pass takes what its instructions (counted by ``aot``), its products and its bytes take on a card's
+data sheet. The lower time is that of perfect overlap, where the busiest unit of a multiprocessor
+decides; the upper one is that of none between arithmetic, products and memory. Loops over the depth
+of a product count once, since matrix units do their work. A phase takes as long as its passes or as
+the host that launches them, whichever is longer; what the host does was counted by
+``per_iteration``, and what that costs it is assumed.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from benchmarks.gpu_checks.cards import CARDS, Card
-from benchmarks.record import RESULTS, write
+from benchmarks.gpu_checks.cards import Card
+from benchmarks.gpu_checks.pretended import ASYNC, BACK, COPY, LAUNCH, TRITON
+from benchmarks.gpu_checks.pretended_queue import EVENT, NODE, REPLAY, WAIT
 
 LANES, SPECIAL_LANES = 128, 16
 """Instructions of threads that a multiprocessor issues in a cycle; those of the slow unit."""
 
-HOST_S = {"launches": 4.5e-6, "triton": 45e-6}
-"""What the host takes to launch an operation of torch, and a pass of Triton: assumed."""
+HOST_S = {
+    LAUNCH: 4.5e-6, TRITON: 45e-6, REPLAY: 10e-6, BACK: 8e-6, ASYNC: 8e-6, COPY: 15e-6,
+    WAIT: 15e-6, EVENT: 5e-6,
+}  # fmt: skip
+"""Assumed: seconds of the host for each. A launch of Triton binds its arguments in Python."""
 
-KIND = "predicted from compiled code, bytes and launches; not measured"
+LAUNCHED_S = 2e-6
+"""Assumed: seconds of the device from one program to the next that needs it."""
 
 
 class Pass(NamedTuple):
@@ -36,68 +42,39 @@ class Pass(NamedTuple):
     """Read or written."""
 
 
-PASSES = {
-    "range": Pass("keep_costs: mixed, D 512", 1),
-    "keep": Pass("keep_costs write: mixed, D 512", 1, bytes=2.0),
-    "step": Pass("kept_step whole: 1024 columns", bytes=2.1),
-    "wide step": Pass("kept_step: more columns", bytes=5.0),
-    "cheap": Pass("log_sums: mixed, D 512", 1),
-    "exact": Pass("log_sums exact: mixed, D 512", 3),
-    "marginals": Pass("plan_integrals marginals exact: mixed, D 512", 3),
-    "plan": Pass("plan_integrals exact: mixed, D 512", 3),
-    "cheap, D 64": Pass("log_sums: squares, D 64", 1, 64),
-    "exact, D 64": Pass("log_sums exact: squares, D 64", 3, 64),
-}
-
-
-class Workload(NamedTuple):
-    """How many costs there are, how often each pass goes over them, and what the host launches."""
-
-    costs: float
-    passes: Mapping[str, float]
-    iterations: int = 0
-    """Of all batches, one after the other."""
-    case: str = "divergence, triton kept"
-    """Of ``per_iteration``."""
-
-
-_PAIRS, _SELF = 1953e6, 63e6
-_BALANCED = {"range": 1, "keep": 1, "step": 13, "exact": 2, "marginals": 1, "plan": 1}
-_HALF = {"range": 1, "keep": 1, "step": 6, "exact": 2}
-_COVERAGE = {"exact": 32, "marginals": 2, "range": 1, "keep": 1}
-
-WORKLOADS = {
-    "63 countries, 1,000 points: divergences": Workload(_PAIRS + _SELF, _BALANCED, 16),
-    "63 countries: half samples": Workload((_PAIRS + _SELF) / 4.0, _HALF, 16),
-    "63 countries: coverage": Workload(_PAIRS, _COVERAGE, 32, "coverage, triton kept"),
-    "63 countries: coverage, were its steps on kept costs": Workload(
-        _PAIRS, {"step": 16, "exact": 4, "marginals": 2}, 32, "coverage, triton kept"
-    ),
-    "50,000 x 50,000: a step on kept costs": Workload(2.5e9, {"wide step": 1}, 1),
-    "50,000 x 50,000: a step, streamed": Workload(
-        2.5e9, {"cheap": 2}, 1, "divergence, triton streamed"
-    ),
-    "50,000 x 50,000: certificate": Workload(2.5e9, {"marginals": 1, "plan": 1}),
-    **{
-        f"D 64, {n:,} x {n:,}: 10 iterations, streamed": Workload(
-            float(n) ** 2,
-            {"cheap, D 64": 20, "exact, D 64": 2},
-            11,
-            "divergence, triton streamed",
-        )
-        for n in (10_000, 20_000, 50_000)
-    },
-}
-
-
-class Predicted(NamedTuple):
-    """Seconds, or seconds per cost."""
+class Range(NamedTuple):
+    """Seconds, or seconds per cost, between perfect overlap and none."""
 
     lower: float
     upper: float
 
+    def __add__(self, other: object) -> Range:
+        assert isinstance(other, Range)
+        return Range(self.lower + other.lower, self.upper + other.upper)
 
-def per_cost(compiled: Mapping[str, Any], one: Pass, card: Card) -> Predicted | None:
+    def times(self, factor: float) -> Range:
+        """So many of it."""
+        return Range(self.lower * factor, self.upper * factor)
+
+    def at_least(self, seconds: float) -> Range:
+        """No less than this."""
+        return Range(max(self.lower, seconds), max(self.upper, seconds))
+
+
+class Phase(NamedTuple):
+    """Passes over the costs of some problems, and how often the host launches them in turn."""
+
+    name: str
+    costs: float
+    passes: Mapping[str, float]
+    """How often each goes over the costs."""
+    rounds: int = 0
+    """Iterations of a batch, one after the other: those of its slowest problem."""
+    case: str = ""
+    """Of ``per_iteration``, if there are any."""
+
+
+def per_cost(compiled: Mapping[str, Any], one: Pass, card: Card) -> Range | None:
     """Seconds for one cost; None where the pass does not fit the card."""
     if not compiled["fits"]:
         return None
@@ -113,61 +90,45 @@ def per_cost(compiled: Mapping[str, Any], one: Pass, card: Card) -> Predicted | 
     memory = one.bytes * card.multiprocessors * card.hertz / card.bytes_per_second
     cycle = 1.0 / (card.multiprocessors * card.hertz)
     lower, upper = max(arithmetic, products, memory), arithmetic + products + memory
-    return Predicted(lower * cycle, upper * cycle)
+    return Range(lower * cycle, upper * cycle)
 
 
-def predict(card: Card, passes: Mapping[str, Mapping[str, Any]]) -> dict[str, Predicted | None]:
+def rates(
+    card: Card, compiled: Mapping[str, Mapping[str, Any]], passes: Mapping[str, Pass]
+) -> dict[str, Range | None]:
     """Seconds per cost of every pass, from what ``aot`` found of the card's architecture."""
-    return {name: per_cost(passes[one.label], one, card) for name, one in PASSES.items()}
+    return {name: per_cost(compiled[one.label], one, card) for name, one in passes.items()}
 
 
-def seconds(work: Workload, rates: Mapping[str, Predicted | None]) -> Predicted | None:
-    """Seconds of a workload on the card; None where one of its passes does not fit."""
-    lower = upper = 0.0
-    for name, times in work.passes.items():
-        rate = rates[name]
+def host_seconds(counts: Mapping[str, float]) -> float:
+    """Seconds of the host for what was counted."""
+    return sum(HOST_S[kind] * n for kind, n in counts.items() if kind in HOST_S)
+
+
+def device_seconds(counts: Mapping[str, float]) -> float:
+    """Seconds of the device for launches that do next to nothing."""
+    return LAUNCHED_S * sum(counts.get(kind, 0.0) for kind in (LAUNCH, TRITON, NODE))
+
+
+def seconds(
+    phase: Phase,
+    each: Mapping[str, Range | None],
+    iterations: Mapping[str, Mapping[str, Mapping[str, float]]],
+) -> Range | None:
+    """Seconds of a phase on a card; None where one of its passes does not fit.
+
+    Args:
+        phase: what is done.
+        each: seconds per cost of passes on the card.
+        iterations: what ``per_iteration`` counted of one, by case.
+    """
+    total = Range(0.0, 0.0)
+    for name, times in phase.passes.items():
+        rate = each[name]
         if rate is None:
             return None
-        lower += times * rate.lower * work.costs
-        upper += times * rate.upper * work.costs
-    return Predicted(lower, upper)
-
-
-def host_seconds(work: Workload, counts: Mapping[str, Mapping[str, float]]) -> float:
-    """Seconds that the host takes to launch the iterations of one batch."""
-    each = counts[work.case]
-    return work.iterations * sum(each[kind] * cost for kind, cost in HOST_S.items())
-
-
-def main() -> None:
-    found = json.loads((RESULTS / "gpu_compiled.json").read_text())["figures"]["passes"]
-    counts = json.loads((RESULTS / "gpu_launches.json").read_text())["figures"]["per iteration"]
-    figures: dict[str, object] = {"kind": KIND}
-    print(KIND)
-    for name, card in CARDS.items():
-        passes = {row["label"]: row for row in found if row["architecture"] == card.architecture}
-        rates = predict(card, passes)
-        works = {title: seconds(work, rates) for title, work in WORKLOADS.items()}
-        print(f"\n{name}: predicted ps per cost")
-        for one, rate in rates.items():
-            print(f"  {one:54s} {_shown(rate, 1e12)}")
-        print(f"{name}: predicted ms")
-        for title, taken in works.items():
-            host = 1e3 * host_seconds(WORKLOADS[title], counts)
-            print(f"  {title:54s} {_shown(taken, 1e3)}, the host at least {host:.1f}")
-        figures[name] = {
-            "predicted seconds per cost": {k: v and v._asdict() for k, v in rates.items()},
-            "predicted seconds": {k: v and v._asdict() for k, v in works.items()},
-        }
-    hosts = {title: host_seconds(work, counts) for title, work in WORKLOADS.items()}
-    write("gpu_predicted", figures | {"predicted seconds of the host, a batch": hosts})
-
-
-def _shown(value: Predicted | None, unit: float) -> str:
-    if value is None:
-        return "a pass does not fit"
-    return f"{value.lower * unit:.2f} to {value.upper * unit:.2f}"
-
-
-if __name__ == "__main__":
-    main()
+        total += rate.times(times * phase.costs)
+    if phase.case:
+        counts = iterations[phase.case]["counts"]
+        total = total.at_least(phase.rounds * max(host_seconds(counts), device_seconds(counts)))
+    return total
