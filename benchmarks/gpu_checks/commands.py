@@ -149,6 +149,7 @@ def check(folder: Path, letters: str = "") -> list[str]:
         try:
             run(call, folder / "cpu", "cpu")
             with gpu:
+                gpu.probe("cuda:0")
                 run(call, folder / "cuda:0", "cuda:0")
         except Exception as error:  # whatever a GPU would have raised
             wrong.append(f"{name}: {type(error).__name__}: {error}")

@@ -153,6 +153,7 @@ def around() -> dict[str, dict[str, int]]:
     solver = gs.Sinkhorn(epsilon=EPSILON, max_iterations=1)
     for name, outputs in (("default", None), ("divergences", ("divergence",))):
         with Pretended() as gpu, torch.no_grad():
+            gpu.probe("cuda:0")
             engine = gs.Engine("cuda:0", "triton")
             gs.pairwise(regions, solver=solver, outputs=outputs, engine=engine)
         found[name] = dict(gpu.counts)

@@ -25,7 +25,6 @@ from benchmarks.gpu_checks import budgets
 from benchmarks.gpu_checks.budgets import excess
 from benchmarks.gpu_checks.paths import PATHS, sampled
 from benchmarks.gpu_checks.pretended import Pretended
-from geospot_gpu.kernels.gpu import triton_problem
 
 KERNELS = (("torch", "kept"), ("torch", "streamed"), ("triton", "kept"), ("triton", "streamed"))
 DEVICE = "cuda:1"
@@ -59,7 +58,7 @@ def check(name: str, regions: gs.Regions, backend: str, storage: str) -> bool:
     heading = f"{backend:7s} {storage:9s} {name:26s}"
     try:
         with gpu, torch.no_grad():
-            if backend == "triton" and (problem := triton_problem("cuda")) is not None:
+            if (problem := gpu.probe(DEVICE)) is not None and backend == "triton":
                 raise RuntimeError(problem)  # a path would go on with another kernel
             got = PATHS[name](regions, gs.Engine(DEVICE, backend, storage))
     except Exception as error:  # whatever a GPU would have raised

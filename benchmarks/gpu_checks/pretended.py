@@ -145,6 +145,15 @@ class Pretended(TorchDispatchMode):
         if error is None:
             self.queue.finish()  # raises where pinned memory was written too early
 
+    def probe(self, device: str) -> str | None:
+        """Why Triton does not run on a device; what it takes to find out is not counted."""
+        places: tuple[Any, ...] = "cuda", torch.device(device)
+        problem = next((found for found in map(triton_problem, places) if found), None)
+        for counts in (self.counts, self.operations, self.where):
+            counts.clear()
+        self.peak = self.alive
+        return problem
+
     # What runs: unwrap, check devices, run on the CPU, wrap again.
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
