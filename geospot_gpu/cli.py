@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from geospot_gpu.caches import provide_all
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.former import check_former
 from geospot_gpu.errors.kept import with_notes
@@ -169,10 +170,7 @@ def _run(command: str, arguments: list[str]) -> bool:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     # Threads that spin while they wait for work slow a shared machine down by ten.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if os.path.expanduser("~") == "~" and (cache := os.environ.get("GEOSPOT_CACHE")):
-        # Without a home Numba and KeOps would make a folder called ~ here.
-        os.environ.setdefault("NUMBA_CACHE_DIR", os.path.join(cache, "numba"))
-        os.environ.setdefault("KEOPS_CACHE_FOLDER", os.path.join(cache, "keops"))
+    provide_all()
     launch = hydra.main(
         version_base="1.3", config_path="pkg://geospot_gpu.conf", config_name=command
     )(task)

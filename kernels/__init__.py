@@ -43,7 +43,8 @@ def choose_kernel(
     """The kernel for problems of ``entries`` costs each.
 
     The first of those asked for that can run. Where none can, a warning, and the storage is left
-    to ``auto``, or else the backend, or both.
+    to ``auto``, or else the backend, or both. So is a warning where ``auto`` goes on without a
+    backend that it counts on for such problems, since that is missing or broken.
     """
     asked = {"backend": backend, "storage": storage}
     spec, problem = _first(workload, entries, **asked)
@@ -55,6 +56,8 @@ def choose_kernel(
         if spec is not None:
             warn_once(f"{given} is not available, {problem}: using what auto would")
     assert spec is not None
+    if backend == AUTO:
+        _say_what_is_missing(workload, entries, spec)
     return spec
 
 
@@ -100,6 +103,20 @@ def _first(
         if backend == AUTO and not spec.by_default(workload):
             continue
         problem = spec.problem(workload, entries)
+        if problem is None or backend != AUTO:  # what is of no use here need not be tried
+            problem = spec.missing(workload) or problem
         if problem is None:
             return spec, None
     return None, problem
+
+
+def _say_what_is_missing(workload: Workload, entries: int, chosen: KernelSpec) -> None:
+    """Warn of kernels that ``auto`` would have taken before the chosen one, were they there."""
+    for spec in REGISTRY[: REGISTRY.index(chosen)]:
+        other = spec.backend != chosen.backend and spec.by_default(workload)
+        if not other or spec.problem(workload, entries) is not None:
+            continue
+        if (reason := spec.missing(workload)) is not None:
+            warn_once(
+                f"engine.backend=auto: not {spec.backend}, since {reason}: using {chosen.backend}"
+            )

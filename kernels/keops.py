@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from geospot_gpu import caches
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.clouds import CloudBatch, required
 from geospot_gpu.kernels.contract import Kernel, PlanSums, Side, safe_log
@@ -127,6 +128,7 @@ def import_keops() -> Any:
 @contextlib.contextmanager
 def quiet_import() -> Any:
     """Log at debug level what an import that pulls in KeOps prints to standard output."""
+    caches.provide("KEOPS_CACHE_FOLDER")
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         yield
@@ -135,10 +137,10 @@ def quiet_import() -> Any:
 
 
 @cache
-def keops_problem(device_type: str) -> str | None:
+def keops_problem(device: torch.device) -> str | None:
     """Why KeOps cannot run on a device, in one clause; None where a small reduction works."""
     try:
-        x = torch.zeros(1, 2, 1, device=device_type)
+        x = torch.zeros(1, 2, 1, device=device)
         float((_rows(x) + _columns(x)).sum(dim=2).sum())
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("pykeops_"):
@@ -160,8 +162,9 @@ def _build(
 STREAMED = KernelSpec(
     backend="keops",
     storage="streamed",
-    problem=lambda workload, entries: torch_alone(workload.cost) or keops_problem(workload.device),
+    problem=lambda workload, entries: torch_alone(workload.cost),
     limits=lambda workload: Limits(streamed_limit(workload), workload.points(in_place=False)),
     build=_build,
     by_default=lambda work: work.device == "cuda" and work.dimension <= _MOST_FEATURES,
+    missing=lambda workload: keops_problem(workload.place),
 )

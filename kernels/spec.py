@@ -38,13 +38,21 @@ class Workload(NamedTuple):
     """``cpu`` or ``cuda``."""
     budget: int
     """Memory for costs in bytes."""
+    index: int | None = None
+    """Which of the GPUs; None on a CPU, or where it is the current one."""
+
+    @property
+    def place(self) -> torch.device:
+        """The device itself."""
+        return torch.device(self.device, self.index)
 
     @classmethod
     def of(cls, cost: GroundCost, cloud: CloudBatch, budget: int) -> Workload:
         """That of problems with a batch of clouds on one side."""
         features = cloud.points.features if cost.uses_features else None
         dimension = 3 if features is None else features.shape[1]
-        return cls(cost, dimension, cloud.dtype, cloud.device.type, budget)
+        device = cloud.device
+        return cls(cost, dimension, cloud.dtype, device.type, budget, device.index)
 
     def points(self, *, in_place: bool) -> int:
         """How many points the clouds of one batch may have.
@@ -64,6 +72,11 @@ class Limits(NamedTuple):
     """Costs, its problems padded to the largest."""
     points: int
     """Points on both sides."""
+
+
+def anywhere(workload: Workload) -> None:
+    """Of a kernel that is never missing."""
+    return
 
 
 def everywhere(workload: Workload) -> bool:
@@ -101,6 +114,8 @@ class KernelSpec:
         growth: ``growth(n, m)``: for problems of n x m costs [K], the ratio between the sizes
             that may share a batch.
         by_default: whether ``engine.backend=auto`` considers it for a workload.
+        missing: ``missing(workload)``: why it cannot run on the device at all, in one clause;
+            None where it can. Where ``auto`` considers it, it goes on without it, and says so.
     """
 
     backend: str
@@ -110,6 +125,7 @@ class KernelSpec:
     build: Callable[[GroundCost, CloudBatch, CloudBatch, float, int], Kernel]
     growth: Callable[[Sizes, Sizes], NDArray[np.float64]] = padded
     by_default: Callable[[Workload], bool] = everywhere
+    missing: Callable[[Workload], str | None] = anywhere
 
     @property
     def name(self) -> str:

@@ -170,7 +170,7 @@ def _dissimilarity(
         if not scale.any():  # one place: nothing to scale by
             scale[:] = 1.0
         source = points[own] * scale
-        index = _exact_index(source)
+        index = _exact_index(source, regions.device)
         spread = _mean_distance(source)
         for others, selves, out in ((right, left, there), (left, right, back)):
             for at in np.flatnonzero(selves == k):
@@ -180,13 +180,14 @@ def _dissimilarity(
     return there, back
 
 
-def _exact_index(points: NDArray[np.float32]) -> Any:
-    """FAISS's exact search among points [n, D], on a GPU where it has one."""
+def _exact_index(points: NDArray[np.float32], device: torch.device) -> Any:
+    """FAISS's exact search among points [n, D]: on the device, where it is built for that."""
     import faiss
 
     index: Any = faiss.IndexFlatL2(points.shape[1])
-    if hasattr(faiss, "get_num_gpus") and faiss.get_num_gpus() > 0:
-        index = faiss.index_cpu_to_all_gpus(index)
+    gpu = device.index or 0
+    if device.type == "cuda" and gpu < getattr(faiss, "get_num_gpus", int)():
+        index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), gpu, index)
     index.add(points)
     return index
 

@@ -158,7 +158,10 @@ class PairEngine:
         """What all problems have in common."""
         features = self.points.features
         dimension = 3 if features is None else features.shape[1]
-        return Workload(self.cost, dimension, self.method.dtype, self.device.type, self.budget)
+        device = features.device if features is not None else self.points.xyz.device
+        return Workload(
+            self.cost, dimension, self.method.dtype, device.type, self.budget, device.index
+        )
 
     def _solve(
         self, left: Indices, right: Indices, needs: Collection[Need], *, symmetric: bool

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geospot_gpu import caches
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
+from geospot_gpu.kernels import probe
+from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.contract import Kernel
 from geospot_gpu.kernels.reference import too_large
 from geospot_gpu.kernels.spec import (
@@ -30,23 +32,24 @@ KEPT_BYTES = 2
 
 
 @cache
-def triton_problem(device_type: str) -> str | None:
-    """Why Triton cannot run on a device, in one clause; None where a small problem works.
+def triton_problem(device: torch.device) -> str | None:
+    """Why Triton is of no use on a device, in one clause.
 
-    On a CPU it runs in Triton's interpreter alone, which is for tests: TRITON_INTERPRET=1.
+    None where a small batch of problems gives the numbers that it has in float64, with costs that
+    are kept and with costs that are not. On a CPU it runs in Triton's interpreter alone, which is
+    for tests: TRITON_INTERPRET=1.
     """
     if importlib.util.find_spec("triton") is None:
         return "triton is not installed"
-    if device_type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    if device.type != "cuda" and not interpreted:
         return "there is no GPU"
+    caches.provide("TRITON_CACHE_DIR")
     try:
-        from geospot_gpu.kernels.gpu.kernel import TritonKernel
-
-        xyz = torch.eye(3, device=device_type)
-        points = PointArrays(torch.eye(3, 16, device=device_type), xyz, xyz[0])
-        cloud = CloudBatch(points, np.zeros(1, np.int64), np.full(1, 3))
-        kernel = TritonKernel(CostTiles(GroundCost(), cloud, cloud, 9), cloud, cloud, 0.1, True)
-        float(kernel.softmin(torch.zeros_like(cloud.weight), "source").sum())
+        for spec in (KEPT, STREAMED):
+            found = probe.differences(spec, device, interpreted=interpreted)
+            if (problem := probe.wrong(found)) is not None:
+                return problem
     except Exception as error:  # no compiler, an old driver or GPU: all fail in their own way
         reason = (str(error).strip().splitlines() or [""])[0]
         return f"{type(error).__name__}: {reason}"
@@ -54,13 +57,16 @@ def triton_problem(device_type: str) -> str | None:
 
 
 def _problem(workload: Workload) -> str | None:
-    problem = triton_problem(workload.device)
-    if problem is None and workload.dtype != torch.float32:
+    if workload.dtype != torch.float32:
         return "it computes in float32"
     cost = workload.cost
-    if problem is None and cost.uses_features and cost.feature == "euclidean":
+    if cost.uses_features and cost.feature == "euclidean":
         return "it needs a feature cost other than euclidean"
-    return problem or torch_alone(cost)
+    return torch_alone(cost)
+
+
+def _missing(workload: Workload) -> str | None:
+    return triton_problem(workload.place)
 
 
 def _limits(workload: Workload) -> Limits:
@@ -102,6 +108,7 @@ KEPT = KernelSpec(
     build=lambda *problem: _build(*problem, keep=True),
     growth=_growth,
     by_default=lambda workload: workload.device == "cuda",
+    missing=_missing,
 )
 
 STREAMED = KernelSpec(
@@ -112,4 +119,5 @@ STREAMED = KernelSpec(
     build=lambda *problem: _build(*problem, keep=False),
     growth=_growth,
     by_default=lambda workload: workload.device == "cuda",
+    missing=_missing,
 )

@@ -126,7 +126,7 @@ def test_kept_and_streamed_agree_at_equal_iterations(cost: gs.GroundCost) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("feature", ["cosine", "sqeuclidean", "euclidean"])
 def test_keops_agrees_with_kept_costs(feature: str) -> None:
-    if problem := keops_problem("cpu"):
+    if problem := keops_problem(torch.device("cpu")):
         pytest.skip(f"KeOps cannot run: {problem}")
     regions = random_regions([60, 40, 50])
     cost = gs.GroundCost(feature=feature, geo_weight=0.5)
@@ -193,8 +193,8 @@ def test_auto_takes_keops_on_a_gpu_alone(
     features: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a CPU streamed tiles are faster whatever the dimension; who asks for KeOps gets it."""
-    monkeypatch.setattr(keops, "keops_problem", lambda device_type: None)
-    monkeypatch.setattr(gpu, "triton_problem", lambda device_type: "it is not there")
+    monkeypatch.setattr(keops, "keops_problem", lambda device: None)
+    monkeypatch.setattr(gpu, "triton_problem", lambda device: "it is not there")
 
     def chosen(backend: str, device: str) -> str:
         workload = Workload(MIXED, features, dtype, device, 2**20)
@@ -225,7 +225,7 @@ def test_what_is_not_available_is_given_up_with_a_warning(
 ) -> None:
     """No more of it than must be: the storage before the backend."""
     warn_once.cache_clear()
-    monkeypatch.setattr(gpu, "triton_problem", lambda device_type: "it is not there")
+    monkeypatch.setattr(gpu, "triton_problem", lambda device: "it is not there")
     small = Workload(MIXED, 512, torch.float32, "cpu", 2**20)
     assert choose_kernel(small, 10**9, *asked).name == found
     problem = "it is not there" if "triton" in asked else "the largest pairs exceed engine.memory_"

@@ -1,0 +1,145 @@
+"""A small batch of problems whose answers are known in float64: are those of a kernel the same?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from geospot_gpu.cost import GroundCost
+from geospot_gpu.kernels import reference
+from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
+from geospot_gpu.kernels.contract import IterationSettings, Kernel
+from geospot_gpu.kernels.iterate import iterate
+from geospot_gpu.kernels.spec import KernelSpec
+
+MOST_APART = {
+    "softmin": 1e-5,
+    "marginals": 5e-5,
+    "plan sums": 5e-5,
+    "nearest costs": 1e-5,
+    "iterations": 1e-3,
+    "damped iterations": 1e-3,
+}
+"""What a kernel computes, and how far from float64 that may be, relative to the largest value.
+
+Twenty times what float32 comes to and more, and less than what 11 bits do, on which iterations
+alone may be."""
+
+# Several blocks of the largest tiles, the last of them not full, and a problem of few points; where
+# programs are interpreted, one block that is not full. Features for several steps of a product.
+_SIZES = {False: ((130, 5), (70, 129)), True: ((66,), (65,))}
+_FEATURES = 200
+_COST = GroundCost(geo_weight=0.5)
+_EPSILON = 0.1
+_BUDGET = 1 << 28
+_FEW = IterationSettings(tolerance=0.0, max_iterations=3, relaxed=False)
+
+
+class _Problem(NamedTuple):
+    """Clouds on both sides, and potentials and factors on both sides of each problem."""
+
+    source: CloudBatch
+    target: CloudBatch
+    f: Tensor
+    g: Tensor
+    u: Tensor
+    v: Tensor
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> _Problem:
+        points = (
+            PointArrays(
+                *(x.to(device, dtype) for x in (p.features, p.xyz, p.mass) if x is not None)
+            )
+            for p in (self.source.points, self.target.points)
+        )
+        source, target = (
+            CloudBatch(arrays, cloud.start, cloud.size)
+            for arrays, cloud in zip(points, self[:2], strict=True)
+        )
+        return _Problem(source, target, *(x.to(device, dtype) for x in self[2:]))
+
+
+def differences(
+    spec: KernelSpec, device: torch.device, *, interpreted: bool = False
+) -> dict[str, float]:
+    """How far a kernel on a device is from float64, in the numbers of :data:`MOST_APART`.
+
+    Args:
+        spec: of the kernel.
+        device: where it runs.
+        interpreted: its programs are interpreted, which is slow: one small problem.
+
+    Returns:
+        The largest difference of each, relative to the largest value; NaN where a number is none.
+    """
+    problem = _problem(interpreted).to(device, torch.float32)
+    kernel = spec.build(_COST, problem.source, problem.target, _EPSILON, _BUDGET)
+    found: dict[str, float] = {}
+    for (name, ours), (_, exact) in zip(
+        _numbers(kernel, problem), _exact(interpreted), strict=True
+    ):
+        apart = (ours.double().cpu() - exact).abs().max() / exact.abs().max()
+        found[name] = float(torch.maximum(apart, torch.tensor(found.get(name, 0.0))))
+    return found
+
+
+def wrong(found: dict[str, float]) -> str | None:
+    """What of that is too far apart, in one clause; None where nothing is."""
+    bad = [f"{name} by {found[name]:.1e}" for name in found if not found[name] <= MOST_APART[name]]
+    return f"its numbers are wrong: {', '.join(bad)} of the largest value" if bad else None
+
+
+@cache
+def _problem(interpreted: bool) -> _Problem:
+    """The clouds, in float32 on the CPU: features that lie near a space of few dimensions."""
+    random = np.random.default_rng(13)
+    basis = random.normal(size=(4, _FEATURES))
+
+    def clouds(sizes: tuple[int, ...]) -> CloudBatch:
+        total = sum(sizes)
+        features = random.normal(size=(total, 4)) @ basis + random.normal(size=(total, _FEATURES))
+        xyz, mass = random.normal(size=(total, 3)), random.uniform(0.2, 1.0, total)
+        start = np.cumsum([0, *sizes[:-1]])
+        for low, n in zip(start, sizes, strict=True):
+            mass[low : low + n] /= mass[low : low + n].sum()
+        unit = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (features, xyz))
+        arrays = (torch.tensor(x, dtype=torch.float32) for x in (*unit, mass))
+        return CloudBatch(PointArrays(*arrays), start.astype(np.int64), np.array(sizes, np.int64))
+
+    source, target = (clouds(sizes) for sizes in _SIZES[interpreted])
+    vectors = (0.2 * random.random(side.shape) for side in (source, target) * 2)
+    return _Problem(source, target, *(torch.tensor(x, dtype=torch.float32) for x in vectors))
+
+
+@cache
+def _exact(interpreted: bool) -> list[tuple[str, Tensor]]:
+    """The numbers in float64, by torch on the CPU."""
+    problem = _problem(interpreted).to(torch.device("cpu"), torch.float64)
+    kernel = reference.KEPT.build(_COST, problem.source, problem.target, _EPSILON, _BUDGET)
+    return list(_numbers(kernel, problem))
+
+
+def _numbers(kernel: Kernel, problem: _Problem) -> Iterator[tuple[str, Tensor]]:
+    """All that a kernel computes of a problem, without what is at padding."""
+    f, g, u, v = problem[2:]
+    rows, columns = problem.source.weight > 0, problem.target.weight > 0
+    yield "softmin", kernel.softmin(g, "source")[rows]
+    yield "softmin", kernel.softmin(f, "target")[columns]
+    over_a, over_b = kernel.marginals(f, g)
+    yield "marginals", over_a[rows]
+    yield "marginals", over_b[columns]
+    for value in kernel.plan_sums(f, g, u, v):
+        yield "plan sums", value
+    to_target, to_source = kernel.nearest()
+    yield "nearest costs", to_target[rows]
+    yield "nearest costs", to_source[columns]
+    for name, damping in (("iterations", 1.0), ("damped iterations", 0.9)):
+        found = iterate(kernel, _FEW._replace(damping=damping))
+        yield name, found.f[rows]
+        yield name, found.g[columns]
+        yield name, found.next_g[columns]
