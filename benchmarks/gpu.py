@@ -114,9 +114,8 @@ def check() -> Figures:
         engine = gs.Engine(DEVICE, "torch", "kept")
         exact = PairEngine(regions, Method(cost, high), engine).pairs(left, right, NEEDS)
         names = ["torch kept", "torch streamed", "triton kept", "triton streamed"]
-        if (
-            cost.geo_weight == 0.5 and keops_problem(torch.device(DEVICE)) is None
-        ):  # it compiles for long
+        # It compiles for long.
+        if cost.geo_weight == 0.5 and keops_problem(torch.device(DEVICE)) is None:
             names.append("keops streamed")
         for name in names:
             engine = gs.Engine(DEVICE, *name.split())

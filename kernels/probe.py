@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels import reference
-from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
+from geospot_gpu.kernels.clouds import CloudBatch, PointArrays, required
 from geospot_gpu.kernels.contract import IterationSettings, Kernel
 from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.kernels.spec import KernelSpec
@@ -51,17 +52,14 @@ class _Problem(NamedTuple):
     v: Tensor
 
     def to(self, device: torch.device, dtype: torch.dtype) -> _Problem:
-        points = (
-            PointArrays(
-                *(x.to(device, dtype) for x in (p.features, p.xyz, p.mass) if x is not None)
-            )
-            for p in (self.source.points, self.target.points)
-        )
-        source, target = (
-            CloudBatch(arrays, cloud.start, cloud.size)
-            for arrays, cloud in zip(points, self[:2], strict=True)
-        )
-        return _Problem(source, target, *(x.to(device, dtype) for x in self[2:]))
+        """The same numbers elsewhere."""
+
+        def moved(cloud: CloudBatch) -> CloudBatch:
+            arrays = required(cloud.points.features), cloud.points.xyz, cloud.points.mass
+            return replace(cloud, points=PointArrays(*(x.to(device, dtype) for x in arrays)))
+
+        vectors = (x.to(device, dtype) for x in self[2:])
+        return _Problem(moved(self.source), moved(self.target), *vectors)
 
 
 def differences(
@@ -80,9 +78,8 @@ def differences(
     problem = _problem(interpreted).to(device, torch.float32)
     kernel = spec.build(_COST, problem.source, problem.target, _EPSILON, _BUDGET)
     found: dict[str, float] = {}
-    for (name, ours), (_, exact) in zip(
-        _numbers(kernel, problem), _exact(interpreted), strict=True
-    ):
+    pairs = zip(_numbers(kernel, problem), _exact(interpreted), strict=True)
+    for (name, ours), (_, exact) in pairs:
         apart = (ours.double().cpu() - exact).abs().max() / exact.abs().max()
         found[name] = float(torch.maximum(apart, torch.tensor(found.get(name, 0.0))))
     return found
