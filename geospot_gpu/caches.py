@@ -50,13 +50,18 @@ def home_problem() -> str | None:
     home = os.path.expanduser("~")
     if home == "~":
         return "there is no home folder"
+    problem = folder_problem(os.path.join(home, ".cache"))
+    return None if problem is None else f"the home folder {home} {problem}"
+
+
+def folder_problem(folder: str) -> str | None:
+    """Why nothing can be kept in a folder, which is made, in one clause; None where it can."""
     try:
-        folder = os.path.join(home, ".cache")
         os.makedirs(folder, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return None
     except OSError as error:
-        return f"the home folder {home} cannot be written ({error.strerror})"
+        return f"cannot be written ({error.strerror})"
 
 
 @functools.cache

@@ -30,6 +30,7 @@ COMMANDS = {
     "explain": ("geospot_gpu.commands.explain", "which places drive a distance"),
     "select": ("geospot_gpu.commands.select", "which samples to take for a target"),
     "nearest": ("geospot_gpu.commands.nearest", "the regions most like one of them"),
+    "doctor": ("geospot_gpu.commands.doctor", "what is there to compute with, and is it right"),
 }
 """Module of each command, which has a function of the same name, and one line about it."""
 

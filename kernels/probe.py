@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -31,11 +32,13 @@ MOST_APART = {
 Twenty times what float32 comes to and more, and less than what 11 bits do, on which iterations
 alone may be."""
 
+COST = GroundCost(geo_weight=0.5)
+FEATURES = 200
+"""Of each point: for several steps of a product."""
+
 # Several blocks of the largest tiles, the last of them not full, and a problem of few points; where
-# programs are interpreted, one block that is not full. Features for several steps of a product.
+# Triton interprets its programs, which is slow, one block that is not full.
 _SIZES = {False: ((130, 5), (70, 129)), True: ((66,), (65,))}
-_FEATURES = 200
-_COST = GroundCost(geo_weight=0.5)
 _EPSILON = 0.1
 _BUDGET = 1 << 28
 _FEW = IterationSettings(tolerance=0.0, max_iterations=3, relaxed=False)
@@ -62,21 +65,15 @@ class _Problem(NamedTuple):
         return _Problem(moved(self.source), moved(self.target), *vectors)
 
 
-def differences(
-    spec: KernelSpec, device: torch.device, *, interpreted: bool = False
-) -> dict[str, float]:
+def differences(spec: KernelSpec, device: torch.device) -> dict[str, float]:
     """How far a kernel on a device is from float64, in the numbers of :data:`MOST_APART`.
-
-    Args:
-        spec: of the kernel.
-        device: where it runs.
-        interpreted: its programs are interpreted, which is slow: one small problem.
 
     Returns:
         The largest difference of each, relative to the largest value; NaN where a number is none.
     """
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
     problem = _problem(interpreted).to(device, torch.float32)
-    kernel = spec.build(_COST, problem.source, problem.target, _EPSILON, _BUDGET)
+    kernel = spec.build(COST, problem.source, problem.target, _EPSILON, _BUDGET)
     found: dict[str, float] = {}
     pairs = zip(_numbers(kernel, problem), _exact(interpreted), strict=True)
     for (name, ours), (_, exact) in pairs:
@@ -95,11 +92,11 @@ def wrong(found: dict[str, float]) -> str | None:
 def _problem(interpreted: bool) -> _Problem:
     """The clouds, in float32 on the CPU: features that lie near a space of few dimensions."""
     random = np.random.default_rng(13)
-    basis = random.normal(size=(4, _FEATURES))
+    basis = random.normal(size=(4, FEATURES))
 
     def clouds(sizes: tuple[int, ...]) -> CloudBatch:
         total = sum(sizes)
-        features = random.normal(size=(total, 4)) @ basis + random.normal(size=(total, _FEATURES))
+        features = random.normal(size=(total, 4)) @ basis + random.normal(size=(total, FEATURES))
         xyz, mass = random.normal(size=(total, 3)), random.uniform(0.2, 1.0, total)
         start = np.cumsum([0, *sizes[:-1]])
         for low, n in zip(start, sizes, strict=True):
@@ -117,7 +114,7 @@ def _problem(interpreted: bool) -> _Problem:
 def _exact(interpreted: bool) -> list[tuple[str, Tensor]]:
     """The numbers in float64, by torch on the CPU."""
     problem = _problem(interpreted).to(torch.device("cpu"), torch.float64)
-    kernel = reference.KEPT.build(_COST, problem.source, problem.target, _EPSILON, _BUDGET)
+    kernel = reference.KEPT.build(COST, problem.source, problem.target, _EPSILON, _BUDGET)
     return list(_numbers(kernel, problem))
 
 

@@ -38,13 +38,13 @@ class Workload(NamedTuple):
     """``cpu`` or ``cuda``."""
     budget: int
     """Memory for costs in bytes."""
-    index: int | None = None
+    gpu: int | None = None
     """Which of the GPUs; None on a CPU, or where it is the current one."""
 
     @property
     def place(self) -> torch.device:
         """The device itself."""
-        return torch.device(self.device, self.index)
+        return torch.device(self.device if self.gpu is None else f"{self.device}:{self.gpu}")
 
     @classmethod
     def of(cls, cost: GroundCost, cloud: CloudBatch, budget: int) -> Workload:

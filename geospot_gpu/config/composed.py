@@ -56,7 +56,7 @@ def checked(config: DictConfig, schema: type[T]) -> T:
         omegaconf.errors.OmegaConfBaseException: a key is unknown or a value of the wrong type.
     """
     missing = sorted(OmegaConf.missing_keys(config))
-    if missing or not config.out:
+    if missing or not config.get("out", "-"):  # not all commands write
         key = missing[0] if missing else "out"
         raise GeospotError(f"{key} is needed: give {key}=...")
     chosen = {group: _chosen(config, group) for group in OPTIONS if group in config}

@@ -202,6 +202,12 @@ class ExplainConfig:
     target: str = MISSING
 
 
+@with_arguments_of(Engine, only=("device",))
+@dataclass
+class DoctorConfig(Settings):
+    """All of ``geospot doctor``."""
+
+
 SCHEMAS: dict[str, type] = {
     "sweep": SweepConfig,
     "transfer": TransferConfig,
@@ -209,6 +215,7 @@ SCHEMAS: dict[str, type] = {
     "explain": ExplainConfig,
     "select": SelectConfig,
     "nearest": NearestConfig,
+    "doctor": DoctorConfig,
 }
 """Of each command."""
 

@@ -41,14 +41,12 @@ def triton_problem(device: torch.device) -> str | None:
     """
     if importlib.util.find_spec("triton") is None:
         return "triton is not installed"
-    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
-    if device.type != "cuda" and not interpreted:
+    if device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
         return "there is no GPU"
     caches.provide("TRITON_CACHE_DIR")
     try:
         for spec in (KEPT, STREAMED):
-            found = probe.differences(spec, device, interpreted=interpreted)
-            if (problem := probe.wrong(found)) is not None:
+            if (problem := probe.wrong(probe.differences(spec, device))) is not None:
                 return problem
     except Exception as error:  # no compiler, an old driver or GPU: all fail in their own way
         reason = (str(error).strip().splitlines() or [""])[0]

@@ -32,7 +32,10 @@ def _nothing_said() -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
-def test_kernels_of_a_cpu_give_the_numbers_of_float64(spec: KernelSpec) -> None:
+def test_kernels_of_a_cpu_give_the_numbers_of_float64(
+    spec: KernelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)  # all sizes
     if spec.problem(ON_GPU._replace(device="cpu"), 100) is not None:
         pytest.skip("it cannot run here")
     found = probe.differences(spec, CPU)
@@ -41,6 +44,7 @@ def test_kernels_of_a_cpu_give_the_numbers_of_float64(spec: KernelSpec) -> None:
     assert min(found.values()) > 0.0  # they are not compared with themselves
 
 
+@pytest.mark.slow
 def test_triton_gives_the_numbers_of_float64() -> None:
     pytest.importorskip("triton")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -92,6 +96,7 @@ def test_what_is_no_number_is_wrong() -> None:
     assert "softmin by nan" in str(probe.wrong(found))
 
 
+@pytest.mark.slow
 def test_the_last_bits_of_products_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """11 bits are enough for iterations, and not for what is certified."""
     pytest.importorskip("triton")
@@ -120,7 +125,7 @@ def test_auto_says_once_why_it_goes_on_without_triton(
         return "its numbers are wrong: softmin by 3.0e-01"
 
     monkeypatch.setattr(gpu, "triton_problem", broken)
-    on_the_second = ON_GPU._replace(index=1)
+    on_the_second = ON_GPU._replace(gpu=1)
     assert choose_kernel(on_the_second, 100).name == "torch kept"
     assert choose_kernel(on_the_second, 10**9).name == "torch streamed"
     assert choose_kernel(on_the_second, 100, storage="streamed").name == "torch streamed"
