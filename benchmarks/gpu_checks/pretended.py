@@ -90,12 +90,6 @@ class Pretended(TorchDispatchMode):
         self._cuda = Cuda(memory, devices, architecture)
         self._pinned: dict[int, torch.Tensor] = {}
 
-    def forget(self) -> None:
-        """Count from here on."""
-        for counted in (self.counts, self.operations, self.where):
-            counted.clear()
-        self.peak = self.alive
-
     def __enter__(self) -> Self:
         for known in (triton_problem, keops_problem, warn_once):
             known.cache_clear()  # what was found out on another device

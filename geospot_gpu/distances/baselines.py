@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from geospot_gpu.arrays import Columns, Indices
 from geospot_gpu.distances.columns import stored_in
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
+from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.kernels.tiles import great_circle_km
 from geospot_gpu.progress import Progress, shows_progress
 from geospot_gpu.regions import Regions
@@ -170,26 +171,45 @@ def _dissimilarity(
         if not scale.any():  # one place: nothing to scale by
             scale[:] = 1.0
         source = points[own] * scale
-        index = _exact_index(source, regions.device)
+        search = _exact_search(source, regions.device)
         spread = _mean_distance(source)
         for others, selves, out in ((right, left, there), (left, right, back)):
             for at in np.flatnonzero(selves == k):
                 rows = slice(*regions.offsets[others[at] : others[at] + 2].tolist())
-                squares = index.search(points[rows] * scale, 1)[0][:, 0]
+                squares = search(points[rows] * scale)
                 out[at] = weight[rows] @ np.sqrt(np.maximum(squares, 0.0)) / spread
     return there, back
 
 
-def _exact_index(points: NDArray[np.float32], device: torch.device) -> Any:
-    """FAISS's exact search among points [n, D]: on the device, where it is built for that."""
+def _exact_search(
+    points: NDArray[np.float32], device: torch.device
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Exact search among points [n, D]: of others [m, D], the squared distances [m] to the nearest.
+
+    By FAISS, on the device where it is built for that; by torch on a GPU that it does not know.
+    """
     import faiss
 
-    index: Any = faiss.IndexFlatL2(points.shape[1])
     gpu = device.index or 0
-    if device.type == "cuda" and gpu < getattr(faiss, "get_num_gpus", int)():
+    known = gpu < getattr(faiss, "get_num_gpus", int)()
+    if device.type == "cuda" and not known:
+        there = torch.from_numpy(points).to(device)
+        return lambda others: _nearest_squares(torch.from_numpy(others).to(device), there)
+    index: Any = faiss.IndexFlatL2(points.shape[1])
+    if device.type == "cuda":
         index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), gpu, index)
     index.add(points)
-    return index
+    return lambda others: index.search(others, 1)[0][:, 0]
+
+
+@full_precision()
+def _nearest_squares(x: Tensor, y: Tensor) -> NDArray[np.float32]:
+    """Squared distances [n] of points [n, D] to the nearest of [m, D], which products find."""
+    found, norm = torch.empty_like(x[:, 0]), y.square().sum(1)
+    for rows in _row_blocks(len(x), len(y)):
+        nearest = torch.addmm(norm, x[rows], y.T, alpha=-2.0).argmin(1)
+        found[rows] = (x[rows] - y[nearest]).square().sum(1)
+    return found.cpu().numpy()
 
 
 def _mean_distance(points: NDArray[np.float32]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faiss
 import numpy as np
 import pytest
 import torch
@@ -80,3 +81,62 @@ def test_dissimilarity_is_the_index_of_meyer_and_pebesma() -> None:
 def test_a_region_of_one_place_has_baselines(regions: gs.Regions) -> None:
     found = baselines(regions, np.array([0]), np.array([2]))
     assert np.isfinite(found.to_numpy()).all()
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A FAISS that knows two GPUs, and on which of them something was put."""
+    used: list[int] = []
+
+    def put(resources: object, gpu: int, index: faiss.Index) -> faiss.Index:
+        used.append(gpu)
+        return index
+
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 2, raising=False)
+    monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
+    monkeypatch.setattr(faiss, "index_cpu_to_gpu", put, raising=False)
+    return used
+
+
+@pytest.mark.parametrize(
+    ("device", "used"), [("cpu", []), ("cuda", [0]), ("cuda:0", [0]), ("cuda:1", [1])]
+)
+def test_faiss_searches_on_the_device_alone(
+    device: str, used: list[int], two_gpus: list[int]
+) -> None:
+    points = np.random.default_rng(0).normal(size=(30, 5)).astype(np.float32)
+    search = module._exact_search(points, torch.device(device))
+    np.testing.assert_allclose(search(points[:7]), 0.0, atol=1e-5)
+    assert two_gpus == used
+
+
+def test_torch_searches_on_a_gpu_that_faiss_does_not_know(
+    two_gpus: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[torch.device] = []
+    to = torch.Tensor.to
+    monkeypatch.setattr(
+        torch.Tensor, "to", lambda self, device: asked.append(device) or to(self, "cpu")
+    )
+    third = torch.device("cuda:2")
+    points = np.random.default_rng(0).normal(size=(30, 5)).astype(np.float32)
+    np.testing.assert_array_equal(module._exact_search(points, third)(points[:7]), np.zeros(7))
+    assert asked == [third, third]
+    assert not two_gpus
+
+
+@pytest.mark.parametrize("away", [0.0, 1e3])
+def test_torch_and_faiss_find_the_same(away: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where points are far from the origin, products alone would lose most digits."""
+    monkeypatch.setattr(module, "_TILE_ENTRIES", 700)  # several blocks
+    random = np.random.default_rng(0)
+    x, y = ((random.normal(size=(n, 6)) + away).astype(np.float32) for n in (100, 90))
+    exact = cdist(x.astype(np.float64), y.astype(np.float64), "sqeuclidean").min(1)
+    ours = module._nearest_squares(torch.from_numpy(x), torch.from_numpy(y))
+    if away == 0.0:
+        np.testing.assert_allclose(ours, exact, rtol=1e-5)
+        faiss_ = module._exact_search(y, torch.device("cpu"))(x)
+        np.testing.assert_allclose(ours, faiss_, rtol=1e-4, atol=1e-5)
+    else:  # the nearest is one of those that rounding cannot tell apart
+        assert (ours >= exact * (1 - 1e-4)).all()
+        assert (ours <= exact + 16 * np.finfo(np.float32).eps * 6 * away**2).all()

@@ -9,6 +9,7 @@ import torch
 import geospot_gpu as gs
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
+from geospot_gpu.kernels.spec import Workload
 from geospot_gpu.runs.plan import plan_batches
 from tests.helpers.clouds import random_regions
 
@@ -163,3 +164,35 @@ def test_cuda_gives_what_the_cpu_gives(kernel: str, geo_weight: float) -> None:
     np.testing.assert_allclose(cuda.ot_value, exact.ot_value, rtol=1e-4)
     assert (cuda.ot_lower <= exact.ot_upper).all()
     assert (exact.ot_lower <= cuda.ot_upper).all()
+
+
+def test_half_of_what_is_free_is_the_budget_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What torch keeps of freed tensors is free; and it is asked of the device itself."""
+    numbers = {"mem_get_info": (10 << 30, 80 << 30), "memory_reserved": 7 << 30}
+    numbers["memory_allocated"] = 3 << 30
+    asked: list[torch.device] = []
+    for name, number in numbers.items():
+
+        def answer(device: torch.device, number: object = number) -> object:
+            asked.append(device)
+            return number
+
+        monkeypatch.setattr(torch.cuda, name, answer)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert gs.Engine(device="cuda:1").budget_bytes() == 7 << 30
+    assert asked == [torch.device("cuda", 1)] * 3
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: use it")
+def test_a_workload_knows_which_gpu_it_is_for() -> None:
+    pretended = pytest.importorskip("benchmarks.gpu_checks.pretended")
+    method = Method(gs.GroundCost(), gs.Sinkhorn())
+    regions = random_regions([5, 4])
+    on_cpu = PairEngine(regions, method, CPU).workload
+    assert (on_cpu.device, on_cpu.place) == ("cpu", torch.device("cpu"))
+    with pretended.Pretended():
+        engine = PairEngine(regions, method, gs.Engine(device="cuda:0", memory_budget="1GiB"))
+        assert (engine.workload.device, engine.workload.place) == ("cuda", torch.device("cuda:0"))
+        of_clouds = Workload.of(method.cost, engine.clouds(np.array([0])), 1 << 30)
+        assert of_clouds.place == torch.device("cuda:0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 import geospot_gpu
+from geospot_gpu.caches import FOLDERS
 from tests.helpers.folders import ROOT
 
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
@@ -129,3 +131,63 @@ def test_every_dependency_has_a_floor_with_a_reason(requirement: str) -> None:
 @pytest.mark.skipif(not HADOLINT.exists(), reason="hadolint is not installed")
 def test_the_dockerfile_is_clean() -> None:
     assert run(HADOLINT, "Dockerfile", cwd=ROOT) == ""
+
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def pinned() -> dict[str, str]:
+    """Versions by package, of what the image is built from."""
+    lines = [
+        line.split("==")
+        for kind in ("cpu", "gpu")
+        for line in (ROOT / f"constraints-{kind}.txt").read_text().splitlines()
+        if "==" in line
+    ]
+    return {name.lower().replace("_", "-"): number for name, number in lines}
+
+
+def test_the_image_is_of_pinned_parts() -> None:
+    (base,) = re.findall(r"^FROM (\S+)$", DOCKERFILE, re.MULTILINE)
+    assert re.fullmatch(r"nvidia/cuda:\d+\.\d+\.\d+-base-ubuntu24\.04(@sha256:[0-9a-f]{64})?", base)
+    commands = re.sub(r"\\\n\s+", "", DOCKERFILE)
+    installs = re.findall(r"pip install (.*?)(?: *&&|$)", commands, re.MULTILINE)
+    assert len(installs) == 3
+    for install in installs:
+        flags, _, packages = install.partition("--constraint constraints-gpu.txt ")
+        assert flags.strip() == "--no-cache-dir"
+        names = [name for name in packages.split() if not name.startswith("'.")]
+        assert set(names) <= set(pinned())
+    (apt,) = re.findall(r"--no-install-recommends (.*?) *&&", commands)
+    assert all("=" in package for package in apt.split())
+
+
+def test_cuda_of_the_image_is_that_of_its_packages() -> None:
+    """What KeOps compiles against has the version of what torch runs on."""
+    found = pinned()
+    release = found["cuda-toolkit"].rsplit(".", 2)[0]
+    assert f"FROM nvidia/cuda:{release}." in DOCKERFILE
+    for part in ("nvrtc", "runtime", "crt", "cccl"):
+        assert found[f"nvidia-cuda-{part}"].startswith(f"{release}.")
+    major = release.partition(".")[0]
+    assert f"site-packages/nvidia/cu{major}" in DOCKERFILE
+    assert f"libnvrtc.so.{major} " in DOCKERFILE
+    said = {"13": "driver is 580 or newer"}[major]
+    assert said in DOCKERFILE
+    assert "580" in (ROOT / "README.md").read_text()
+
+
+def test_every_cache_of_the_image_is_open_to_every_user() -> None:
+    given = dict(re.findall(r"(\w+)=(/cache\S*)", DOCKERFILE))
+    assert given == {"GEOSPOT_CACHE": "/cache"} | {
+        variable: f"/cache/{folder}" for variable, folder in FOLDERS.items()
+    }
+    assert "install --directory --mode=1777 /cache /runs" in DOCKERFILE
+
+
+def test_both_container_programs_are_told_of() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for text in (DOCKERFILE, readme):
+        assert "docker run --gpus all" in text
+        assert "apptainer run --nv" in text
+        assert "geospot doctor" in text

@@ -62,7 +62,9 @@ def planted(name: str, damage: Any) -> KernelSpec:
 
     def build(*problem: Any) -> Kernel:
         cost, source, target, epsilon, _ = problem
-        return kind(CostTiles(cost, source, target, 10**6), source, target, epsilon, 10**6)
+        tiles = CostTiles(cost, source, target, 10**6)
+        made: Kernel = kind(tiles, source, target, epsilon, 10**6)
+        return made
 
     return replace(reference.STREAMED, build=build)
 
