@@ -114,8 +114,7 @@ def check() -> Figures:
         engine = gs.Engine(DEVICE, "torch", "kept")
         exact = PairEngine(regions, Method(cost, high), engine).pairs(left, right, NEEDS)
         names = ["torch kept", "torch streamed", "triton kept", "triton streamed"]
-        # It compiles for long.
-        if cost.geo_weight == 0.5 and keops_problem(torch.device(DEVICE)) is None:
+        if cost.geo_weight == 0.5 and keops_problem(DEVICE) is None:  # it compiles for long
             names.append("keops streamed")
         for name in names:
             engine = gs.Engine(DEVICE, *name.split())
@@ -198,7 +197,7 @@ def beside_peers(regions: gs.Regions, cost: gs.GroundCost, clock: Clock, count: 
 
 def keops_loop(regions: gs.Regions, cost: gs.GroundCost, left: Indices, right: Indices) -> Figures:
     """Our iteration over a softmin that KeOps computes."""
-    problem = gpu_peers.installed("pykeops") or keops_problem(torch.device(DEVICE))
+    problem = gpu_peers.installed("pykeops") or keops_problem(DEVICE)
     if problem is not None:
         return {"not timed": problem}
     engine = PairEngine(regions, Method(cost, SOLVER), gs.Engine(DEVICE, "keops"))

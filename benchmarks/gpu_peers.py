@@ -43,7 +43,7 @@ def geomloss(
     """
     problem = installed("geomloss")
     if problem is None and backend == "online":
-        problem = installed("pykeops") or keops_problem(pairs[0][0].device)
+        problem = installed("pykeops") or keops_problem(pairs[0][0].device.type)
     if problem is not None:
         return {"not timed": problem}
     from geomloss import SamplesLoss

@@ -137,7 +137,7 @@ def quiet_import() -> Any:
 
 
 @cache
-def keops_problem(device: torch.device) -> str | None:
+def keops_problem(device: str | torch.device) -> str | None:
     """Why KeOps cannot run on a device, in one clause; None where a small reduction works."""
     try:
         x = torch.zeros(1, 2, 1, device=device)

@@ -32,7 +32,7 @@ KEPT_BYTES = 2
 
 
 @cache
-def triton_problem(device: torch.device) -> str | None:
+def triton_problem(device: str | torch.device) -> str | None:
     """Why Triton is of no use on a device, in one clause.
 
     None where a small batch of problems gives the numbers that it has in float64, with costs that
@@ -41,12 +41,15 @@ def triton_problem(device: torch.device) -> str | None:
     """
     if importlib.util.find_spec("triton") is None:
         return "triton is not installed"
-    if device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+    place = torch.device(device)
+    if place.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
         return "there is no GPU"
     caches.provide("TRITON_CACHE_DIR")
     try:
+        if place == torch.device("cuda"):
+            place = torch.device("cuda", torch.cuda.current_device())
         for spec in (KEPT, STREAMED):
-            if (problem := probe.wrong(probe.differences(spec, device))) is not None:
+            if (problem := probe.wrong(probe.differences(spec, place))) is not None:
                 return problem
     except Exception as error:  # no compiler, an old driver or GPU: all fail in their own way
         reason = (str(error).strip().splitlines() or [""])[0]

@@ -87,7 +87,7 @@ def test_help_and_mistakes(geospot_here: Geospot) -> None:
 @pytest.fixture
 def _pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     pretended = pytest.importorskip("benchmarks.gpu_checks.pretended")
-    about = SimpleNamespace(name="a card", major=9, minor=0)
+    about = SimpleNamespace(name="pretended", major=9, minor=0)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_: about)
     monkeypatch.setattr("geospot_gpu.kernels.keops.keops_problem", lambda device: "not here")
     with pretended.Pretended():
@@ -101,7 +101,7 @@ def test_a_gpu_is_examined(geospot_here: Geospot) -> None:
     done = geospot_here("doctor", "device=cuda:0")
     assert done.returncode == 0, done.stderr
     said = rows(done.stdout)
-    assert said["cuda:0"].startswith("a card, compute capability 9.0, 80.0 of 80.0 GiB")
+    assert said["cuda:0"].startswith("pretended, compute capability 9.0, 80.0 of 80.0 GiB")
     assert said["memory for costs"].startswith("40.0 GiB on cuda:0")
     assert said["triton kept"].startswith("right to ")
     assert said["triton streamed"].startswith("right to ")

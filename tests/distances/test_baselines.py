@@ -115,9 +115,12 @@ def test_torch_searches_on_a_gpu_that_faiss_does_not_know(
 ) -> None:
     asked: list[torch.device] = []
     to = torch.Tensor.to
-    monkeypatch.setattr(
-        torch.Tensor, "to", lambda self, device: asked.append(device) or to(self, "cpu")
-    )
+
+    def moved(self: torch.Tensor, device: torch.device) -> torch.Tensor:
+        asked.append(device)
+        return to(self, "cpu")
+
+    monkeypatch.setattr(torch.Tensor, "to", moved)
     third = torch.device("cuda:2")
     points = np.random.default_rng(0).normal(size=(30, 5)).astype(np.float32)
     np.testing.assert_array_equal(module._exact_search(points, third)(points[:7]), np.zeros(7))
