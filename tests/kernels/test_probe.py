@@ -117,6 +117,28 @@ def test_the_last_bits_of_products_are_noticed(monkeypatch: pytest.MonkeyPatch) 
     assert str(said).startswith("its numbers are wrong: softmin by ")
 
 
+@pytest.mark.slow
+def test_wrong_costs_that_are_kept_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No result is judged by them, and iterations go on them alone."""
+    pytest.importorskip("triton")
+    from geospot_gpu.kernels.gpu.batch import Batch
+
+    keep = Batch.keep
+
+    def keep_wrong(self: Batch) -> None:
+        keep(self)
+        for values in self.kept:
+            if isinstance(values, torch.Tensor) and values.dtype == torch.uint16:
+                values.view(torch.int16)[::7] = 0
+
+    monkeypatch.setattr(Batch, "keep", keep_wrong)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    gpu.triton_problem.cache_clear()
+    said = gpu.triton_problem(device)
+    gpu.triton_problem.cache_clear()
+    assert str(said).startswith("its numbers are wrong: iterations by ")
+
+
 def test_auto_says_once_why_it_goes_on_without_triton(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
