@@ -55,7 +55,7 @@ def ours(
     outputs: tuple[str, ...] | None = DIVERGENCE,
 ) -> tuple[float, float, pd.DataFrame]:
     """Seconds for pairs, seconds for the self terms of all regions, and the pairs."""
-    outputs = chosen_outputs(outputs, solver)
+    outputs = chosen_outputs(outputs)
     of_pairs = PairSolver(regions, Method(cost, solver), gs.Engine(device="cpu"))
     with Stopwatch() as selves_watch:
         of_pairs.know(np.arange(len(regions)), outputs)

@@ -101,11 +101,17 @@ class Kernel(ABC):
         return (self.source, self.target) if side == "source" else (self.target, self.source)
 
     @abstractmethod
-    def softmin(self, potential: Tensor, side: Side) -> Tensor:
+    def softmin(self, potential: Tensor, side: Side, epsilon: float | None = None) -> Tensor:
         """The potential on ``side`` that is optimal against ``potential`` on the other side.
 
         ``softmin(g, "source")_i = -eps log sum_j exp(log b_j + (g_j - C_ij) / eps)``, and the same
         with the roles exchanged for ``"target"``: one exact half-step of Sinkhorn.
+
+        Args:
+            potential: [B, M] if side is ``source``.
+            side: where the softmin is.
+            epsilon: another one than the kernel's, on the way to it; costs may then be as rough as
+                those that the kernel iterates on.
         """
 
     def step(

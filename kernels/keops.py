@@ -42,12 +42,13 @@ class KeopsKernel(Kernel):
         super().__init__(source, target, epsilon)
         self.tiles = tiles
 
-    def softmin(self, potential: Tensor, side: Side) -> Tensor:
+    def softmin(self, potential: Tensor, side: Side, epsilon: float | None = None) -> Tensor:
+        epsilon = epsilon or self.epsilon
         here, there = self.oriented(side)
-        log_weights = safe_log(there.weight) + potential / self.epsilon
-        exponents = _columns(log_weights) - self._costs(here, there) * (1.0 / self.epsilon)
+        log_weights = safe_log(there.weight) + potential / epsilon
+        exponents = _columns(log_weights) - self._costs(here, there) * (1.0 / epsilon)
         reduced: Tensor = exponents.logsumexp(dim=2)
-        return -self.epsilon * reduced.view_as(here.weight)
+        return -epsilon * reduced.view_as(here.weight)
 
     def nearest(self) -> tuple[Tensor, Tensor]:
         source, target = self.source, self.target

@@ -59,10 +59,7 @@ def nearest(config: DictConfig) -> None:
     say(f"{text}:")
     say(*_report(table))
     if unconverged:
-        say(
-            f"{unconverged} of them did not converge: raise solver.max_iterations, "
-            "solver.tolerance or solver.epsilon"
-        )
+        say(f"{unconverged} of them did not converge: raise {solver.remedy}")
     if not certain:
         say("intervals of neighbours overlap: they may stand in another order")
     for side in (regions, against):

@@ -10,7 +10,6 @@ import pandas as pd
 from geospot_gpu.distances.columns import find
 from geospot_gpu.engine.method import Method, Solver
 from geospot_gpu.runs.sweep import SweepResult
-from geospot_gpu.sinkhorn.geomloss import GeomLoss
 
 
 def summary(
@@ -70,12 +69,10 @@ def _samples(result: SweepResult) -> str:
 
 def _unconverged(result: SweepResult, solver: Solver) -> str:
     worst = f"largest marginal error {result.pairs['marginal_error'].max():.1e}"
-    if isinstance(solver, GeomLoss):
-        return f"unknown, solver=geomloss does not check; {worst}"
     count = f"{result.unconverged} of {result.total}"
     if result.unconverged == 0:
         return count
-    return f"{count}, {worst}; raise solver.max_iterations, solver.tolerance or solver.epsilon"
+    return f"{count}, {worst}; raise {solver.remedy}"
 
 
 def _value(row: pd.Series, value: str) -> str:

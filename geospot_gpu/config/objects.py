@@ -96,8 +96,6 @@ def _check_fit(config: ComparisonConfig) -> None:
         unused |= {f"regions.{key}": "regions=polygons" for key in ("path", "name")}
     if regions.by != "grid":
         unused["regions.degrees"] = "regions=grid"
-    if config.solver.name == "geomloss":
-        unused |= {f"engine.{key}": "solver=sinkhorn" for key in ("backend", "storage")}
     refuse_unused(config, ComparisonConfig(encoder=None, solver=None), unused)
 
 

@@ -68,7 +68,7 @@ def pairwise(
             exist.
     """
     method, engine = method_for(regions, cost, solver), settled(engine)
-    outputs = chosen_outputs(outputs, method.solver)
+    outputs = chosen_outputs(outputs)
     if warm is not None:
         checks.instance(warm, WarmStarts, "warm")
     together = joined(regions, against)

@@ -7,11 +7,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from geospot_gpu.arrays import Columns, Indices
-from geospot_gpu.distances.column import Column
 from geospot_gpu.distances.columns import find, outputs_by_default, possible_outputs
 from geospot_gpu.distances.growth import Larger, grow
 from geospot_gpu.distances.pair_table import PairTable
-from geospot_gpu.engine.method import Method, Solver
+from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.needs import Need
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.engine.settings import Engine
@@ -19,9 +18,7 @@ from geospot_gpu.engine.warm import WarmStarts
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.divergence import SelfTerms, divergence
-from geospot_gpu.sinkhorn.geomloss import GeomLoss
 
-_OF_GEOMLOSS = ("divergence", "ot_value", "transport_cost")
 _EVIDENCE = ("iterations", "marginal_error", "converged", "kernel", "seconds")
 
 
@@ -48,10 +45,10 @@ def solve(
         target_error: as for :func:`~geospot_gpu.pairwise`.
 
     Raises:
-        GeospotError: an output is unknown or not to be had from the solver, the cost needs
-            features that the regions do not have, or the device does not exist.
+        GeospotError: an output is unknown, the cost needs features that the regions do not have, or
+            the device does not exist.
     """
-    outputs = chosen_outputs(outputs, method.solver)
+    outputs = chosen_outputs(outputs)
     return PairSolver(regions, method, engine, warm).solve(left, right, outputs, target_error)
 
 
@@ -85,7 +82,7 @@ class PairSolver:
     def know(self, index: Indices, outputs: Sequence[str]) -> None:
         """Solve the self terms of regions at ``index`` that outputs need and are not known yet."""
         missing = index[np.isnan(self.selves.ot[index])]
-        if len(missing) and needs_self_terms(outputs, self.engine.solver):
+        if len(missing) and needs_self_terms(outputs):
             self.selves.put(missing, self.engine.self_terms(missing, _needs(outputs)))
 
     def solve(
@@ -113,7 +110,7 @@ class PairSolver:
         self, left: Indices, right: Indices, solved: Columns, outputs: Sequence[str]
     ) -> PairTable:
         """Solved pairs with what follows from them and the self terms; no more than is asked."""
-        if needs_self_terms(outputs, self.engine.solver):
+        if needs_self_terms(outputs):
             solved = solved | divergence(solved, self.selves, left, right)
         if "half_ot_value" in solved:
             solved = solved | self.engine.sampling_error.claims(solved, left, right)
@@ -125,31 +122,23 @@ class PairSolver:
         return PairTable(left, right, columns)
 
 
-def chosen_outputs(outputs: Sequence[str] | None, solver: Solver) -> tuple[str, ...]:
+def chosen_outputs(outputs: Sequence[str] | None) -> tuple[str, ...]:
     """Names of columns to compute, each once, in the order of the register.
 
     Args:
         outputs: those that are asked for, from
             :func:`~geospot_gpu.distances.columns.possible_outputs`; if None those of
-            :func:`~geospot_gpu.distances.columns.outputs_by_default` that the solver gives.
-        solver: what solves.
+            :func:`~geospot_gpu.distances.columns.outputs_by_default`.
 
     Raises:
-        GeospotError: one is unknown, or the solver does not give it.
+        GeospotError: one is unknown.
     """
-    possible = [column.name for column in possible_outputs()]
-    given = [name for name in possible if _gives(solver, find(name))]
     if outputs is None:
-        return tuple(name for name in outputs_by_default() if name in given)
+        return outputs_by_default()
+    possible = [column.name for column in possible_outputs()]
     asked = checks.some_of(outputs, possible, "outputs")
     if not asked:
         raise GeospotError(f"outputs=[] asks for nothing: name some of {', '.join(possible)}")
-    for name in asked:
-        if name not in given:
-            raise GeospotError(
-                f"outputs={name}: solver=geomloss gives only {', '.join(_OF_GEOMLOSS)}: use "
-                "solver=sinkhorn"
-            )
     return tuple(name for name in possible if name in asked)
 
 
@@ -168,20 +157,11 @@ def check_target_error(value: float, outputs: Collection[str]) -> float:
     return value
 
 
-def needs_self_terms(outputs: Collection[str], solver: Solver) -> bool:
+def needs_self_terms(outputs: Collection[str]) -> bool:
     """Whether regions have to be solved with themselves for the outputs."""
-    own = not isinstance(solver, GeomLoss)
-    return own and any("self_terms" in find(name).needs for name in outputs)
+    return any("self_terms" in find(name).needs for name in outputs)
 
 
 def _needs(outputs: Collection[str]) -> frozenset[Need]:
     """What has to be solved for outputs beside transport."""
     return frozenset(need for name in outputs for need in find(name).needs)
-
-
-def _gives(solver: Solver, column: Column) -> bool:
-    return (
-        not isinstance(solver, GeomLoss)
-        or column.name in _OF_GEOMLOSS
-        or column.compute is not None
-    )

@@ -19,9 +19,8 @@ from geospot_gpu.engine.needs import Need
 from geospot_gpu.engine.sampling_error import SamplingError
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.engine.warm import WarmStarts
-from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.memory import out_of_memory
-from geospot_gpu.kernels import choose_kernel, reference
+from geospot_gpu.kernels import choose_kernel
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
 from geospot_gpu.kernels.iterate import iterate
@@ -30,8 +29,7 @@ from geospot_gpu.progress import Progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.coverage import damping
 from geospot_gpu.sinkhorn.divergence import SelfTerms
-from geospot_gpu.sinkhorn.geomloss import GEOMLOSS_TILES, GeomLoss, geomloss_transport
-from geospot_gpu.sinkhorn.solver import Sinkhorn
+from geospot_gpu.sinkhorn.geomloss import GeomLoss, anneal
 
 log = logging.getLogger("geospot_gpu")
 
@@ -47,19 +45,18 @@ class PairEngine:
         regions: the regions, moved to the device once.
         method: cost and solver.
         engine: device, backend, storage and memory budget.
-        warm: where pairs start from, and where their potentials are kept.
+        warm: where pairs start from, and where their potentials are kept; GeomLoss's loop starts
+            anew.
 
     Raises:
-        GeospotError: the cost needs features that the regions do not have, there is no such
-            device, or GeomLoss is to use another kernel than its own.
+        GeospotError: the cost needs features that the regions do not have, or there is no such
+            device.
     """
 
     def __init__(
         self, regions: Regions, method: Method, engine: Engine, warm: WarmStarts | None = None
     ) -> None:
         check_compatible(regions, method.cost)
-        if isinstance(method.solver, GeomLoss):
-            _check_geomloss(engine)
         self.method, self.warm = method, warm
         self._asked_for = engine.backend, engine.storage
         self.device = engine.torch_device()
@@ -71,8 +68,10 @@ class PairEngine:
             self.regions.xyz.to(method.dtype),
             self.regions.weight.to(method.dtype),
         )
-        self._itemsize = self.points.mass.element_size()
         self.sampling_error = SamplingError(self.regions, self.points)
+        self._iterate: solved.Iterate = iterate
+        if isinstance(method.solver, GeomLoss):
+            self._iterate = partial(anneal, cost=method.cost, scaling=method.solver.scaling)
 
     @property
     def cost(self) -> GroundCost:
@@ -88,7 +87,7 @@ class PairEngine:
         """OT of each region at ``index`` [K] with itself.
 
         Args:
-            index: positions of the regions; the solver is Sinkhorn.
+            index: positions of the regions.
             needs: where ``half_samples`` are among them, what they need of these is kept.
         """
         found = self._solve(index, index, needs, symmetric=True)
@@ -100,13 +99,12 @@ class PairEngine:
 
         Args:
             left, right: positions of the regions.
-            needs: what else is solved; none of it with GeomLoss.
+            needs: what else is solved.
 
         Returns:
             The columns of :class:`~geospot_gpu.sinkhorn.bounds.Transport`, ``kernel`` and
             ``seconds``, each [K]; with ``half_samples`` also ``std_error`` and ``half_ot_value``,
-            with ``coverage`` both coverages, with ``nearest`` nearest costs, and with GeomLoss
-            ``divergence`` in place of all intervals.
+            with ``coverage`` both coverages, with ``nearest`` nearest costs.
         """
         if "half_samples" in needs and len(unknown := self.sampling_error.unknown(left, right)):
             self.self_terms(unknown, needs)
@@ -139,13 +137,13 @@ class PairEngine:
             settings = settings._replace(damping=damping(rho, self.solver.epsilon))
         with self._memory(np.array([left]), np.array([right])):
             kernel = self._build(spec, self.cost, source, target)
-            found = iterate(kernel, settings)
+            found = self._iterate(kernel, settings)
         error = float(found.marginal_error.max())
         if error > settings.tolerance:
             names = self.regions.names
             log.warning(
                 f"{names[left]} - {names[right]} did not converge (marginal error {error:.1e}): "
-                "raise solver.max_iterations, solver.tolerance or solver.epsilon"
+                f"raise {self.solver.remedy}"
             )
         return kernel, found
 
@@ -174,10 +172,7 @@ class PairEngine:
                 started = time.perf_counter()
                 index = left[positions], right[positions]
                 with self._memory(*index):
-                    if isinstance(self.solver, GeomLoss):
-                        columns = self._geomloss(self.solver, index)
-                    else:
-                        columns = self._solve_batch(spec, index, needs, symmetric=symmetric)
+                    columns = self._solve_batch(spec, index, needs, symmetric=symmetric)
                 work = (self.sizes[left] * self.sizes[right])[positions]
                 columns["kernel"] = np.full(len(positions), spec.name)
                 columns["seconds"] = (time.perf_counter() - started) * work / work.sum()
@@ -195,7 +190,6 @@ class PairEngine:
         *,
         symmetric: bool,
     ) -> Columns:
-        assert isinstance(self.solver, Sinkhorn)
         source, target = self.clouds(index[0]), self.clouds(index[1])
         settings = self._settings(symmetric=symmetric)
         warm = None
@@ -203,11 +197,12 @@ class PairEngine:
             warm = self.warm.of(self._digests(*index), target)
             settings = settings._replace(start=warm.start())
         kernel = self._build(spec, self.cost, source, target)
-        potentials = iterate(kernel, settings)
+        potentials = self._iterate(kernel, settings)
         if warm is not None:
             warm.keep(potentials.next_g)
         build = partial(self._build, spec)
-        batch = solved.Solved(index, kernel, build, self.cost, self.solver, settings, potentials)
+        how = self.cost, self.solver, self._iterate, settings
+        batch = solved.Solved(index, kernel, build, *how, potentials)
         columns = solved.transport(batch)
         if "coverage" in needs and not symmetric:
             columns |= solved.coverage(batch, columns["converged"])
@@ -223,32 +218,16 @@ class PairEngine:
                 columns |= {"std_error": error, "half_ot_value": half}
         return columns
 
-    def _geomloss(self, solver: GeomLoss, index: tuple[Indices, Indices]) -> Columns:
-        source, target = self.clouds(index[0]), self.clouds(index[1])
-        entries = source.shape[1] * target.shape[1]
-        if entries * self._itemsize * GEOMLOSS_TILES > self.budget:
-            raise GeospotError(
-                "solver=geomloss keeps all costs of a pair; they exceed engine.memory_budget:"
-                " lower regions.max_points, raise the budget, or use solver=sinkhorn"
-            )
-        return geomloss_transport(self.cost, source, target, solver, self.budget)
-
     def _plan(self, n: Indices, m: Indices) -> list[tuple[KernelSpec, Indices]]:
         """Batches of positions with the kernel for each."""
         workload = self.workload
         entries, of_pair = np.unique(n * m, return_inverse=True)
-        alone = isinstance(self.solver, GeomLoss)  # its annealing depends on the whole batch
-        if alone:
-            specs = [reference.KEPT] * len(entries)
-        else:
-            specs = [choose_kernel(workload, int(e), *self._asked_for) for e in entries]
+        specs = [choose_kernel(workload, int(e), *self._asked_for) for e in entries]
         batches = []
         for spec in dict.fromkeys(specs):
             chosen = np.array([other is spec for other in specs])
             members = np.flatnonzero(chosen[of_pair])
             limits, ours = spec.limits(workload), (n[members], m[members])
-            if alone:
-                limits = limits._replace(entries=1)
             growth = spec.growth(*ours)
             for batch in batches_of_similar_size(*ours, *limits, growth):
                 batches.append((spec, members[batch]))
@@ -261,10 +240,11 @@ class PairEngine:
 
     def _settings(self, *, symmetric: bool) -> IterationSettings:
         solver = self.solver
-        assert isinstance(solver, Sinkhorn)
         if symmetric:
             check_self_terms(self.cost)
         tolerance = solver.tolerance * (SELF_TOLERANCE if symmetric else 1.0)
+        if isinstance(solver, GeomLoss):  # how long it iterates is in its schedule
+            return IterationSettings(tolerance, 0, symmetric=symmetric)
         return IterationSettings(tolerance, solver.max_iterations, solver.relaxation, symmetric)
 
     def _memory(self, left: Indices, right: Indices) -> AbstractContextManager[None]:
@@ -279,14 +259,3 @@ class PairEngine:
         """What names the content of each pair of regions."""
         digests = self.regions.digests
         return [(digests[i], digests[j]) for i, j in zip(left, right, strict=True)]
-
-
-def _check_geomloss(engine: Engine) -> None:
-    """Raise where GeomLoss would not compute as asked for: it keeps costs, and is torch."""
-    own = {"backend": reference.KEPT.backend, "storage": reference.KEPT.storage}
-    for name, value in own.items():
-        if (wanted := getattr(engine, name)) not in ("auto", value):
-            raise GeospotError(
-                f"engine.{name}={wanted} has no effect with solver=geomloss, which keeps all costs "
-                "of a pair, in torch: leave it out, or use solver=sinkhorn"
-            )

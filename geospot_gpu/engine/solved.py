@@ -12,13 +12,15 @@ from torch import Tensor
 
 from geospot_gpu.arrays import Columns, Indices
 from geospot_gpu.cost import GroundCost
+from geospot_gpu.engine.method import Solver
 from geospot_gpu.engine.sampling_error import SamplingError
 from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
-from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.sinkhorn.bounds import certify, ot_value
 from geospot_gpu.sinkhorn.coverage import certify_coverage, damping
-from geospot_gpu.sinkhorn.solver import Sinkhorn
+
+Iterate = Callable[[Kernel, IterationSettings], Potentials]
+"""How a solver finds potentials, as :func:`~geospot_gpu.kernels.iterate.iterate` does."""
 
 
 class Solved(NamedTuple):
@@ -30,7 +32,8 @@ class Solved(NamedTuple):
     build: Callable[[GroundCost, CloudBatch, CloudBatch], Kernel]
     """Makes a kernel of the same kind of a cost over other clouds."""
     cost: GroundCost
-    solver: Sinkhorn
+    solver: Solver
+    iterate: Iterate
     settings: IterationSettings
     potentials: Potentials
 
@@ -54,12 +57,7 @@ def coverage(batch: Solved, converged: NDArray[np.bool_]) -> Columns:
         converged: what of it is converged so far, [B]; what is returned counts the coverages, too.
     """
     solver, kernel = batch.solver, batch.kernel
-    settings = IterationSettings(
-        solver.tolerance,
-        solver.max_iterations,
-        solver.relaxation,
-        damping=damping(solver.rho, solver.epsilon),
-    )
+    settings = batch.settings._replace(damping=damping(solver.rho, solver.epsilon))
     back = batch.cost.exchanged
     other = kernel.transposed() or batch.build(back, kernel.target, kernel.source)
     columns: Columns = {}
@@ -68,7 +66,7 @@ def coverage(batch: Solved, converged: NDArray[np.bool_]) -> Columns:
         ("target_to_source", other, batch.potentials.f),
     )
     for direction, problem, start in directions:
-        solved = iterate(problem, settings._replace(start=start.contiguous()))
+        solved = batch.iterate(problem, settings._replace(start=start.contiguous()))
         covered = certify_coverage(problem, batch.cost, solved, solver.rho, solver.tolerance)
         columns[f"coverage_{direction}"] = covered.value.cpu().numpy()
         columns[f"coverage_{direction}_lower"] = covered.lower.cpu().numpy()
@@ -93,7 +91,7 @@ def half_samples(batch: Solved, sampling: SamplingError) -> NDArray[np.float64]:
         chosen = torch.from_numpy(some)
         fewer = batch.kernel.prefix(chosen, *small) or batch.build(batch.cost, *small)
         start = batch.potentials.next_g[chosen.to(fewer.source.device), : small[1].shape[1]]
-        solved = iterate(fewer, batch.settings._replace(start=start.contiguous()))
+        solved = batch.iterate(fewer, batch.settings._replace(start=start.contiguous()))
         half[some] = ot_value(fewer, solved).cpu().numpy()
     return half
 

@@ -64,7 +64,7 @@ def _know_self_terms(
     """Self terms of all regions; those that the store does not have are computed and stored."""
     regions, wanted = solver.regions, pa.array(keys, pa.large_string())
     stored = store.regions.read(wanted)
-    if needs_self_terms(outputs, solver.engine.solver):
+    if needs_self_terms(outputs):
         stored = stored[stored["self_ot"].notna()]
     missing = np.flatnonzero(~pd.Series(keys).isin(stored["key"]))
     sizes = regions.sizes[missing]

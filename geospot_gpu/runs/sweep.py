@@ -123,7 +123,7 @@ def run_sweep(
         GeospotError: the folder holds another sweep or cannot be written, there is only one
             region, the regions do not fit the cost, or an output is unknown.
     """
-    outputs = chosen_outputs(outputs, method.solver)
+    outputs = chosen_outputs(outputs)
     value = value_of(outputs)
     if target_error is not None:
         target_error = check_target_error(target_error, outputs)

@@ -12,14 +12,12 @@ from geospot_gpu.arrays import Indices
 from geospot_gpu.cost import check_one_scale
 from geospot_gpu.distances.pair_table import PairTable
 from geospot_gpu.distances.solve import PairSolver
-from geospot_gpu.errors import GeospotError
 from geospot_gpu.selection.lower_bounds import (
     HalfSteps,
     MomentBounds,
     self_value_bounds,
     whole_step_values,
 )
-from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 Array = NDArray[np.float64]
 
@@ -58,16 +56,11 @@ class NeighbourSearch:
             does not know are solved when they are needed.
 
     Raises:
-        GeospotError: the solver gives no intervals of divergences, or costs are scaled pair by
-            pair.
+        GeospotError: costs are scaled pair by pair.
     """
 
     def __init__(self, solver: PairSolver) -> None:
         engine = solver.engine
-        if not isinstance(engine.solver, Sinkhorn):
-            raise GeospotError(
-                "nearest regions are proven by intervals of divergences: use solver=sinkhorn"
-            )
         check_one_scale(engine.cost)
         self._solver, self._engine = solver, engine
         self._moments, self._half = MomentBounds(engine), HalfSteps(engine)

@@ -16,7 +16,6 @@ from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.selection.problem import Problem
-from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 log = logging.getLogger("geospot_gpu")
 
@@ -71,9 +70,9 @@ def solved_distances(method: Method, engine: Engine, problem: Problem, by: str) 
     else:
         solved = solve(problem.regions, left, right, method, [by], engine=engine)
         pairs = solved.to_pandas(problem.regions.names)
-        if isinstance(method.solver, Sinkhorn) and not solved["converged"].all():
+        if not solved["converged"].all():
             log.warning(
                 f"by={by}: {int((~solved['converged']).sum())} of {len(pairs)} distances did not "
-                "converge: raise solver.max_iterations, solver.tolerance or solver.epsilon"
+                f"converge: raise {method.solver.remedy}"
             )
     return distances_in(pairs, by, problem, square=False)

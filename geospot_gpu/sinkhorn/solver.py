@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 
@@ -38,6 +38,9 @@ class Sinkhorn:
     precision: Precision = "single"
     rho: float = 0.01
 
+    remedy: ClassVar[str] = "solver.max_iterations, solver.tolerance or solver.epsilon"
+    """What to raise where problems did not converge."""
+
     def __post_init__(self) -> None:
         checks.settle(
             self,
@@ -49,16 +52,14 @@ class Sinkhorn:
             rho=checks.real,
         )
         check_epsilon(self.epsilon)
-        if not 0.0 < self.tolerance < 1.0:
-            raise GeospotError(f"solver.tolerance={self.tolerance} must lie between 0 and 1")
+        check_tolerance(self.tolerance)
         if self.max_iterations < 1:
             raise GeospotError(f"solver.max_iterations={self.max_iterations} must be at least 1")
         if not isinstance(self.precision, str) or self.precision not in get_args(Precision):
             raise GeospotError(
                 f"solver.precision={self.precision!r} is unknown: use single or high"
             )
-        if not 0.0 < self.rho < float("inf"):
-            raise GeospotError(f"solver.rho={self.rho} must be positive: try 0.01")
+        check_rho(self.rho)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -70,3 +71,15 @@ def check_epsilon(epsilon: float) -> None:
     """Raise unless ``epsilon`` is a positive, finite number."""
     if not 0.0 < epsilon < float("inf"):
         raise GeospotError(f"solver.epsilon={epsilon} must be positive: try 0.01")
+
+
+def check_tolerance(tolerance: float) -> None:
+    """Raise unless ``tolerance`` lies between zero and one."""
+    if not 0.0 < tolerance < 1.0:
+        raise GeospotError(f"solver.tolerance={tolerance} must lie between 0 and 1")
+
+
+def check_rho(rho: float) -> None:
+    """Raise unless ``rho`` is a positive, finite number."""
+    if not 0.0 < rho < float("inf"):
+        raise GeospotError(f"solver.rho={rho} must be positive: try 0.01")

@@ -8,15 +8,14 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.engine.method import method_for
+from geospot_gpu.engine.method import Solver, method_for
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.engine.settings import Engine, settled
-from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.names import Name
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.coverage import importance
-from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 
 @out_of_memory("sharing out a divergence", "sweep with a smaller regions.max_points")
@@ -26,7 +25,7 @@ def contributions(
     source: Name,
     target: Name,
     cost: GroundCost,
-    solver: Sinkhorn,
+    solver: Solver,
     engine: Engine,
 ) -> pd.DataFrame:
     """What every point contributes to the divergence between two regions.
@@ -54,7 +53,6 @@ def contributions(
         GeospotError: a name is unknown, or both are the same.
     """
     method, engine = method_for(regions, cost, solver), settled(engine)
-    checks.instance(solver, Sinkhorn, "solver")
     i, j = regions.position(source, "source"), regions.position(target, "target")
     names = [regions.names[i], regions.names[j]]
     if i == j:
@@ -67,7 +65,7 @@ def contributions(
     shift = ((b * g).sum() - (a * f).sum()) / 2.0
     values = torch.cat([a * (f + shift), b * (g - shift)]).cpu().numpy()
     weights = np.full(len(values), np.nan)
-    covering, covered = pair_engine.potentials(i, j, rho=solver.rho)
+    covering, covered = pair_engine.potentials(i, j, rho=method.solver.rho)
     weights[: len(a)] = importance(covering, covered)[0].cpu().numpy()
     rows = [np.arange(*regions.offsets[k : k + 2]) for k in (i, j)]
     at = np.concatenate(rows)

@@ -7,10 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors import checks
 from geospot_gpu.names import Name
 from geospot_gpu.runs.run import Run
-from geospot_gpu.sinkhorn.solver import Sinkhorn
 from geospot_gpu.transfer.contributions import contributions
 
 
@@ -58,16 +57,14 @@ def explain_distance(run: Run, source: Name, target: Name) -> Explanation:
     """What every point of two regions of a run contributes to their divergence.
 
     Args:
-        run: with ``solver=sinkhorn``.
+        run: the run.
         source, target: names of its regions.
 
     Raises:
-        GeospotError: a name is unknown, both are the same, the solver does not debias, or the
-            run's points are not there any more.
+        GeospotError: a name is unknown, both are the same, or the run's points are not there any
+            more.
     """
     checks.instance(run, Run, "run", "as Run.open gives it")
-    if not isinstance(run.solver, Sinkhorn):
-        raise GeospotError(f"{run.folder}: was made with solver=geomloss; explain needs sinkhorn")
     points = contributions(
         run.regions,
         source=source,

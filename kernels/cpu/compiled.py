@@ -241,13 +241,14 @@ class CompiledKernel(Kernel):
             by_column = torch.minimum(by_column, own.view(-1, shares, own.shape[1]).amin(1))
         return by_row, by_column
 
-    def softmin(self, potential: Tensor, side: Side) -> Tensor:
+    def softmin(self, potential: Tensor, side: Side, epsilon: float | None = None) -> Tensor:
+        epsilon = epsilon or self.epsilon
         here, there = self.oriented(side)
-        weights = (safe_log(there.weight) + potential / self.epsilon).numpy()
+        weights = (safe_log(there.weight) + potential / epsilon).numpy()
         if side == "source":
             out = torch.zeros_like(here.weight)
             for costs, layout, _ in self._panels():
-                _in_items(loops.softmin_rows, layout, costs, weights, self.epsilon, out.numpy())
+                _in_items(loops.softmin_rows, layout, costs, weights, epsilon, out.numpy())
             return out
         total = torch.full_like(here.weight, -torch.inf)
         for costs, layout, shares in self._panels():
@@ -257,13 +258,13 @@ class CompiledKernel(Kernel):
                 layout,
                 costs,
                 weights,
-                self.epsilon,
+                epsilon,
                 peak.numpy(),
                 sums.numpy(),
             )
             logarithms = (sums.log() + peak).view(-1, shares, here.shape[1])
             total = torch.logaddexp(total, logarithms.logsumexp(1))
-        return -self.epsilon * total
+        return -epsilon * total
 
     def step(
         self, f: Tensor, g: Tensor, omega: Tensor, damping: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 from functools import cached_property
 from typing import Any
@@ -87,6 +88,12 @@ class Batch:
                 here, there = there, here
             self._views[key] = View(here, there, key[1])
         return self._views[key]
+
+    def at(self, epsilon: float) -> Batch:
+        """The same batch at another epsilon."""
+        other = copy.copy(self)
+        other._unit = epsilon * math.log(2.0)
+        return other
 
     def softmin(
         self,

@@ -50,10 +50,12 @@ class TritonKernel(Kernel):
     def feature_roundoff(self) -> float:
         return halves.ROUNDOFF
 
-    def softmin(self, potential: Tensor, side: Side) -> Tensor:
+    def softmin(self, potential: Tensor, side: Side, epsilon: float | None = None) -> Tensor:
         here, _ = self.oriented(side)
         softmin = torch.zeros_like(here.weight)
-        self.batch.softmin(potential.contiguous(), side, softmin, exact=True)
+        own = epsilon is None or epsilon == self.epsilon
+        batch = self.batch if epsilon is None else self.batch.at(epsilon)
+        batch.softmin(potential.contiguous(), side, softmin, exact=own)
         return softmin
 
     def nearest(self) -> tuple[Tensor, Tensor]:

@@ -77,67 +77,73 @@ class DenseKernel(TiledKernel):
             torch.zeros_like(self.source.weight),
             torch.zeros_like(self.target.weight),
         )
+        self._absorbed = self.epsilon
         if self._absorbs:
-            self._absorb(self._g0)
+            self._absorb(self._g0, self.epsilon)
 
-    def _absorb(self, g: Tensor) -> None:
+    def _absorb(self, g: Tensor, epsilon: float) -> None:
         """Take as references the c-transforms of ``g`` [B, M]."""
+        self._absorbed = epsilon
         costs, exponents = self._costs, self._exponentials
         torch.sub(costs, g[:, None, :], out=exponents)
         self._f0 = exponents.amin(2)
         torch.sub(costs, self._f0[:, :, None], out=exponents)
         self._g0 = exponents.amin(1)
-        exponents.sub_(self._g0[:, None, :]).mul_(-1.0 / self.epsilon)
+        exponents.sub_(self._g0[:, None, :]).mul_(-1.0 / epsilon)
         exponents.clamp_(min=LOWEST_EXPONENT[exponents.dtype]).exp_()
 
     def cost_tile(self, rows: slice, columns: slice) -> Tensor:
         return self._costs[:, rows, columns]
 
-    def softmin(self, potential: Tensor, side: Side) -> Tensor:
+    def softmin(self, potential: Tensor, side: Side, epsilon: float | None = None) -> Tensor:
+        epsilon = epsilon or self.epsilon
         if not self._absorbs:
-            return self._log_domain(potential, side)
-        if not self._within_reach(potential, side):
-            self._absorb(potential if side == "source" else self._log_domain(potential, side))
-            if not self._within_reach(potential, side):
-                return self._log_domain(potential, side)
+            return self._log_domain(potential, side, epsilon)
+        if not self._within_reach(potential, side, epsilon):
+            g = potential if side == "source" else self._log_domain(potential, side, epsilon)
+            self._absorb(g, epsilon)
+            if not self._within_reach(potential, side, epsilon):
+                return self._log_domain(potential, side, epsilon)
         if side == "source":
-            scaling = ((potential - self._g0) / self.epsilon).exp_().mul_(self.target.weight)
-            return self._f0 - self.epsilon * row_sums(self._exponentials, scaling).log_()
-        scaling = ((potential - self._f0) / self.epsilon).exp_().mul_(self.source.weight)
-        return self._g0 - self.epsilon * column_sums(self._exponentials, scaling).log_()
+            scaling = ((potential - self._g0) / epsilon).exp_().mul_(self.target.weight)
+            return self._f0 - epsilon * row_sums(self._exponentials, scaling).log_()
+        scaling = ((potential - self._f0) / epsilon).exp_().mul_(self.source.weight)
+        return self._g0 - epsilon * column_sums(self._exponentials, scaling).log_()
 
     def _factored_density(
         self, f: Tensor, g: Tensor, rows: slice, columns: slice, costs: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        if not (
-            self._absorbs and self._within_reach(f, "target") and self._within_reach(g, "source")
-        ):
+        sides: tuple[tuple[Tensor, Side], ...] = (f, "target"), (g, "source")
+        if not (self._absorbs and all(self._within_reach(*side, self.epsilon) for side in sides)):
             return super()._factored_density(f, g, rows, columns, costs)
         p = ((f - self._f0)[:, rows] / self.epsilon).exp_()
         q = ((g - self._g0)[:, columns] / self.epsilon).exp_()
         return p, q, self._exponentials[:, rows, columns]
 
-    def _within_reach(self, potential: Tensor, side: Side) -> bool:
+    def _within_reach(self, potential: Tensor, side: Side, epsilon: float) -> bool:
+        """Whether the stored exponentials serve for a potential at an epsilon."""
+        if epsilon != self._absorbed:
+            return False
         reference = self._g0 if side == "source" else self._f0
-        reach = _REACH[potential.dtype] * self.epsilon
+        reach = _REACH[potential.dtype] * epsilon
         return bool((potential - reference).abs().amax() <= reach)
 
-    def _log_domain(self, potential: Tensor, side: Side) -> Tensor:
+    def _log_domain(self, potential: Tensor, side: Side, epsilon: float) -> Tensor:
         """The softmin by a log-sum-exp over the costs, a few rows at a time."""
         batch, n, m = self._costs.shape
         rows = max(1, self.tile_entries // (batch * m))
         _, there = self.oriented(side)
-        weights = safe_log(there.weight) + potential / self.epsilon
+        weights = safe_log(there.weight) + potential / epsilon
         by_row: list[Tensor] = []
         by_column = torch.full_like(self.target.weight, -torch.inf)
         for start in range(0, n, rows):
-            exponents = self._costs[:, start : start + rows] / -self.epsilon
+            exponents = self._costs[:, start : start + rows] / -epsilon
             if side == "source":
                 by_row.append(exponents.add_(weights[:, None, :]).logsumexp(2))
             else:
                 exponents.add_(weights[:, start : start + rows, None])
                 by_column = torch.logaddexp(by_column, exponents.logsumexp(1))
-        return -self.epsilon * (torch.cat(by_row, dim=1) if side == "source" else by_column)
+        return -epsilon * (torch.cat(by_row, dim=1) if side == "source" else by_column)
 
     def select(self, index: Tensor) -> DenseKernel:
         chosen = object.__new__(DenseKernel)
@@ -147,6 +153,7 @@ class DenseKernel(TiledKernel):
         )
         chosen._costs, chosen._absorbs = self._costs[index], self._absorbs
         chosen.tile_entries = self.tile_entries
+        chosen._absorbed = self._absorbed
         chosen._f0, chosen._g0 = self._f0[index], self._g0[index]
         chosen._exponentials = self._exponentials[index] if self._absorbs else self._exponentials
         return chosen

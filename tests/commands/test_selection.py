@@ -217,7 +217,6 @@ def test_nearest_of_a_target_in_another_table(run: Geospot, tmp_path: Path) -> N
         ((*SELECT, "budget=9", "pool=x.csv", "out=o"), "pool.path=x.csv has no effect"),
         ((*SELECT, "budget=9", "have=3", "out=o"), "have=3 is no region here"),
         ((*SELECT, "budget=9", "over=points", "pool.features=x.npy", "out=o"), "without pool=FILE"),
-        ((*NEAREST, "solver=geomloss", "out=o"), "use solver=sinkhorn"),
         ((*NEAREST, "kk=3", "out=o"), "there is no setting 'kk'; did you mean 'k'?"),
     ],
 )  # fmt: skip

@@ -85,10 +85,8 @@ def test_what_is_not_asked_is_not_paid_for(
 
 
 def test_outputs_come_in_the_order_of_the_register() -> None:
-    solver = gs.Sinkhorn()
-    assert chosen_outputs(None, solver) == outputs_by_default()
-    assert chosen_outputs(["nearest", "divergence", "nearest"], solver) == ("divergence", "nearest")
-    assert chosen_outputs(None, gs.GeomLoss()) == ("divergence", "ot_value", "transport_cost")
+    assert chosen_outputs(None) == outputs_by_default()
+    assert chosen_outputs(["nearest", "divergence", "nearest"]) == ("divergence", "nearest")
 
 
 @pytest.mark.parametrize(
@@ -103,11 +101,6 @@ def test_outputs_come_in_the_order_of_the_register() -> None:
 def test_outputs_that_are_none(outputs: list[str], message: str) -> None:
     with pytest.raises(gs.GeospotError, match=message):
         gs.pairwise(random_regions([3, 4]), outputs=outputs)
-
-
-def test_a_solver_says_what_it_does_not_give() -> None:
-    with pytest.raises(gs.GeospotError, match="outputs=coverage: solver=geomloss gives only"):
-        gs.pairwise(random_regions([3, 4]), outputs=["coverage"], solver=gs.GeomLoss())
 
 
 def test_the_value_of_a_run_is_the_divergence_or_what_comes_first() -> None:

@@ -140,7 +140,8 @@ def coverage_of(
     settings, pair = IterationSettings(1e-4, 500), (np.array([0, 2]), np.array([1, 3]))
     kernel = build(cost, source, target)
     solver = gs.Sinkhorn(epsilon=EPSILON, tolerance=1e-4)
-    batch = Solved(pair, kernel, build, cost, solver, settings, iterate(kernel, settings))
+    how = cost, solver, iterate, settings
+    batch = Solved(pair, kernel, build, *how, iterate(kernel, settings))
     return coverage(batch, np.ones(2, np.bool_))
 
 

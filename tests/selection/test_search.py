@@ -181,7 +181,6 @@ def test_samples_have_their_errors() -> None:
         ({"target": "r0"}, "did you mean 'r02'?|did you mean 'r00'?|did you mean 'r01'?"),
         ({"k": 0}, "k=0: give how many regions to find"),
         ({"cost": gs.GroundCost(scaling="pair_max")}, "cost.scaling=pair_max gives every pair"),
-        ({"solver": gs.GeomLoss()}, "use solver=sinkhorn"),
     ],
 )
 def test_mistakes_are_said(settings_: dict[str, Any], message: str) -> None:

@@ -288,9 +288,12 @@ def test_distances_that_did_not_converge_are_counted(
     assert re.search(r"by=divergence: (\d+) of \1 distances did not converge: raise", caplog.text)
 
 
-def test_distances_that_a_solver_lacks_are_refused(regions: gs.Regions) -> None:
-    with pytest.raises(gs.GeospotError, match="outputs=coverage: solver=geomloss gives only"):
-        choose(regions, method="nearest", by="coverage", solver=gs.GeomLoss())
+def test_geomloss_finds_the_same_distances(regions: gs.Regions) -> None:
+    ours, theirs = (
+        choose(regions, method="nearest", by="coverage", solver=solver)
+        for solver in (gs.Sinkhorn(), gs.GeomLoss())
+    )
+    assert ours.table["region"].tolist() == theirs.table["region"].tolist()
 
 
 def test_names_may_be_of_any_kind() -> None:

@@ -91,7 +91,7 @@ def test_the_place_that_only_one_region_has_drives_the_distance() -> None:
     [
         ({"target": "xx"}, "target=xx is no region here; there are: r00, r01"),
         ({"target": "r00"}, "source and target are both r00"),
-        ({"solver": gs.GeomLoss()}, "solver is of type GeomLoss"),
+        ({"solver": gs.Engine()}, "solver is of type Engine"),
     ],
 )
 def test_what_cannot_be_explained(settings: dict[str, object], message: str) -> None:
