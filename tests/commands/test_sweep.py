@@ -93,8 +93,9 @@ def test_other_solvers_show_what_they_compute(
         one, low, high = map(float, re.findall(r"\d\.\d+", line))
         assert low - 5e-5 <= one <= high + 5e-5  # the value is printed with fewer digits
     else:
-        assert "  in [" not in done.stdout
-        assert "not converged: unknown, solver=geomloss does not check" in done.stdout
+        assert "  in [" in done.stdout
+        assert "not converged: 6 of 6, largest marginal error" in done.stdout
+        assert "raise solver.scaling, solver.tolerance or solver.epsilon" in done.stdout
 
 
 def test_pairs_that_do_not_converge_are_no_failure(here: Run) -> None:

@@ -118,26 +118,6 @@ def test_auto_streams_beyond_the_budget_on_a_cpu(dimension: int | None) -> None:
     assert solved["converged"].all()
 
 
-@pytest.mark.parametrize(
-    "setting", [{"storage": "streamed"}, {"backend": "keops"}, {"backend": "compiled"}]
-)
-def test_geomloss_refuses_kernels_that_it_would_not_use(setting: dict[str, str]) -> None:
-    engine = gs.Engine(device="cpu", **setting)
-    ((key, value),) = setting.items()
-    message = f"engine.{key}={value} has no effect with solver=geomloss, which keeps all costs"
-    with pytest.raises(gs.GeospotError, match=message):
-        gs.pairwise(random_regions([5, 6]), solver=gs.GeomLoss(), engine=engine)
-
-
-def test_geomloss_does_not_depend_on_what_else_is_solved() -> None:
-    regions = random_regions([30, 25, 28])
-    solver = gs.GeomLoss(epsilon=0.05, scaling=0.5)
-    engine = PairEngine(regions, Method(gs.GroundCost(), solver), CPU)
-    together = engine.pairs(np.array([0, 0, 1]), np.array([1, 2, 2]))
-    alone = engine.pairs(np.array([0]), np.array([1]))
-    assert together["ot_value"][0] == alone["ot_value"][0]
-
-
 def test_geomloss_on_points_that_coincide() -> None:
     regions = gs.Regions.from_points(lon=[1, 1], lat=[1, 1], region=["a", "b"])
     result = gs.pairwise(regions, solver=gs.GeomLoss(), engine=CPU)

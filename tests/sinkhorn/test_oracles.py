@@ -231,18 +231,6 @@ class TestOracles:
         result = one_pair(regions, cost, gs.Sinkhorn(epsilon=epsilon))
         assert result["ot_value"] == pytest.approx(float(reference.value), rel=1e-3)
 
-    @pytest.mark.parametrize("geo_weight", [0.0, 0.5, 1.0])
-    def test_geomloss_samples_loss_as_a_solver(self, geo_weight: float) -> None:
-        regions = random_regions([80, 60, 45])
-        cost = gs.GroundCost(geo_weight=geo_weight)
-        ours = gs.pairwise(regions, cost=cost, solver=gs.Sinkhorn(epsilon=0.02), engine=CPU)
-        slow = gs.GeomLoss(epsilon=0.02, scaling=0.99)
-        theirs = gs.pairwise(regions, cost=cost, solver=slow, engine=CPU)
-        for column in ("divergence", "ot_value"):
-            a, b = (dataset[column].to_numpy()[np.triu_indices(3, 1)] for dataset in (ours, theirs))
-            np.testing.assert_allclose(b, a, atol=1e-3 * float(ours.ot_value.mean()))
-        assert np.isnan(theirs.lower).all()
-
 
 def _random_pairs(count: int, number: int) -> tuple[np.ndarray, np.ndarray]:
     left, right = np.triu_indices(count, 1)
