@@ -264,7 +264,7 @@ class CompiledKernel(Kernel):
             )
             logarithms = (sums.log() + peak).view(-1, shares, here.shape[1])
             total = torch.logaddexp(total, logarithms.logsumexp(1))
-        return -epsilon * total
+        return torch.where(here.weight > 0, -epsilon * total, 0.0)
 
     def step(
         self, f: Tensor, g: Tensor, omega: Tensor, damping: float

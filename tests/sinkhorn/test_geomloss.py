@@ -9,6 +9,7 @@ from torch import Tensor
 
 import geospot_gpu as gs
 from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.needs import Need
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
@@ -106,6 +107,9 @@ def test_the_loop_is_that_of_samples_loss(
         debiased, _ = samples_loss(regions, i, j, debias=True)
         f, _ = samples_loss(regions, i, j, debias=False)
         g = between.g[row, : len(theirs)].double().cpu()
+        mass, next_g = weights(regions, j), between.next_g[row, : len(theirs)].double().cpu()
+        error = float((mass * np.abs(np.expm1((g - next_g) / EPSILON).numpy())).sum())
+        assert float(between.marginal_error[row]) == pytest.approx(error, rel=2e-2, abs=2e-3)
         np.testing.assert_allclose(g, theirs, rtol=0, atol=off)
         alone = own.g[row, : len(f)].double().cpu()
         np.testing.assert_allclose(alone, f - debiased, rtol=0, atol=off)
@@ -169,13 +173,14 @@ def test_results_do_not_depend_on_the_batch(backend: str) -> None:
     method = Method(MIXED, gs.GeomLoss(EPSILON, 0.5))
     engine = PairEngine(regions, method, gs.Engine("cpu", backend=backend))
     left, right = np.triu_indices(4, 1)
-    together = engine.pairs(left, right, ("coverage",))
+    needs: list[Need] = ["coverage"]
+    together = engine.pairs(left, right, needs)
     for k in range(len(left)):
-        alone = engine.pairs(left[k : k + 1], right[k : k + 1], ("coverage",))
+        alone = engine.pairs(left[k : k + 1], right[k : k + 1], needs)
         for name in ("ot_value", "transport_cost", "coverage_source_to_target"):
             np.testing.assert_allclose(together[name][k], alone[name][0], rtol=0, atol=1e-6)
-    both = [engine.pairs(left, right)["ot_value"] for _ in range(2)]
-    np.testing.assert_array_equal(*both)
+    again = engine.pairs(left, right)
+    np.testing.assert_array_equal(again["ot_value"], together["ot_value"])
 
 
 def test_problems_are_annealed_from_their_own_largest_cost() -> None:
