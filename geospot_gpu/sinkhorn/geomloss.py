@@ -40,7 +40,8 @@ class GeomLoss:
         epsilon: final entropic regularisation, in units of the scaled ground cost.
         scaling: ratio of successive epsilons, in (0, 1); closer to one is slower and more exact.
         tolerance: largest L1 violation of a marginal at which a problem counts as solved. It ends
-            no iteration.
+            no iteration, and is looser than :class:`~geospot_gpu.Sinkhorn`'s, since annealing by
+            such ratios leaves hundredths.
         rho: price of leaving the source marginal in coverage, as for
             :class:`~geospot_gpu.Sinkhorn`.
 
@@ -50,7 +51,7 @@ class GeomLoss:
 
     epsilon: float = 0.01
     scaling: float = 0.95
-    tolerance: float = 1e-3
+    tolerance: float = 0.1
     rho: float = 0.01
 
     remedy: ClassVar[str] = "solver.scaling, solver.tolerance or solver.epsilon"

@@ -19,6 +19,7 @@ from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.runs import missing as run
+from geospot_gpu.runs.identity import describe_difference, method_of, run_identity, same
 from geospot_gpu.runs.store import Store
 from geospot_gpu.sinkhorn.divergence import SelfTerms
 from tests.helpers.sweeps import (
@@ -324,6 +325,17 @@ def test_a_folder_of_another_identity_is_refused(
     assert f"{tmp_path} holds another sweep" in str(caught.value)
     assert "continue it with its settings, or choose another folder with out=" in str(caught.value)
     assert (contents(tmp_path), (tmp_path / "manifest.json").read_bytes()) == before
+
+
+def test_distances_of_geomloss_are_others_than_before() -> None:
+    """When it solved one pair at a time, nothing said at which error one counts as solved."""
+    now = run_identity("none", 0, Method(GEOGRAPHY, gs.GeomLoss()))
+    before = now | {"solver": {"name": "geomloss", "epsilon": 0.01, "scaling": 0.95}}
+    assert not same(before, now)
+    assert describe_difference(before, now) == (
+        "solver.rho=absent there, 0.01 here; solver.tolerance=absent there, 0.1 here"
+    )
+    assert method_of(before).solver == gs.GeomLoss()
 
 
 def test_one_region_is_not_enough(tmp_path: Path, towns: Path) -> None:

@@ -106,9 +106,10 @@ def test_the_loop_is_that_of_samples_loss(
         _, theirs = samples_loss(regions, i, j, debias=False)
         debiased, _ = samples_loss(regions, i, j, debias=True)
         f, _ = samples_loss(regions, i, j, debias=False)
-        g = between.g[row, : len(theirs)].double().cpu()
-        mass, next_g = weights(regions, j), between.next_g[row, : len(theirs)].double().cpu()
-        error = float((mass * np.abs(np.expm1((g - next_g) / EPSILON).numpy())).sum())
+        g, next_g = (
+            x[row, : len(theirs)].double().cpu().numpy() for x in (between.g, between.next_g)
+        )
+        error = float((weights(regions, j) * np.abs(np.expm1((g - next_g) / EPSILON))).sum())
         assert float(between.marginal_error[row]) == pytest.approx(error, rel=2e-2, abs=2e-3)
         np.testing.assert_allclose(g, theirs, rtol=0, atol=off)
         alone = own.g[row, : len(f)].double().cpu()
