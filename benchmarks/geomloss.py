@@ -29,7 +29,7 @@ from geospot_gpu.distances.solve import PairSolver
 from geospot_gpu.engine.method import Method
 from geospot_gpu.kernels.keops import quiet_import
 
-PAIRS, ROUNDS = 12, 3
+PAIRS, ROUNDS = 30, 3
 SCALINGS = (0.5, 0.95)
 KERNELS = (("compiled", "kept"), ("compiled", "streamed"), ("torch", "kept"), ("torch", "streamed"))
 OUTPUTS = ("divergence", "ot_value")

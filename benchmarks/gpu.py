@@ -183,6 +183,9 @@ def beside_peers(regions: gs.Regions, cost: gs.GroundCost, clock: Clock, count: 
             f"GeomLoss {backend}",
             partial(gpu_peers.geomloss, clouds, cost, SOLVER.epsilon, reference, backend),
         )
+    found["GeomLoss's loop over our kernels"] = clock.run(
+        "GeomLoss's loop", lambda: geomloss_loop(regions, cost, left, right, reference)
+    )
     problems = [
         workloads.problem(regions, i, j, cost.geo_weight).to(DEVICE)
         for i, j in zip(left, right, strict=True)
@@ -193,6 +196,19 @@ def beside_peers(regions: gs.Regions, cost: gs.GroundCost, clock: Clock, count: 
     )
     found["KeOps softmin loop"] = clock.run("KeOps", lambda: keops_loop(regions, cost, left, right))
     return found
+
+
+def geomloss_loop(
+    regions: gs.Regions, cost: gs.GroundCost, left: Indices, right: Indices, reference: torch.Tensor
+) -> Figures:
+    """``solver=geomloss`` at the coarsest annealing that is accurate enough."""
+
+    def values(scaling: float) -> torch.Tensor:
+        method = Method(cost, gs.GeomLoss(SOLVER.epsilon, scaling))
+        engine = PairEngine(regions, method, gs.Engine(DEVICE, "triton"))
+        return torch.tensor(engine.pairs(left, right)["ot_value"])
+
+    return gpu_peers.equally_accurate(values, reference)
 
 
 def keops_loop(regions: gs.Regions, cost: gs.GroundCost, left: Indices, right: Indices) -> Figures:

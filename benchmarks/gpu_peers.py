@@ -67,11 +67,11 @@ def geomloss(
         ]
         return torch.stack([value.flatten()[0] for value in solved]).double().cpu()
 
-    return _attempt(lambda: _equally_accurate(values, reference))
+    return _attempt(lambda: equally_accurate(values, reference))
 
 
-def _equally_accurate(values: Callable[[float], Tensor], reference: Tensor) -> dict[str, object]:
-    """Time the first scaling that is accurate enough, or the last."""
+def equally_accurate(values: Callable[[float], Tensor], reference: Tensor) -> dict[str, object]:
+    """Time the first scaling of GeomLoss's annealing that is accurate enough, or the last."""
     scaling, error = 0.0, float("inf")
     with full_precision():
         for scaling in _SCALINGS:

@@ -24,7 +24,7 @@ from geospot_gpu.kernels.contract import IterationSettings
 from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.kernels.keops import keops_problem
 from geospot_gpu.kernels.spec import Workload
-from tests.helpers.clouds import STORAGES, cost_matrix, kernel, random_regions, weights
+from tests.helpers.clouds import STORAGES, cloud, cost_matrix, kernel, random_regions, weights
 
 MIXED = gs.GroundCost(geo_weight=0.5)
 
@@ -45,6 +45,30 @@ def test_softmin_is_the_log_sum_exp_it_says(storage: str, size: float) -> None:
     for _ in range(2):  # the second time from the absorbed state
         np.testing.assert_allclose(ours.softmin(torch.tensor(g)[None], "source")[0], expected_f)
         np.testing.assert_allclose(ours.softmin(torch.tensor(f)[None], "target")[0], expected_g)
+
+
+@pytest.mark.parametrize(
+    ("backend", "dtype"), [("torch", torch.float64), ("compiled", torch.float32)]
+)
+@pytest.mark.parametrize("storage", STORAGES)
+def test_softmins_may_be_at_another_epsilon(storage: str, backend: str, dtype: torch.dtype) -> None:
+    """From large to small ones and back, whatever the kernel keeps of the last; of any size."""
+    regions = random_regions([37, 53])
+    costs, generator = cost_matrix(regions, 0, 1, MIXED), np.random.default_rng(1)
+    f, g = generator.normal(size=37), generator.normal(size=53)
+    source, target = (cloud(regions, k, dtype) for k in (0, 1))
+    ours = make_kernel(MIXED, source, target, 0.01, 2**30, backend=backend, storage=storage)
+    for epsilon in (None, 2.0, 0.1, 0.001, None, 0.001):
+        eps = epsilon or 0.01
+        by_row = -eps * logsumexp((g - costs) / eps, b=weights(regions, 1), axis=1)
+        by_column = -eps * logsumexp(
+            (f[:, None] - costs) / eps, b=weights(regions, 0)[:, None], axis=0
+        )
+        of_g, of_f = (torch.tensor(values, dtype=dtype)[None] for values in (g, f))
+        tolerance = 1e-9 if dtype == torch.float64 else 2e-5
+        found = ours.softmin(of_g, "source", epsilon)[0], ours.softmin(of_f, "target", epsilon)[0]
+        np.testing.assert_allclose(found[0], by_row, rtol=0, atol=tolerance)
+        np.testing.assert_allclose(found[1], by_column, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("storage", STORAGES)
