@@ -58,7 +58,7 @@ def solved_distances(method: Method, engine: Engine, problem: Problem, by: str) 
     """Distances from every candidate to every target, solved now, [R, T].
 
     Raises:
-        GeospotError: there is no such distance, or the solver does not give it.
+        GeospotError: there is no such distance.
     """
     check_distance(by)
     index = np.array(problem.candidates), np.array(problem.targets)
