@@ -139,7 +139,11 @@ def test_text_of_a_manifest_is_text(text: str, names: list[str]) -> None:
         ("solver/max_iterations", True, "must be a whole number"),
         ("solver/epsilon", "0.1", "config.solver.epsilon must be a numb"),
         ("solver/relaxation", 1, "relaxation must be true or false"),
-        ("solver", {"name": "geomloss", "rho": 1.0}, "config.solver has no setting 'rho'"),
+        (
+            "solver",
+            {"name": "geomloss", "relaxation": True},
+            "config.solver has no setting 'relaxation'",
+        ),
         ("regions/min_points", 10**400, "config.regions.min_points must be a number of usual"),
         ("regions/min_points", 2**60, "regions.min_points=1152921504606846976 is too large"),
         ("regions/degrees", float("nan"), "config.regions.degrees must be a number of usual"),
