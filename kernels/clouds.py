@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from geospot_gpu.devices import upload
 from geospot_gpu.kernels.halves import Halves, split
 
 
@@ -30,17 +31,24 @@ class PointArrays:
     """Points of many clouds, end to end.
 
     Args:
-        features: [P, D], or None where the cost has no feature part.
+        features: [P, D], whole or in halves; None where the cost has no feature part. What is read
+            of halves has 22 bits: kernels that take it say so by ``feature_roundoff``.
         xyz: unit vectors, [P, 3]; their type is that of the computation.
         mass: [P]; sums to one over each cloud.
         classes: int64 [P], rows or columns of the costs between classes; None where the ground
             cost has none.
     """
 
-    features: Tensor | None
+    features: Tensor | Halves | None
     xyz: Tensor
     mass: Tensor
     classes: Tensor | None = None
+
+    @property
+    def dimension(self) -> int | None:
+        """D, or None where there are no features."""
+        features = self.features
+        return features.dimension if isinstance(features, Halves) else _columns(features)
 
     @cached_property
     def coordinates(self) -> Tensor:
@@ -50,13 +58,24 @@ class PointArrays:
     @cached_property
     def feature_norm(self) -> Tensor:
         """Length of each feature vector, [P]."""
+        if isinstance(self.features, Halves):
+            return self.features.square.sqrt()
         norm: Tensor = torch.linalg.vector_norm(required(self.features), dim=1)
         return norm
 
     @cached_property
     def halves(self) -> Halves:
         """The features, each number in two halves, for matrix units."""
-        return split(required(self.features))
+        features = self.features
+        return features if isinstance(features, Halves) else split(required(features))
+
+    def take(self, rows: Tensor) -> PointArrays:
+        """The points at ``rows`` [P'], with the masses that they have."""
+        features, classes = self.features, self.classes
+        if features is not None:
+            features = features.take(rows) if isinstance(features, Halves) else features[rows]
+        classes = None if classes is None else classes[rows]
+        return PointArrays(features, self.xyz[rows], self.mass[rows], classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,23 +133,40 @@ class CloudBatch:
         if len(self) == 1 and width == self.size[0]:
             return slice(int(self.start[0]), int(self.start[0]) + width)
         rows = start + np.minimum(np.arange(width), size - 1)
-        return torch.from_numpy(rows).to(self.device)
+        return upload(torch.from_numpy(rows), self.device)
 
-    def padded_values(self, values: Tensor, points: slice = slice(None)) -> Tensor:
+    def padded_values(self, values: Tensor | Halves, points: slice = slice(None)) -> Tensor:
         """Values [P] or [P, d] of the points at positions ``points`` of every cloud, padded.
 
         Returns:
             [B, n] or [B, n, d]; a view where there is one cloud.
         """
-        if isinstance(self._rows, slice):
-            return values[self._rows][points][None]
-        return values[self._rows[:, points]]
+        rows = self._rows
+        if isinstance(rows, slice):
+            some = range(rows.start, rows.stop)[points]
+            at: slice | Tensor = slice(some.start, some.stop)
+        else:
+            at = rows[:, points]
+        found = values.whole(at) if isinstance(values, Halves) else values[at]
+        return found[None] if isinstance(at, slice) else found
 
     @cached_property
     def weight(self) -> Tensor:
         """Masses, padded with zeros, [B, N]."""
         inside = torch.from_numpy(np.arange(self.shape[1]) < self.size[:, None])
-        return self.padded_values(self.points.mass) * inside.to(self.device)
+        return self.padded_values(self.points.mass) * upload(inside, self.device)
+
+    @cached_property
+    def places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Of all points, cloud after cloud: place in a flattened padded view, and row, [S] each."""
+        cloud = np.repeat(np.arange(len(self)), self.size)
+        number = np.arange(len(cloud)) - (np.cumsum(self.size) - self.size)[cloud]
+        return cloud * self.shape[1] + number, self.start[cloud] + number
+
+    def put(self, values: Tensor, to: Tensor) -> None:
+        """Write padded values [B, N] to the rows of their points in ``to`` [P]."""
+        place, row = (upload(torch.from_numpy(index), to.device) for index in self.places)
+        to[row] = values.flatten()[place]
 
     def part(self, points: slice = slice(None)) -> Part:
         """The points at positions ``points`` of every cloud."""
@@ -149,7 +185,11 @@ class CloudBatch:
         return replace(self, start=self.start[chosen], size=self.size[chosen], width=width)
 
 
-def required(values: Tensor | None) -> Tensor:
-    """The features or classes, which a cost with such a part must have been given."""
-    assert values is not None
+def required(values: Tensor | Halves | None) -> Tensor:
+    """The features or classes, which must be there as they are: those of torch's kernels are."""
+    assert isinstance(values, Tensor)
     return values
+
+
+def _columns(values: Tensor | None) -> int | None:
+    return None if values is None else values.shape[1]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.kernels.clouds import CloudBatch
+from geospot_gpu.kernels.halves import ROUNDOFF, Halves
 
 Side = Literal["source", "target"]
 
@@ -92,8 +93,11 @@ class Kernel(ABC):
         """Relative error of one product of features in the evidence.
 
         That is in the last half-steps, marginals and sums over the plan; the certified interval
-        allows for it. Unless a kernel says otherwise, the unit roundoff of the computation's type.
+        allows for it. Unless a kernel says otherwise, the unit roundoff of the computation's type,
+        or what features that are there in halves have lost.
         """
+        if isinstance(self.source.points.features, Halves):
+            return ROUNDOFF
         return torch.finfo(self.source.dtype).eps / 2.0
 
     def oriented(self, side: Side) -> tuple[CloudBatch, CloudBatch]:

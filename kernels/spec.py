@@ -49,9 +49,8 @@ class Workload(NamedTuple):
     @classmethod
     def of(cls, cost: GroundCost, cloud: CloudBatch, budget: int) -> Workload:
         """That of problems with a batch of clouds on one side."""
-        features = cloud.points.features if cost.uses_features else None
-        dimension = 3 if features is None else features.shape[1]
-        device = cloud.device
+        dimension = cloud.points.dimension if cost.uses_features else None
+        dimension, device = 3 if dimension is None else dimension, cloud.device
         return cls(cost, dimension, cloud.dtype, device.type, budget, device.index)
 
     def points(self, *, in_place: bool) -> int:
@@ -116,6 +115,7 @@ class KernelSpec:
         by_default: whether ``engine.backend=auto`` considers it for a workload.
         missing: ``missing(workload)``: why it cannot run on the device at all, in one clause;
             None where it can. Where ``auto`` considers it, it goes on without it, and says so.
+        reads_halves: whether of features it reads the halves alone.
     """
 
     backend: str
@@ -126,6 +126,7 @@ class KernelSpec:
     growth: Callable[[Sizes, Sizes], NDArray[np.float64]] = padded
     by_default: Callable[[Workload], bool] = everywhere
     missing: Callable[[Workload], str | None] = anywhere
+    reads_halves: bool = False
 
     @property
     def name(self) -> str:

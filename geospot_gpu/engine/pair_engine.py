@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 
 import numpy as np
+from torch import Tensor
 
 from geospot_gpu.arrays import Columns, Indices
 from geospot_gpu.cost import GroundCost, check_self_terms
+from geospot_gpu.devices import upload
 from geospot_gpu.engine import solved
+from geospot_gpu.engine.arriving import Arriving, Found
 from geospot_gpu.engine.batching import batches_of_similar_size
 from geospot_gpu.engine.method import Method, Solver, check_compatible
 from geospot_gpu.engine.needs import Need
@@ -23,6 +27,7 @@ from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.kernels import choose_kernel
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
+from geospot_gpu.kernels.halves import Halves, split
 from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.kernels.spec import KernelSpec, Workload
 from geospot_gpu.progress import Progress
@@ -42,7 +47,7 @@ class PairEngine:
     """Solves problems between regions that live on one device.
 
     Args:
-        regions: the regions, moved to the device once.
+        regions: the regions, of which the points are copied to the device once.
         method: cost and solver.
         engine: device, backend, storage and memory budget.
         warm: where pairs start from, and where their potentials are kept; GeomLoss's loop starts
@@ -60,15 +65,14 @@ class PairEngine:
         self.method, self.warm = method, warm
         self._asked_for = engine.backend, engine.storage
         self.device = engine.torch_device()
-        self.regions = regions.to(self.device)
-        self.budget = engine.budget_bytes()
+        self.regions = regions
         self.sizes = regions.sizes
         self.points = PointArrays(
-            self.regions.features if method.cost.uses_features else None,
-            self.regions.xyz.to(method.dtype),
-            self.regions.weight.to(method.dtype),
+            self._features(),
+            *(upload(x, self.device, method.dtype) for x in (regions.xyz, regions.weight)),
         )
-        self.sampling_error = SamplingError(self.regions, self.points)
+        self.budget = engine.budget_bytes()
+        self.sampling_error = SamplingError(regions, self.points)
         self._iterate: solved.Iterate = iterate
         if isinstance(method.solver, GeomLoss):
             self._iterate = partial(anneal, cost=method.cost, scaling=method.solver.scaling)
@@ -110,14 +114,27 @@ class PairEngine:
             self.self_terms(unknown, needs)
         return self._solve(left, right, needs, symmetric=False)
 
-    def kernels(self, left: Indices, right: Indices) -> Iterator[tuple[Indices, Kernel]]:
-        """Kernels of batches of pairs of regions [K], with the positions of their pairs."""
-        for spec, positions in self._plan(self.sizes[left], self.sizes[right]):
+    def kernels(
+        self, left: Indices, right: Indices, storage: str | None = None
+    ) -> Iterator[tuple[Indices, Kernel]]:
+        """Kernels of batches of pairs of regions [K], with the positions of their pairs.
+
+        Args:
+            left, right: positions of the regions.
+            storage: ``streamed`` where costs are read once; as the engine has it if not given.
+        """
+        for spec, positions in self._plan(self.sizes[left], self.sizes[right], storage):
             index = left[positions], right[positions]
             source, target = self.clouds(index[0]), self.clouds(index[1])
             with self._memory(*index):
                 kernel = self._build(spec, self.cost, source, target)
             yield positions, kernel
+
+    def kernel(self, source: CloudBatch, target: CloudBatch) -> Kernel:
+        """The kernel over clouds of one's own, of points on the device."""
+        entries = int((source.size * target.size).max())
+        spec = choose_kernel(self.workload, entries, *self._asked_for)
+        return self._build(spec, self.cost, source, target)
 
     def potentials(
         self, left: int, right: int, *, rho: float | None = None
@@ -154,33 +171,70 @@ class PairEngine:
     @property
     def workload(self) -> Workload:
         """What all problems have in common."""
-        features = self.points.features
-        dimension = 3 if features is None else features.shape[1]
-        device = features.device if features is not None else self.points.xyz.device
-        return Workload(
-            self.cost, dimension, self.method.dtype, device.type, self.budget, device.index
-        )
+        return self._workload(self.points.dimension, self.budget)
+
+    def _workload(self, dimension: int | None, budget: int) -> Workload:
+        dimension, device = 3 if dimension is None else dimension, self.device
+        return Workload(self.cost, dimension, self.method.dtype, device.type, budget, device.index)
+
+    def _features(self) -> Tensor | Halves | None:
+        """The features on the device: in halves alone where the kernels read nothing else.
+
+        Under ``scaling="pair_max"`` torch looks for the largest costs, and looks at whole numbers.
+        """
+        features = self.regions.features
+        if features is None or not self.cost.uses_features:
+            return None
+        spec = choose_kernel(self._workload(features.shape[1], 0), 0, *self._asked_for)
+        if spec.reads_halves and self.cost.scaling == "global":
+            return split(features, self.device)
+        return upload(features, self.device)
 
     def _solve(
         self, left: Indices, right: Indices, needs: Collection[Need], *, symmetric: bool
     ) -> Columns:
         parts: list[Columns] = []
-        order = []
+        plan = self._plan(self.sizes[left], self.sizes[right])
         what = ("self terms", "regions") if symmetric else ("solving", "pairs")
         with Progress(*what, total=len(left), below=False) as progress:
-            for spec, positions in self._plan(self.sizes[left], self.sizes[right]):
-                started = time.perf_counter()
-                index = left[positions], right[positions]
-                with self._memory(*index):
-                    columns = self._solve_batch(spec, index, needs, symmetric=symmetric)
+            since = time.perf_counter()
+            batches = self._begun(plan, left, right, needs, symmetric=symmetric)
+            for spec, positions, arrive in batches:
+                columns = arrive()
+                if "variance" in columns:
+                    columns["std_error"] = np.sqrt(
+                        columns.pop("variance")
+                    )  # torch's is off by bits
+                elif "half_ot_value" in columns:
+                    self.sampling_error.keep_values(left[positions], columns)
                 work = (self.sizes[left] * self.sizes[right])[positions]
+                seconds, since = time.perf_counter() - since, time.perf_counter()
                 columns["kernel"] = np.full(len(positions), spec.name)
-                columns["seconds"] = (time.perf_counter() - started) * work / work.sum()
+                columns["seconds"] = seconds * work / work.sum()
                 parts.append(columns)
-                order.append(positions)
                 progress.update(len(positions))
-        back = np.argsort(np.concatenate(order))
+        back = np.argsort(np.concatenate([positions for _, positions in plan]))
         return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+
+    def _begun(
+        self,
+        plan: list[tuple[KernelSpec, Indices]],
+        left: Indices,
+        right: Indices,
+        needs: Collection[Need],
+        *,
+        symmetric: bool,
+    ) -> Iterator[tuple[KernelSpec, Indices, Callable[[], Columns]]]:
+        """Batches with their results; on a GPU each of them once the next one is under way."""
+        begun: deque[tuple[KernelSpec, Indices, Callable[[], Columns]]] = deque()
+        for spec, positions in plan:
+            index = left[positions], right[positions]
+            with self._memory(*index):
+                found = self._solve_batch(spec, index, needs, symmetric=symmetric)
+                begun.append((spec, positions, Arriving(found).columns))
+            if self.device.type == "cpu" or len(begun) > 1:
+                yield begun.popleft()
+        yield from begun
 
     def _solve_batch(
         self,
@@ -189,7 +243,7 @@ class PairEngine:
         needs: Collection[Need],
         *,
         symmetric: bool,
-    ) -> Columns:
+    ) -> Found:
         source, target = self.clouds(index[0]), self.clouds(index[1])
         settings = self._settings(symmetric=symmetric)
         warm = None
@@ -203,26 +257,28 @@ class PairEngine:
         build = partial(self._build, spec)
         how = self.cost, self.solver, self._iterate, settings
         batch = solved.Solved(index, kernel, build, *how, potentials)
-        columns = solved.transport(batch)
+        found = solved.transport(batch)
         if "coverage" in needs and not symmetric:
-            columns |= solved.coverage(batch, columns["converged"])
+            found |= solved.coverage(batch, found["converged"])
         if "nearest" in needs and not symmetric:
-            columns |= solved.nearest(batch)
+            found |= solved.nearest(batch)
         if "half_samples" in needs:
-            half = solved.half_samples(batch, self.sampling_error)
+            found["half_ot_value"] = solved.half_samples(batch, self.sampling_error)
             if symmetric:
-                values = np.where(np.isnan(half), columns["ot_value"], half)
-                self.sampling_error.keep(index[0], source, potentials, values)
+                self.sampling_error.keep(source, potentials)
             else:
-                error = self.sampling_error.std_error(index, batch.clouds, potentials)
-                columns |= {"std_error": error, "half_ot_value": half}
-        return columns
+                spread = self.sampling_error.variance(index, batch.clouds, potentials)
+                found["variance"] = spread
+        return found
 
-    def _plan(self, n: Indices, m: Indices) -> list[tuple[KernelSpec, Indices]]:
+    def _plan(
+        self, n: Indices, m: Indices, storage: str | None = None
+    ) -> list[tuple[KernelSpec, Indices]]:
         """Batches of positions with the kernel for each."""
-        workload = self.workload
+        workload, (backend, asked) = self.workload, self._asked_for
         entries, of_pair = np.unique(n * m, return_inverse=True)
-        specs = [choose_kernel(workload, int(e), *self._asked_for) for e in entries]
+        asked = storage or asked
+        specs = [choose_kernel(workload, int(e), backend, asked) for e in entries]
         batches = []
         for spec in dict.fromkeys(specs):
             chosen = np.array([other is spec for other in specs])

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geospot_gpu.arrays import Columns, Indices
+from geospot_gpu.devices import upload
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
 from geospot_gpu.kernels.contract import Potentials
 from geospot_gpu.regions import Regions
-
-Array = NDArray[np.float64]
 
 
 class SamplingError:
@@ -34,13 +33,14 @@ class SamplingError:
     the bias is more than half of the divergence. Where no point was left out, both are zero.
 
     Args:
-        regions: the regions, on the device of the points.
+        regions: the regions, on any device.
         points: their points, as the engine solves them.
     """
 
     def __init__(self, regions: Regions, points: PointArrays) -> None:
         self._points, self._offsets, self._sizes = points, regions.offsets, regions.sizes
-        self._square_weight = regions.square_weight
+        self._square_weight = upload(regions.square_weight, points.mass.device)
+        self._mass = regions.weight.cpu()
         self._left_over = 1.0 - regions.n_points / regions.n_available
         self._half_sizes = np.where(
             self.subsampled, np.maximum(regions.sizes // 2, 1), regions.sizes
@@ -61,11 +61,13 @@ class SamplingError:
     @cached_property
     def _half_points(self) -> PointArrays:
         """The same points with the masses of half samples, the first halves of shuffled points."""
-        points, mass = self._points, self._points.mass.clone()
+        dtype = self._points.mass.dtype
+        total = torch.ones(len(self._mass), dtype=dtype)
         for k in np.flatnonzero(self.subsampled):
             kept = slice(int(self._offsets[k]), int(self._offsets[k] + self._half_sizes[k]))
-            mass[kept] /= mass[kept].sum()
-        return replace(points, mass=mass)
+            total[kept] = self._mass[kept].to(dtype).sum()
+        mass = self._points.mass
+        return replace(self._points, mass=mass / upload(total, mass.device))
 
     def half_clouds(
         self, pair: tuple[Indices, Indices]
@@ -79,14 +81,19 @@ class SamplingError:
         )
         return some, (source, target)
 
-    def keep(
-        self, index: Indices, cloud: CloudBatch, potentials: Potentials, half_values: Array
-    ) -> None:
-        """Remember self potentials and the OT values [B] of half samples of regions [B]."""
-        mean = (potentials.f + potentials.next_g) / 2
-        for start, size, row in zip(cloud.start, cloud.size, mean, strict=True):
-            self._potential[start : start + size] = row[:size]
-        self._half_terms[index] = half_values
+    def keep(self, cloud: CloudBatch, potentials: Potentials) -> None:
+        """Remember the self potentials of a batch of regions."""
+        cloud.put((potentials.f + potentials.next_g) / 2, self._potential)
+
+    def keep_values(self, index: Indices, found: Columns) -> None:
+        """Remember the OT values of the half samples of regions at ``index`` [B].
+
+        Args:
+            index: positions of the regions.
+            found: columns ``ot_value`` and ``half_ot_value`` of their self terms.
+        """
+        half = found["half_ot_value"]
+        self._half_terms[index] = np.where(np.isnan(half), found["ot_value"], half)
 
     def unknown(self, left: Indices, right: Indices) -> Indices:
         """Regions of pairs whose self terms are needed and were not solved in this process."""
@@ -95,14 +102,15 @@ class SamplingError:
         unknown: Indices = needed[np.isnan(self._half_terms[needed])]
         return unknown
 
-    def std_error(
+    def variance(
         self,
         pair: tuple[Indices, Indices],
         clouds: tuple[CloudBatch, CloudBatch],
         potentials: Potentials,
-    ) -> Array:
-        """Standard errors [B] of the divergences of a batch."""
-        variance = np.zeros(len(pair[0]))
+    ) -> Tensor:
+        """Squares [B] of the standard errors of the divergences of a batch, in float64."""
+        mass = self._points.mass
+        variance = torch.zeros(len(pair[0]), dtype=torch.float64, device=mass.device)
         sides = zip(pair, clouds, (potentials.f, potentials.next_g), strict=True)
         for index, cloud, potential in sides:
             if not self.subsampled[index].any():
@@ -111,9 +119,9 @@ class SamplingError:
             difference = (potential - cloud.padded_values(self._potential)).double()
             mean = (weight * difference).sum(1, keepdim=True)
             squares = cloud.padded_values(self._square_weight) * (weight > 0.0)
-            spread = (squares * (difference - mean).square()).sum(1).cpu().numpy()
-            variance += spread * self._left_over[index]
-        return np.sqrt(variance)
+            spread = (squares * (difference - mean).square()).sum(1)
+            variance += spread * upload(torch.from_numpy(self._left_over[index]), mass.device)
+        return variance
 
     def claims(self, pairs: Columns, left: Indices, right: Indices) -> Columns:
         """Columns ``std_error`` and ``bias`` of pairs [K], null where no claim can be made.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from geospot_gpu.arrays import Columns, Indices
+from geospot_gpu.arrays import Indices
 from geospot_gpu.cost import GroundCost
+from geospot_gpu.devices import upload
+from geospot_gpu.engine.arriving import Found
 from geospot_gpu.engine.method import Solver
 from geospot_gpu.engine.sampling_error import SamplingError
 from geospot_gpu.kernels.clouds import CloudBatch
@@ -43,13 +43,13 @@ class Solved(NamedTuple):
         return self.kernel.source, self.kernel.target
 
 
-def transport(batch: Solved) -> Columns:
+def transport(batch: Solved) -> Found:
     """The columns of :class:`~geospot_gpu.sinkhorn.bounds.Transport`, each [B]."""
     found = certify(batch.kernel, batch.cost, batch.potentials, batch.settings.tolerance)
-    return _to_numpy(found._asdict())
+    return found._asdict()
 
 
-def coverage(batch: Solved, converged: NDArray[np.bool_]) -> Columns:
+def coverage(batch: Solved, converged: Tensor) -> Found:
     """How well either side covers the other, each [B].
 
     Args:
@@ -60,7 +60,7 @@ def coverage(batch: Solved, converged: NDArray[np.bool_]) -> Columns:
     settings = batch.settings._replace(damping=damping(solver.rho, solver.epsilon))
     back = batch.cost.exchanged
     other = kernel.transposed() or batch.build(back, kernel.target, kernel.source)
-    columns: Columns = {}
+    columns: Found = {}
     directions = (
         ("source_to_target", kernel, batch.potentials.next_g),
         ("target_to_source", other, batch.potentials.f),
@@ -68,33 +68,31 @@ def coverage(batch: Solved, converged: NDArray[np.bool_]) -> Columns:
     for direction, problem, start in directions:
         solved = batch.iterate(problem, settings._replace(start=start.contiguous()))
         covered = certify_coverage(problem, batch.cost, solved, solver.rho, solver.tolerance)
-        columns[f"coverage_{direction}"] = covered.value.cpu().numpy()
-        columns[f"coverage_{direction}_lower"] = covered.lower.cpu().numpy()
-        columns[f"coverage_{direction}_upper"] = covered.upper.cpu().numpy()
-        converged = converged & covered.converged.cpu().numpy()
+        columns[f"coverage_{direction}"] = covered.value
+        columns[f"coverage_{direction}_lower"] = covered.lower
+        columns[f"coverage_{direction}_upper"] = covered.upper
+        converged = converged & covered.converged
     return columns | {"converged": converged}
 
 
-def nearest(batch: Solved) -> Columns:
+def nearest(batch: Solved) -> Found:
     """Mean cost of the points of one side to the nearest of the other, each direction [B]."""
     costs = batch.kernel.nearest()
     sides = zip(batch.clouds, costs, strict=True)
     means = [(c.weight.double() * torch.where(c.weight > 0, x, 0.0)).sum(1) for c, x in sides]
-    return _to_numpy({"nearest_target_to_source": means[0], "nearest_source_to_target": means[1]})
+    return {"nearest_target_to_source": means[0], "nearest_source_to_target": means[1]}
 
 
-def half_samples(batch: Solved, sampling: SamplingError) -> NDArray[np.float64]:
+def half_samples(batch: Solved, sampling: SamplingError) -> Tensor:
     """OT values [B] between half samples, NaN where neither side of a pair is a sample."""
-    half = np.full(len(batch.kernel.source), np.nan)
+    source = batch.kernel.source
+    half = torch.full((len(source),), torch.nan, dtype=torch.float64, device=source.device)
     some, small = sampling.half_clouds(batch.pair)
     if len(some):
         chosen = torch.from_numpy(some)
         fewer = batch.kernel.prefix(chosen, *small) or batch.build(batch.cost, *small)
-        start = batch.potentials.next_g[chosen.to(fewer.source.device), : small[1].shape[1]]
+        chosen = upload(chosen, source.device)
+        start = batch.potentials.next_g[chosen, : small[1].shape[1]]
         solved = batch.iterate(fewer, batch.settings._replace(start=start.contiguous()))
-        half[some] = ot_value(fewer, solved).cpu().numpy()
+        half[chosen] = ot_value(fewer, solved)
     return half
-
-
-def _to_numpy(tensors: dict[str, Tensor]) -> Columns:
-    return {name: values.cpu().numpy() for name, values in tensors.items()}

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geospot_gpu.devices import upload
 from geospot_gpu.progress import Progress
 from geospot_gpu.selection.pool import PoolCosts
 from geospot_gpu.sinkhorn.coverage import damping
@@ -48,12 +49,11 @@ def nearest_of_pool(costs: PoolCosts, count: int) -> tuple[NDArray[np.int64], Ar
     best = torch.full((targets, count), torch.inf, device=device, dtype=costs.mass.dtype)
     place = torch.zeros(targets, count, dtype=torch.int64, device=device)
     with Progress("comparing", "points", total=len(costs.pool)) as progress:
-        for piece in costs.pieces():
-            index = np.arange(piece.start, piece.stop)
-            tile = costs.tile(costs.part(index)).T
+        for index, part in costs.pieces():
+            tile = costs.tile(part).T
             # As the lists fill up, fewer and fewer targets meet a point that belongs on theirs.
             some = (tile.amin(1) < best[:, -1]).nonzero()[:, 0]
-            here = torch.from_numpy(index).to(device).expand(len(some), -1)
+            here = upload(torch.from_numpy(index), device).expand(len(some), -1)
             both = torch.cat([best[some], tile[some]], dim=1)
             where = torch.cat([place[some], here], dim=1)
             best[some], kept = both.topk(count, dim=1, largest=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -10,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geospot_gpu.arrays import Indices
+from geospot_gpu.engine.arriving import Arriving
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.feature_costs import find
 from geospot_gpu.kernels import make_kernel
 from geospot_gpu.kernels.clouds import CloudBatch, required
-from geospot_gpu.kernels.contract import IterationSettings
+from geospot_gpu.kernels.contract import IterationSettings, Kernel
 from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.progress import Progress
@@ -149,6 +151,8 @@ class HalfSteps:
         that is little.
         """
         engine, regions = self._engine, self._engine.regions
+        if engine.device.type == "cuda":
+            return half_step_values(engine, index, np.full(len(index), target))
         goal = CloudBatch(self._points, regions.offsets[[target]], engine.sizes[[target]])
         values = np.empty(len(index))
         start, stop = regions.offsets[index], regions.offsets[index + 1]
@@ -170,15 +174,41 @@ class HalfSteps:
         return values - self._loss
 
 
+def half_step_values(engine: PairEngine, left: Indices, right: Indices) -> Array:
+    """Lower bounds [K] on the OT values of pairs of regions: dual values after half an iteration.
+
+    As :class:`HalfSteps` finds them, in batches of pairs, whichever regions lie side by side.
+    """
+
+    def value(kernel: Kernel) -> Tensor:
+        g = torch.zeros_like(kernel.target.weight)
+        f = kernel.softmin(g, "source")
+        margin = rounding_error(kernel, engine.cost, f, g, f.double().abs().amax(1))
+        return (kernel.source.weight.double() * f.double()).sum(1) - margin
+
+    return _of_kernels(engine.kernels(left, right, "streamed"), len(left), value)
+
+
 def whole_step_values(engine: PairEngine, left: Indices, right: Indices) -> Array:
     """Lower bounds [K] on the OT values of pairs of regions: dual values after one iteration."""
-    values = np.empty(len(left))
     settings = IterationSettings(tolerance=1.0, max_iterations=1)
-    for positions, kernel in engine.kernels(left, right):
+
+    def value(kernel: Kernel) -> Tensor:
         solved = iterate(kernel, settings)
-        value = ot_value(kernel, solved)
-        margin = rounding_error(kernel, engine.cost, solved.f, solved.next_g, value)
-        values[positions] = (value - margin).cpu().numpy()
+        found = ot_value(kernel, solved)
+        return found - rounding_error(kernel, engine.cost, solved.f, solved.next_g, found)
+
+    return _of_kernels(engine.kernels(left, right), len(left), value)
+
+
+def _of_kernels(
+    batches: Iterable[tuple[Indices, Kernel]], count: int, value: Callable[[Kernel], Tensor]
+) -> Array:
+    """A value of each of ``count`` pairs, [K]: no batch waits for those before."""
+    found = [(positions, Arriving({"value": value(kernel)})) for positions, kernel in batches]
+    values = np.empty(count)
+    for positions, arriving in found:
+        values[positions] = arriving.columns()["value"]
     return values
 
 
@@ -202,15 +232,15 @@ def _cost_of_staying(engine: PairEngine) -> float:
     cost, points = engine.cost, engine.points
     if not cost.own_feature and not (cost.uses_features and cost.feature == "cosine"):
         return 0.0
-    features = required(points.features)
-    unit = torch.finfo(features.dtype).eps / 2.0
+    dimension = required(engine.regions.features).shape[1]
+    unit = torch.finfo(torch.float32).eps / 2.0  # of features
     share = (1.0 - cost.geo_weight) / cost.feature_scale
     if cost.own_feature:
-        own, dimension = find(cost.feature), features.shape[1]
+        own, features = find(cost.feature), required(points.features)
         length = points.feature_norm.amax().double()
         error = own.roundings(dimension) * unit * float(own.largest(length, length, dimension))
         return share * (max(float(own(features[:, None], features[:, None]).amax()), 0.0) + error)
-    rounding = 2.0 * (math.sqrt(features.shape[1]) + 8.0) * unit
+    rounding = 2.0 * (math.sqrt(dimension) + 8.0) * unit
     away = 1.0 - float(points.feature_norm.amin()) ** 2
     return share * (max(away, 0.0) + rounding)
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from geospot_gpu.devices import upload
 from geospot_gpu.kernels.clouds import PointArrays
 from geospot_gpu.progress import Progress
 from geospot_gpu.selection.pool import PoolCosts
@@ -18,7 +19,8 @@ Array = NDArray[np.float64]
 
 _SHORTLIST = 1 << 15
 """Points whose features stay in memory: those that may be chosen next."""
-_FIRST_BATCH = 32
+# Gains that are computed again at once: on a GPU a look costs its launches and a wait.
+_FIRST_BATCH = {"cpu": 32, "cuda": 2048}
 _LARGEST_BATCH = 2048
 _STALE, _BOUNDED, _EXACT = range(3)
 """What is known of a gain: from before, a bound for now, or itself."""
@@ -59,7 +61,7 @@ def cover_points(costs: PoolCosts, budget: int, start: Array) -> ChosenPoints:
     budget = min(budget, count)
     search = _LazyGreedy(costs, start)
     chosen: list[int] = []
-    distance: list[float] = []
+    distance: list[Tensor] = []
     with Progress("choosing", "points", total=budget) as progress:
         while len(chosen) < budget:
             best = search.best()
@@ -74,7 +76,7 @@ def cover_points(costs: PoolCosts, budget: int, start: Array) -> ChosenPoints:
     return ChosenPoints(
         np.array(chosen, np.int64),
         weight.double().cpu().numpy(),
-        np.array(distance),
+        torch.stack(distance).cpu().numpy() if distance else np.empty(0),
         search.guarantee(budget),
         search.evaluations,
     )
@@ -92,7 +94,8 @@ class _LazyGreedy:
 
     def __init__(self, costs: PoolCosts, start: Array) -> None:
         self._costs = costs
-        self.cover = torch.from_numpy(start).to(costs.mass)
+        self.cover = upload(torch.from_numpy(start), costs.mass.device, costs.mass.dtype)
+        self._finite = bool(np.isfinite(start).all())  # the cover
         self.owner = torch.full(start.shape, -1, dtype=torch.int64, device=costs.mass.device)
         self.evaluations = 0
         self._bound: Array | None = None  # on the gain of every point of the pool
@@ -105,7 +108,7 @@ class _LazyGreedy:
 
     def best(self) -> int:
         """The point that gains most."""
-        if not bool(torch.isfinite(self.cover).all()):  # the nearest one, in the mean
+        if not self._finite:  # the nearest one, in the mean
             return int(np.argmin(self._everywhere(self._costs.mean, "comparing")))
         if self._bound is None:
             self._first = self.cover
@@ -114,7 +117,7 @@ class _LazyGreedy:
             )
             self._bound[self._taken] = -np.inf
             self._draw_up_shortlist()
-        batch = {_STALE: _FIRST_BATCH, _BOUNDED: _FIRST_BATCH}
+        batch = dict.fromkeys((_STALE, _BOUNDED), _FIRST_BATCH[self.cover.device.type])
         while True:
             bound = self._bound[self._shortlist]
             top = int(np.argmax(bound))
@@ -138,15 +141,16 @@ class _LazyGreedy:
         tile = self._costs.tile(self._costs.part(np.array([best])))[0]
         nearer = tile < self.cover
         self.cover = torch.where(nearer, tile, self.cover)
-        self.owner[nearer] = len(self._taken)
+        self.owner = torch.where(nearer, len(self._taken), self.owner)
+        self._finite = True
         self._taken.append(best)
         if self._bound is not None:
             self._bound[best] = -np.inf
         self._known[:] = _STALE
 
-    def distance(self) -> float:
-        """Mean cost from the targets to the nearest chosen point."""
-        return float(self._costs.mass.double() @ self.cover.double())
+    def distance(self) -> Tensor:
+        """Mean cost from the targets to the nearest chosen point, a scalar in float64."""
+        return self._costs.mass.double() @ self.cover.double()
 
     def guarantee(self, budget: int) -> float:
         """At least this share of the best possible gain of as many points is reached.
@@ -157,19 +161,18 @@ class _LazyGreedy:
         if self._bound is None:  # a single point, the best of all
             return 1.0
         before = float(self._costs.mass.double() @ self._first.double())
-        gain, left = before - self.distance(), np.maximum(self._bound, 0.0)
+        gain, left = before - float(self.distance()), np.maximum(self._bound, 0.0)
         most = left.sum() if budget >= len(left) else np.partition(left, -budget)[-budget:].sum()
         return gain / (gain + float(most)) if gain > 0 else 1.0
 
     def _everywhere(self, value: Callable[[PointArrays], Tensor], what: str) -> Array:
         """A value of every point of the pool, [n]."""
-        found = np.empty(len(self._costs.pool))
-        with Progress(what, "points", total=len(found)) as progress:
-            for piece in self._costs.pieces():
-                index = np.arange(piece.start, piece.stop)
-                found[piece] = value(self._costs.part(index)).double().cpu().numpy()
+        found = []
+        with Progress(what, "points", total=len(self._costs.pool)) as progress:
+            for index, part in self._costs.pieces():
+                found.append(value(part))
                 progress.update(len(index))
-        return found
+        return torch.cat(found).double().cpu().numpy()
 
     def _draw_up_shortlist(self) -> None:
         """Keep the points of the largest bounds at hand."""
@@ -186,12 +189,7 @@ class _LazyGreedy:
         assert self._part is not None
         assert self._bound is not None
         for piece in np.array_split(some, -(-len(some) // self._costs.rows)):
-            at = torch.from_numpy(piece).to(self.cover.device)
-            part = PointArrays(
-                None if self._part.features is None else self._part.features[at],
-                self._part.xyz[at],
-                self._part.mass[at],
-            )
+            part = self._part.take(upload(torch.from_numpy(piece), self.cover.device))
             index = self._shortlist[piece]
             if exactly:
                 self._bound[index] = self._costs.gains(part, self.cover).double().cpu().numpy()

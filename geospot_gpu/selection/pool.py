@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geospot_gpu.arrays import Indices
+from geospot_gpu.devices import IN_FLIGHT, streamed, upload
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.encoders.base import Features, usable_rows
 from geospot_gpu.engine.pair_engine import PairEngine
@@ -19,6 +20,7 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
 from geospot_gpu.kernels.costs import costs_between, cover_gains, mean_costs
+from geospot_gpu.kernels.tiles import tile_entries
 from geospot_gpu.names import labels
 from geospot_gpu.points.readers import column
 from geospot_gpu.points.table import Points
@@ -117,10 +119,12 @@ class PoolCosts:
     ) -> None:
         points, regions = engine.points, engine.regions
         parts = [slice(*regions.offsets[t : t + 2].tolist()) for t in targets]
-        features = points.features
-        if features is not None:
-            features = torch.cat([features[part] for part in parts])
+        features = None
+        if engine.cost.uses_features and regions.features is not None:
+            # Exact ones, whatever the engine holds.
+            features = torch.cat([regions.features[part] for part in parts])
             _check_alike(engine, pool, features.shape[1])
+            features = upload(features, engine.device)
         xyz = torch.cat([points.xyz[part] for part in parts])
         weights = zip(parts, shares, strict=True)
         mass = torch.cat([points.mass[part] * float(share) for part, share in weights])
@@ -130,23 +134,38 @@ class PoolCosts:
         self._near = None
         if rounds(engine.cost, self._goal.points):
             self._near = rounded(self._goal.points)
-        self.rows = max(16, _TILE_ENTRIES[engine.device.type] // len(mass))
+        entries = _TILE_ENTRIES[engine.device.type]
+        if engine.device.type == "cuda":  # a tile, and features of the pieces under way, fit
+            entries = min(entries, tile_entries(mass.dtype, engine.budget // 2, "cuda"))
+            numbers = 3 + (points.dimension or 0)
+            most = engine.budget // (2 * IN_FLIGHT * numbers * mass.element_size())
+            entries = min(entries, most * len(mass))
+        self.rows = max(16, entries // len(mass))
         """Points of the pool whose costs are found at once."""
 
-    def pieces(self) -> Iterator[slice]:
-        """All points of the pool, as many at a time as suit the processor."""
-        for low in range(0, len(self.pool), self.rows):
-            yield slice(low, min(low + self.rows, len(self.pool)))
+    def pieces(self) -> Iterator[tuple[NDArray[np.int64], PointArrays]]:
+        """All points of the pool, as many at a time as suit the processor, and their positions.
+
+        A GPU never holds more than a few pieces. The next one is read and copied while it works on
+        the present one, for as long as the caller waits for nothing.
+        """
+        everything = np.arange(len(self.pool))
+        pieces = [everything[low : low + self.rows] for low in range(0, len(self.pool), self.rows)]
+        blocks = (self._on_host(piece) for piece in pieces)
+        for piece, block in zip(pieces, streamed(blocks, self._device), strict=True):
+            yield piece, _points(*block)
 
     def part(self, index: NDArray[np.int64]) -> PointArrays:
         """Points of the pool at ``index`` [k], on the device."""
-        xyz = torch.from_numpy(self.pool.xyz[index]).to(self._device, self.mass.dtype)
-        features = None
-        if self._cost.uses_features:
-            assert self.pool.features is not None
-            features = torch.from_numpy(self.pool.features[index])
-            features = features.to(self._device, self.mass.dtype)
-        return PointArrays(features, xyz, torch.ones_like(xyz[:, 0]))
+        return _points(*(upload(values, self._device) for values in self._on_host(index)))
+
+    def _on_host(self, index: NDArray[np.int64]) -> tuple[Tensor, ...]:
+        """Unit vectors of points of the pool, and features where the cost reads them."""
+        xyz = torch.from_numpy(self.pool.xyz[index]).to(self.mass.dtype)
+        if not self._cost.uses_features:
+            return (xyz,)
+        assert self.pool.features is not None
+        return xyz, torch.from_numpy(self.pool.features[index]).to(self.mass.dtype)
 
     def tile(self, part: PointArrays) -> Tensor:
         """Costs [k, M] from points of the pool to all points of the targets."""
@@ -173,6 +192,11 @@ class PoolCosts:
     def mean(self, part: PointArrays) -> Tensor:
         """Mean cost [k] from points of the pool to the targets; cheaper than all costs."""
         return mean_costs(self._cost, _one_cloud(part), self._goal)
+
+
+def _points(xyz: Tensor, features: Tensor | None = None) -> PointArrays:
+    """Points of a pool, each as good as any other."""
+    return PointArrays(features, xyz, torch.ones_like(xyz[:, 0]))
 
 
 def _one_cloud(points: PointArrays) -> CloudBatch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geospot_gpu.arrays import Indices
+from geospot_gpu.devices import upload
+from geospot_gpu.engine.arriving import Arriving
 from geospot_gpu.engine.pair_engine import SELF_TOLERANCE, PairEngine
-from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
+from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
 from geospot_gpu.kernels.costs import costs_between, kernel_of_costs
+from geospot_gpu.kernels.halves import Halves
 from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.progress import Progress
 from geospot_gpu.sinkhorn.bounds import certify
@@ -51,10 +55,12 @@ class Distance(NamedTuple):
 class _Solved(NamedTuple):
     kernel: Kernel
     potentials: Potentials
-    value: Array
-    lower: Array
-    upper: Array
-    converged: NDArray[np.bool_]
+    found: Arriving
+
+    @property
+    def value(self) -> Array:
+        """OT values [U]."""
+        return self.found.columns()["ot_value"]
 
 
 class Unions:
@@ -85,45 +91,41 @@ class Unions:
         with Progress("comparing", "unions", total=len(unions)) as progress:
             for batch in self._batches(unions):
                 some = [unions[k] for k in batch]
-                total[batch] = -self._solve(some, None).value / 2.0
-                goals = zip(self._targets, self._shares, self._of_targets, strict=True)
-                for t, share, own in goals:
-                    total[batch] += share * (self._solve(some, t).value - own.value[0] / 2.0)
+                found = [self._solve(some, t).found for t in (None, *self._targets)]
+                selves, *values = (arriving.columns()["ot_value"] for arriving in found)
+                total[batch] = -selves / 2.0
+                for value, share, own in zip(values, self._shares, self._of_targets, strict=True):
+                    total[batch] += share * (value - own.value[0] / 2.0)
                 progress.update(len(batch))
         return total
 
     def distance(self, union: Mixture) -> Distance:
         """The divergence of one union with its evidence; extensions will start from it."""
         selves = self._solve([union], None)
-        value, lower, upper = (
-            -float(x[0]) / 2.0 for x in (selves.value, selves.upper, selves.lower)
-        )
-        converged = bool(selves.converged[0])
         sizes = [int(self._engine.sizes[k]) for k in union.members]
         weight = selves.kernel.source.weight[0].double()
         on_union = -_mean_potential(selves)
-        of_target = []
+        of_target, ends = [], []
         for t, share, own in zip(self._targets, self._shares, self._of_targets, strict=True):
             between = self._solve([union], t)
-            value += share * float(between.value[0] - own.value[0] / 2.0)
-            lower += share * float(between.lower[0] - own.upper[0] / 2.0)
-            upper += share * float(between.upper[0] - own.lower[0] / 2.0)
-            converged &= bool(between.converged[0] and own.converged[0])
+            ends.append((share, between.found, own.found))
             on_union = on_union + share * between.potentials.f[0].double()
             on_target = between.potentials.next_g[0].double() - _mean_potential(own)
             of_target.append(share * _centred(on_target, between.kernel.target.weight[0].double()))
             self._toward[t, union.members] = between.potentials.next_g[0]
         self._own[union.members] = selves.potentials.next_g[0]
-        parts = zip(
-            union.members, torch.split(on_union, sizes), torch.split(weight, sizes), strict=True
-        )
+        parts = zip(torch.split(on_union, sizes), torch.split(weight, sizes), strict=True)
+        on_members = [_centred(part, mass) for part, mass in parts]
+        on_all = torch.cat([*of_target, *on_members]).cpu().numpy()
+        members = np.split(on_all[len(on_all) - sum(sizes) :], np.cumsum(sizes)[:-1])
+        value, lower, upper, converged = _combined(selves.found, ends)
         return Distance(
-            float(value),
-            float(lower),
-            float(upper),
+            value,
+            lower,
+            upper,
             converged,
-            torch.cat(of_target).cpu().numpy(),
-            {k: _centred(part, mass).cpu().numpy() for k, part, mass in parts},
+            on_all[: len(on_all) - sum(sizes)],
+            dict(zip(union.members, members, strict=True)),
         )
 
     def _batches(self, unions: Sequence[Mixture]) -> list[list[int]]:
@@ -146,29 +148,35 @@ class Unions:
         source = self._clouds(unions)
         goals = [union.members if target is None else (target,) for union in unions]
         goal = source if target is None else self._clouds([Mixture(g, (1.0,)) for g in goals])
-        costs = [
-            self._costs(union.members, members)
-            for union, members in zip(unions, goals, strict=True)
-        ]
-        starts = [self._start(union.members, target) for union in unions]
-        start = torch.zeros_like(goal.weight)
-        for row, known in zip(start, starts, strict=True):
-            row[: len(known)] = known
         settings = IterationSettings(
             solver.tolerance * (SELF_TOLERANCE if target is None else 1.0),
             solver.max_iterations,
             solver.relaxation,
             symmetric=target is None,
-            start=start,
+            start=self._starts(unions, target, goal),
         )
-        kernel = kernel_of_costs(engine.cost, costs, source, goal, solver.epsilon, engine.budget)
+        if isinstance(engine.points.features, Halves):  # found anew as fast as they would be read
+            kernel = engine.kernel(source, goal)
+        else:
+            sides = zip(unions, goals, strict=True)
+            costs = [self._costs(union.members, members) for union, members in sides]
+            problem = engine.cost, costs, source, goal, solver.epsilon, engine.budget
+            kernel = kernel_of_costs(*problem)
         potentials = iterate(kernel, settings)
-        found = certify(kernel, engine.cost, potentials, settings.tolerance)
-        value, lower, upper, converged = (
-            x.cpu().numpy()
-            for x in (found.ot_value, found.ot_lower, found.ot_upper, found.converged)
-        )
-        return _Solved(kernel, potentials, value, lower, upper, converged)
+        found = certify(kernel, engine.cost, potentials, settings.tolerance)._asdict()
+        kept = ("ot_value", "ot_lower", "ot_upper", "converged")
+        return _Solved(kernel, potentials, Arriving({name: found[name] for name in kept}))
+
+    def _starts(self, unions: Sequence[Mixture], target: int | None, goal: CloudBatch) -> Tensor:
+        """Potentials [U, M] to start from, zero where none are known."""
+        start = torch.zeros_like(goal.weight)
+        known = [self._start(union.members, target) for union in unions]
+        places = [k * start.shape[1] + np.arange(len(row)) for k, row in enumerate(known)]
+        some = [row for row in known if len(row)]
+        if some:
+            index = torch.from_numpy(np.concatenate(places))
+            start.view(-1)[upload(index, start.device)] = torch.cat(some)
+        return start
 
     def _start(self, members: tuple[int, ...], target: int | None) -> Tensor:
         """Potentials to start from: those of the longest part of the union that is known."""
@@ -182,19 +190,18 @@ class Unions:
 
     def _clouds(self, unions: Sequence[Mixture]) -> CloudBatch:
         """Unions as a batch, every member with its share of the mass."""
-        engine = self._engine
-        points, offsets = engine.points, engine.regions.offsets
-        rows, masses = [], []
+        points, offsets = self._engine.points, self._engine.regions.offsets
+        rows, shares = [], []
         for union in unions:
             total = sum(union.counts)
             for k, count in zip(union.members, union.counts, strict=True):
-                part = slice(int(offsets[k]), int(offsets[k + 1]))
-                rows.append(torch.arange(part.start, part.stop, device=engine.device))
-                masses.append(points.mass[part] * (count / total))
-        index = torch.cat(rows)
-        features = None if points.features is None else points.features[index]
-        size = np.array([int(engine.sizes[list(union.members)].sum()) for union in unions])
-        arrays = PointArrays(features, points.xyz[index], torch.cat(masses))
+                rows.append(np.arange(offsets[k], offsets[k + 1]))
+                shares.append(np.full(len(rows[-1]), count / total))
+        device, dtype = points.mass.device, points.mass.dtype
+        arrays = points.take(upload(torch.from_numpy(np.concatenate(rows)), device))
+        share = upload(torch.from_numpy(np.concatenate(shares)), device, dtype)
+        size = np.array([int(self._engine.sizes[list(u.members)].sum()) for u in unions])
+        arrays = replace(arrays, mass=arrays.mass * share)
         return CloudBatch(arrays, np.cumsum(size) - size, size)
 
     def _costs(self, rows: tuple[int, ...], columns: tuple[int, ...]) -> Tensor:
@@ -216,6 +223,27 @@ class Unions:
             self._free -= block.nbytes
             self._blocks[i, j] = block
         return block
+
+
+def _combined(
+    selves: Arriving, ends: Sequence[tuple[float, Arriving, Arriving]]
+) -> tuple[float, float, float, bool]:
+    """Value, bounds and convergence of a divergence from targets.
+
+    Args:
+        selves: of the union with itself.
+        ends: for each target its share, the union with it, and it with itself.
+    """
+    own = selves.columns()
+    value, lower, upper = (-float(own[x][0]) / 2.0 for x in ("ot_value", "ot_upper", "ot_lower"))
+    converged = bool(own["converged"][0])
+    for share, found, found_self in ends:
+        between, goal = found.columns(), found_self.columns()
+        value += share * float(between["ot_value"][0] - goal["ot_value"][0] / 2.0)
+        lower += share * float(between["ot_lower"][0] - goal["ot_upper"][0] / 2.0)
+        upper += share * float(between["ot_upper"][0] - goal["ot_lower"][0] / 2.0)
+        converged &= bool(between["converged"][0] and goal["converged"][0])
+    return float(value), float(lower), float(upper), converged
 
 
 def _mean_potential(solved: _Solved) -> Tensor:

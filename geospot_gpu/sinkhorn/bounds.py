@@ -161,15 +161,15 @@ def rounding_error(
 def _feature_error(kernel: Kernel, cost: GroundCost, unit: float) -> tuple[Tensor, Tensor]:
     """Largest error and largest size [B] of the unscaled feature cost."""
     source, target = kernel.source, kernel.target
-    features = source.points.features
-    if not cost.uses_features or features is None:
+    dimension = source.points.dimension
+    if not cost.uses_features or dimension is None:
         zero = torch.zeros(len(source), dtype=torch.float64, device=source.device)
         return zero, zero
     norm_x, norm_y = (
         cloud.padded_values(cloud.points.feature_norm).amax(1).double()
         for cloud in (source, target)
     )
-    declared, dimension = find(cost.feature), features.shape[1]
+    declared = find(cost.feature)
     largest = declared.largest(norm_x, norm_y, dimension)
     roundings = declared.roundings(dimension)
     # Kernels take products of features as exactly as they say.
@@ -178,5 +178,5 @@ def _feature_error(kernel: Kernel, cost: GroundCost, unit: float) -> tuple[Tenso
         return product_error, largest
     if cost.feature == "sqeuclidean":
         squares = norm_x.square() + norm_y.square()
-        return 2.0 * product_error + roundings * unit * squares, largest
+        return 2.0 * product_error + roundings * kernel.feature_roundoff * squares, largest
     return roundings * unit * largest, largest

@@ -110,6 +110,7 @@ KEPT = KernelSpec(
     growth=_growth,
     by_default=lambda workload: workload.device == "cuda",
     missing=_missing,
+    reads_halves=True,
 )
 
 STREAMED = KernelSpec(
@@ -121,4 +122,5 @@ STREAMED = KernelSpec(
     growth=_growth,
     by_default=lambda workload: workload.device == "cuda",
     missing=_missing,
+    reads_halves=True,
 )

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 import geospot_gpu as gs
-from geospot_gpu.arrays import Columns
 from geospot_gpu.cost import check_self_terms
 from geospot_gpu.distances.column import DIRECTIONS
 from geospot_gpu.engine import pair_engine
+from geospot_gpu.engine.arriving import Found
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.solved import Solved, coverage
 from geospot_gpu.kernels import choose_kernel, make_kernel
-from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
+from geospot_gpu.kernels.clouds import CloudBatch, PointArrays, required
 from geospot_gpu.kernels.contract import IterationSettings, Kernel
 from geospot_gpu.kernels.costs import costs_between, mean_costs
 from geospot_gpu.kernels.iterate import iterate
@@ -92,10 +92,10 @@ def test_costs_at_hand_have_them() -> None:
         rows = slice(int(side.start[0]), int(side.start[0]) + int(side.size[0]))
         arrays = side.points
         few = PointArrays(
-            arrays.features[rows],  # type: ignore[index]
+            required(arrays.features)[rows],
             arrays.xyz[rows],
             arrays.mass[rows],
-            arrays.classes[rows],  # type: ignore[index]
+            required(arrays.classes)[rows],
         )
         alone = CloudBatch(few, np.zeros(1, np.int64), side.size)
         one, other = (alone, other) if side is one else (one, alone)
@@ -133,7 +133,7 @@ def test_coverage_goes_both_ways(storage: Storage) -> None:
 
 def coverage_of(
     spec: KernelSpec, cost: gs.GroundCost, source: CloudBatch, target: CloudBatch
-) -> Columns:
+) -> Found:
     def build(cost: gs.GroundCost, source: CloudBatch, target: CloudBatch) -> Kernel:
         return spec.build(cost, source, target, EPSILON, 2**20)
 
@@ -142,7 +142,7 @@ def coverage_of(
     solver = gs.Sinkhorn(epsilon=EPSILON, tolerance=1e-4)
     how = cost, solver, iterate, settings
     batch = Solved(pair, kernel, build, *how, iterate(kernel, settings))
-    return coverage(batch, np.ones(2, np.bool_))
+    return coverage(batch, torch.ones(2, dtype=torch.bool))
 
 
 @pytest.mark.parametrize("table", [TABLE, ((0.0, 1.0), (0.5, 0.0))])

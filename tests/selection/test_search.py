@@ -16,6 +16,7 @@ from geospot_gpu.distances.solve import PairSolver
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.engine.settings import Engine
+from geospot_gpu.kernels.clouds import required
 from geospot_gpu.selection import rounded as rounded_features
 from geospot_gpu.selection.lower_bounds import (
     HalfSteps,
@@ -79,8 +80,7 @@ def test_half_steps_of_rounded_features_allow_for_it(seed: int) -> None:
         exact = HalfSteps(engine)
         patch.setattr(rounded_features, "multiplies_bfloat16", lambda device: True)
         rounded = HalfSteps(engine)
-    assert rounded._points.features is not None
-    assert rounded._points.features.dtype == torch.bfloat16
+    assert required(rounded._points.features).dtype == torch.bfloat16
     assert 0.0 < rounded._loss < 0.02
     assert (rounded(0, index) <= exact(0, index)).all()
     assert (rounded(0, index) >= exact(0, index) - 0.04).all()
