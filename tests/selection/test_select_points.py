@@ -65,7 +65,7 @@ def test_the_lazy_choice_is_the_greedy_one(
     cost: gs.GroundCost, shortlist: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lazy, "_SHORTLIST", shortlist)
-    monkeypatch.setattr(lazy, "_FIRST_BATCH", 2)
+    monkeypatch.setattr(lazy, "_FIRST_BATCH", {"cpu": 2})
     regions = random_regions([60, 200], spread=0.7, seed=1)
     costs = costs_of(regions, cost, precision="high")
     full, mass = matrix(costs), weights(regions, 0)
