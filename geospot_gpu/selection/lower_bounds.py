@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geospot_gpu.arrays import Indices
+from geospot_gpu.devices import upload
 from geospot_gpu.engine.arriving import Arriving
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.feature_costs import find
@@ -251,7 +252,7 @@ def _lengths(regions: Regions) -> Tensor:
 
 def _sums(regions: Regions, values: Tensor) -> Tensor:
     """Sums [R] of values [N] of points over regions, float64 on the CPU."""
-    lengths = _lengths(regions).to(values.device)
+    lengths = upload(_lengths(regions), values.device)
     return torch.segment_reduce(values.double(), "sum", lengths=lengths).cpu()
 
 

@@ -196,7 +196,7 @@ class _LazyGreedy:
                 self._known[piece] = _EXACT
             else:
                 bound, exact = self._costs.gain_bounds(part, self.cover)
-                lower = np.minimum(self._bound[index], bound.double().cpu().numpy())
-                self._bound[index] = bound.double().cpu().numpy() if exact else lower
+                found = bound.double().cpu().numpy()
+                self._bound[index] = found if exact else np.minimum(self._bound[index], found)
                 self._known[piece] = _EXACT if exact else _BOUNDED
         self.evaluations += len(some)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geospot_gpu.arrays import Indices
+from geospot_gpu.devices import upload
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.costs import costs_between
@@ -57,6 +58,9 @@ def _expected(engine: PairEngine, goal: CloudBatch, r: int, quota: int, *, own: 
     source = engine.clouds(np.array([r]))
     m, n = goal.shape[1], source.shape[1]
     count = int(engine.regions.n_points[r])
+    mass = engine.regions.weight[slice(*engine.regions.offsets[r : r + 2].tolist())]
+    mass = mass.cpu().to(source.dtype)
+    alike = not own and bool((mass == mass[0]).all())
     step = max(1, _TILE_ENTRIES // n)
     parts = []
     for low in range(0, m, step):
@@ -67,11 +71,13 @@ def _expected(engine: PairEngine, goal: CloudBatch, r: int, quota: int, *, own: 
         if own:
             index = torch.arange(rows.start, rows.stop, device=weight.device)[:, None]
             weight = weight.scatter(1, index, 0.0)
-        parts.append(expected_minimum(costs, weight, count - own, quota))
+        parts.append(expected_minimum(costs, weight, count - own, quota, alike=alike))
     return torch.cat(parts)
 
 
-def expected_minimum(costs: Tensor, weight: Tensor, count: int, quota: int) -> Tensor:
+def expected_minimum(
+    costs: Tensor, weight: Tensor, count: int, quota: int, *, alike: bool | None = None
+) -> Tensor:
     """Expected smallest of the costs of a sample without replacement, row by row.
 
     No point among the nearest, which carry the share s of all mass, is in a sample of q out of N
@@ -83,6 +89,7 @@ def expected_minimum(costs: Tensor, weight: Tensor, count: int, quota: int) -> T
         weight: masses of the points, [m, n]; a point of mass zero is never drawn.
         count: N, how many points there are, repeated ones counted.
         quota: q, how many are drawn; all where there are no more.
+        alike: whether all masses are the same, where that is known; a GPU is asked otherwise.
 
     >>> costs = torch.tensor([[3.0, 1.0, 2.0]])
     >>> weight = torch.ones(1, 3)
@@ -92,13 +99,14 @@ def expected_minimum(costs: Tensor, weight: Tensor, count: int, quota: int) -> T
     quota = min(quota, count)
     if quota < 1:
         return costs.new_full((len(costs),), torch.inf, dtype=torch.float64)
-    alike = bool((weight == weight[:1, :1]).all())
+    if alike is None:
+        alike = bool((weight == weight[:1, :1]).all())
     if alike and count == costs.shape[1]:
-        absent = _absent(torch.arange(count + 1, device=costs.device).double(), count, quota)
-        first = absent[:-1] - absent[1:]
+        absent = _absent(torch.arange(count + 1).double(), count, quota)
         likely = int((absent[:-1] > _UNLIKELY).sum())
+        first = upload((absent[:-1] - absent[1:])[:likely], costs.device)
         smallest = torch.topk(costs, likely, dim=1, largest=False, sorted=True).values
-        return smallest.double() @ first[:likely] / first[:likely].sum()
+        return smallest.double() @ first / first.sum()
     ordered, order = costs.sort(dim=1)
     mass = weight.double().gather(1, order)
     before = torch.cumsum(mass / mass.sum(1, keepdim=True), 1)
@@ -110,7 +118,7 @@ def expected_minimum(costs: Tensor, weight: Tensor, count: int, quota: int) -> T
 def _absent(nearest: Tensor, count: int, quota: int) -> Tensor:
     """Probability that a sample of ``quota`` of ``count`` has none of the ``nearest``."""
     left = (count - nearest).round(decimals=9)
-    whole = torch.tensor(float(count), dtype=torch.float64, device=nearest.device)
+    whole = torch.tensor(float(count), dtype=torch.float64)
     logarithm = (
         torch.lgamma(left + 1.0)
         - torch.lgamma((left - quota).clamp(min=0.0) + 1.0)

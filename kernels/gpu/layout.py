@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from geospot_gpu.devices import upload
 from geospot_gpu.kernels.clouds import CloudBatch
 
 Integers = NDArray[np.int64]
@@ -80,12 +81,12 @@ class Bands:
 
 def _ints(values: Integers, device: torch.device) -> Tensor:
     """Values on the device, int32."""
-    return torch.from_numpy(values.astype(np.int32)).to(device)
+    return upload(torch.from_numpy(values.astype(np.int32)), device)
 
 
 def _longs(values: Integers, device: torch.device) -> Tensor:
     """Values on the device, int64."""
-    return torch.from_numpy(values).to(device)
+    return upload(torch.from_numpy(values), device)
 
 
 class View:
