@@ -177,7 +177,7 @@ class _LazyGreedy:
     def _draw_up_shortlist(self) -> None:
         """Keep the points of the largest bounds at hand."""
         assert self._bound is not None
-        count = min(_SHORTLIST, len(self._bound))
+        count = min(_SHORTLIST, self._costs.held, len(self._bound))
         split = np.argpartition(-self._bound, count - 1)
         self._shortlist = np.sort(split[:count])
         self._beyond = float(self._bound[split[count:]].max(initial=-np.inf))

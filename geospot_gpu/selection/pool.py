@@ -134,12 +134,13 @@ class PoolCosts:
         self._near = None
         if rounds(engine.cost, self._goal.points):
             self._near = rounded(self._goal.points)
-        entries = _TILE_ENTRIES[engine.device.type]
-        if engine.device.type == "cuda":  # a tile, and features of the pieces under way, fit
+        entries, self.held = _TILE_ENTRIES[engine.device.type], len(pool)
+        """Points of the pool that may be on the device at once, beside a piece that is compared."""
+        if engine.device.type == "cuda":
             entries = min(entries, tile_entries(mass.dtype, engine.budget // 2, "cuda"))
-            numbers = 3 + (points.dimension or 0)
-            most = engine.budget // (2 * IN_FLIGHT * numbers * mass.element_size())
-            entries = min(entries, most * len(mass))
+            of_point = (3 + (0 if features is None else features.shape[1])) * mass.element_size()
+            self.held = max(16, engine.budget // (4 * of_point))
+            entries = min(entries, self.held // IN_FLIGHT * len(mass))
         self.rows = max(16, entries // len(mass))
         """Points of the pool whose costs are found at once."""
 
