@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from geospot_gpu.commands.sweep_summary import summary
+from geospot_gpu.commands.sweep_summary import summary, unfinished
 from geospot_gpu.config import objects, settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.engine.method import Method
@@ -18,6 +18,7 @@ from geospot_gpu.engine.warm import WarmStarts
 from geospot_gpu.errors.say import say
 from geospot_gpu.pictures.sweep import LARGEST_MATRIX, write_heatmap, write_matrix
 from geospot_gpu.runs.identity import run_identity
+from geospot_gpu.runs.shard import check_shard
 from geospot_gpu.runs.store import Store
 from geospot_gpu.runs.sweep import run_sweep
 
@@ -32,6 +33,7 @@ def sweep(config: DictConfig) -> None:
     """Run the sweep that ``config`` describes, and say what came out."""
     typed = checked(config, settings.SweepConfig)
     started = time.perf_counter()
+    check_shard(typed.shard, typed.target_error)
     method = Method(objects.make_cost(typed), objects.make_solver(typed))
     engine, encoder = objects.make_engine(typed), objects.make_encoder(typed)
     out = Path(typed.out)
@@ -56,18 +58,21 @@ def sweep(config: DictConfig) -> None:
         engine=engine,
         outputs=typed.outputs,
         target_error=typed.target_error,
-        config=settings.with_absolute_paths(
-            cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-        ),
+        shard=typed.shard,
+        config=_kept(config),
         warm=_WARM if HydraConfig.get().mode == RunMode.MULTIRUN else None,
         results=results,
         draw=draw if largest <= LARGEST_MATRIX else None,
     )
     count = f"{len(regions)}" if against is None else f"{len(regions)} x {len(against)}"
-    say(f"{count} regions, {result.total} pairs, by {result.value.replace('_', ' ')}:")
-    accounts = [side.account(typed.regions.by) for side in (regions, against) if side is not None]
-    say(*summary(result, method, typed.target_error, accounts))
-    if largest > LARGEST_MATRIX:
+    if result.missing:
+        say(f"{count} regions, {result.total} pairs:", *unfinished(result, str(typed.shard)))
+    else:
+        say(f"{count} regions, {result.total} pairs, by {result.value.replace('_', ' ')}:")
+        sides = [side for side in (regions, against) if side is not None]
+        accounts = [side.account(typed.regions.by) for side in sides]
+        say(*summary(result, method, typed.target_error, accounts))
+    if not result.missing and largest > LARGEST_MATRIX:
         say(
             f"no matrix.csv and heatmap.png of more than {LARGEST_MATRIX:,} regions: "
             "distances/ has all pairs"
@@ -76,5 +81,12 @@ def sweep(config: DictConfig) -> None:
         f"time: {preparing_seconds:.1f} s reading and encoding, {result.seconds:.1f} s solving",
         f"results in {out}",
         f"pairs total={result.total} computed={result.computed} reused={result.reused} "
-        f"unconverged={result.unconverged}",
+        f"unconverged={result.unconverged}"
+        + ("" if typed.shard is None else f" missing={sum(result.missing.values())}"),
     )
+
+
+def _kept(config: DictConfig) -> dict[str, Any]:
+    """What the manifest keeps of a configuration: all but which shard of the sweep this was."""
+    plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    return settings.with_absolute_paths(plain | {"shard": None})

@@ -58,6 +58,22 @@ def summary(
     return lines
 
 
+def unfinished(result: SweepResult, shard: str) -> list[str]:
+    """Lines of a short text on what other shards of a sweep still have to do.
+
+    Args:
+        result: what the sweep did.
+        shard: which of them it was, as ``1/4``.
+    """
+    of = shard.partition("/")[2]
+    others = ", ".join(f"{number}/{of} ({count})" for number, count in result.missing.items())
+    return [
+        f"  shard {shard} is done: {result.computed} computed now",
+        f"  missing yet: {sum(result.missing.values())} pairs, of shards {others}",
+        "  whichever ends last, or the same command without shard, writes the matrix and the rest",
+    ]
+
+
 def _samples(result: SweepResult) -> str:
     """How large the samples became."""
     most = result.pairs[["n_source", "n_target"]].max(axis=1)

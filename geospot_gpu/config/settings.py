@@ -102,6 +102,7 @@ class SweepConfig(ComparisonConfig):
 
     outputs: Optional[list[str]] = None
     target_error: Optional[float] = None
+    shard: Optional[str] = None
 
 
 @dataclass

@@ -85,6 +85,21 @@ class PairSolver:
         if len(missing) and needs_self_terms(outputs):
             self.selves.put(missing, self.engine.self_terms(missing, _needs(outputs)))
 
+    def know_halves(self, index: Indices, outputs: Sequence[str]) -> None:
+        """Solve the self terms of all regions at ``index`` together, for their half samples.
+
+        Self terms that are known stay as they are.
+        """
+        missing = np.isnan(self.selves.ot[index])
+        found = self.engine.self_terms(index, _needs(outputs))
+        self.selves.put(index[missing], SelfTerms(*(values[missing] for values in found)))
+
+    def unknown_halves(self, left: Indices, right: Indices, outputs: Sequence[str]) -> Indices:
+        """Regions whose half samples the outputs of pairs [K] need, and nobody solved here yet."""
+        if "half_samples" not in _needs(outputs):
+            return np.array([], np.int64)
+        return self.engine.sampling_error.unknown(left, right)
+
     def solve(
         self,
         left: Indices,

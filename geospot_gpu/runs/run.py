@@ -31,6 +31,7 @@ from geospot_gpu.runs.reading import (
     stored_pairs,
     stored_regions,
 )
+from geospot_gpu.runs.shard import check_shard
 from geospot_gpu.runs.store import Store
 from geospot_gpu.runs.sweep import run_sweep
 
@@ -217,6 +218,7 @@ def sweep(
     engine: Engine | None = None,
     outputs: Sequence[str] | None = None,
     target_error: float | None = None,
+    shard: str | None = None,
     warm: WarmStarts | None = None,
     progress: bool = False,
 ) -> Run:
@@ -231,10 +233,17 @@ def sweep(
         against: compare every region of ``regions`` with every region of these instead.
         cost, solver, engine, outputs, target_error, warm, progress: as for
             :func:`~geospot_gpu.pairwise`.
+        shard: ``"k/n"``: solve the k-th (from 1) of n shares of the pairs alone, about equal in
+            work. Which pairs those are follows from the sizes of all regions and the kind of
+            device (CPU or CUDA), whatever is there already. All n may run at once, in one folder;
+            together they leave what one run without it does, to the last bit on equal devices.
+
+    Returns:
+        The run; of a shard, with those pairs that are there when it ends.
 
     Raises:
         GeospotError: as :func:`~geospot_gpu.pairwise`; or the folder holds another sweep, or
-            cannot be written.
+            cannot be written, or there is no such shard.
 
     >>> from tempfile import TemporaryDirectory
     >>> regions = Regions.from_points(lon=[0, 1, 9, 8], lat=[0] * 4, region=list("aabb"))
@@ -245,6 +254,7 @@ def sweep(
     """
     method, engine = method_for(regions, cost, solver), settled(engine)
     together = joined(regions, against)
+    check_shard(shard, target_error)
     store = Store(checks.path(out, "out"))
     results = store.output_folder()
     store.check_identity(run_identity(together.encoder, together.sampling.seed, method))
@@ -256,6 +266,7 @@ def sweep(
         engine=engine,
         outputs=outputs,
         target_error=target_error,
+        shard=shard,
         config=keep(store.folder, regions, against),
         warm=warm,
         results=results,

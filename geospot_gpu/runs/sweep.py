@@ -39,6 +39,7 @@ from geospot_gpu.runs.identity import Identity, region_keys, run_identity
 from geospot_gpu.runs.manifest import Manifest, seal
 from geospot_gpu.runs.missing import solve_missing
 from geospot_gpu.runs.reading import dataset_of, stored_regions
+from geospot_gpu.runs.shard import check_shard, share_of
 from geospot_gpu.runs.store import MANIFEST, OUTPUTS, Store
 
 if TYPE_CHECKING:
@@ -71,11 +72,12 @@ class SweepResult:
 
     Attributes:
         manifest: what it was made from.
-        pairs: all pairs of the sweep, stored columns.
+        pairs: all pairs of the sweep that are there, stored columns.
         value: the column that is the distance.
         total, computed, reused: numbers of pairs.
         unconverged: how many are not known to have converged.
         seconds: time spent solving.
+        missing: how many pairs other shards still have to solve, by the number of the shard.
     """
 
     manifest: Manifest
@@ -86,6 +88,7 @@ class SweepResult:
     reused: int
     unconverged: int
     seconds: float
+    missing: dict[int, int]
 
 
 @shows_progress
@@ -98,6 +101,7 @@ def run_sweep(
     engine: Engine,
     outputs: Sequence[str] | None = None,
     target_error: float | None = None,
+    shard: str | None = None,
     config: dict[str, object] | None = None,
     warm: WarmStarts | None = None,
     results: OutputFolder | None = None,
@@ -113,6 +117,7 @@ def run_sweep(
         method: cost and solver.
         engine: device, kernel and memory budget.
         outputs, target_error: as for :func:`~geospot_gpu.pairwise`.
+        shard: as for :func:`~geospot_gpu.sweep`.
         config: the whole configuration, for the manifest.
         warm: potentials to start from and to keep, for sweeps of the same regions.
         results: the folder's files to look at, as :meth:`Store.output_folder` gives them.
@@ -121,12 +126,14 @@ def run_sweep(
 
     Raises:
         GeospotError: the folder holds another sweep or cannot be written, there is only one
-            region, the regions do not fit the cost, or an output is unknown.
+            region, the regions do not fit the cost, an output is unknown, or there is no such
+            shard.
     """
     outputs = chosen_outputs(outputs)
     value = value_of(outputs)
     if target_error is not None:
         target_error = check_target_error(target_error, outputs)
+    part = check_shard(shard, target_error)
     together = joined(regions, against)
     identity = run_identity(together.encoder, together.sampling.seed, method)
     store = Store(out)
@@ -134,6 +141,8 @@ def run_sweep(
     store.check_identity(identity)
     left, right = all_pairs(len(regions), None if against is None else len(against))
     solver = PairSolver(together, method, engine, warm)
+    sizes = together.sizes[left], together.sizes[right]
+    share = None if part is None else share_of(part, *sizes, solver.engine.device.type)
     _warn_of_sizes(together, left, right)
     started = time.perf_counter()
     store.prepare()
@@ -143,19 +152,18 @@ def run_sweep(
     manifest |= {"value": value, "outputs": list(outputs), "target_error": target_error}
     manifest["points"] = [side.counts for side in (regions, against) if side is not None]
     drafts: set[Path] = set()
-    pairs, missing = solve_missing(store, solver, keys, left, right, manifest, drafts)
-    computed = np.isin(np.arange(len(left)), missing)
+    found = solve_missing(store, solver, keys, left, right, manifest, drafts, share)
+    pairs = found.pairs
+    computed = np.isin(np.arange(len(left)), found.computed)
     if target_error is not None:
 
         def solve_larger(sample: Larger) -> PairTable:
             larger = PairSolver(sample.regions, method, engine, warm)
             keys = region_keys(sample.regions, identity)
             manifest["larger_samples"].append(_larger_sample(sample, keys))
-            pairs, missing = solve_missing(
-                store, larger, keys, sample.left, sample.right, manifest, drafts
-            )
-            computed[sample.pairs[missing]] = True
-            return pairs
+            found = solve_missing(store, larger, keys, sample.left, sample.right, manifest, drafts)
+            computed[sample.pairs[found.computed]] = True
+            return found.pairs
 
         pairs = grow(together, pairs, target_error, solve_larger)
     table = pd.DataFrame(pairs.columns)
@@ -163,13 +171,15 @@ def run_sweep(
         manifest=manifest,
         pairs=table,
         value=value,
-        total=len(pairs),
+        total=len(left),
         computed=int(computed.sum()),
-        reused=int((~computed).sum()),
+        reused=len(pairs) - int(computed.sum()),
         unconverged=int((~table["converged"].eq(True)).sum()),
         seconds=time.perf_counter() - started,
+        missing={} if share is None else share.counted(found.missing),
     )
-    _finish(store, results, manifest, drafts, result, draw)
+    if not result.missing:
+        _finish(store, results, manifest, drafts, result, draw)
     return result
 
 

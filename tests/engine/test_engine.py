@@ -10,7 +10,7 @@ import geospot_gpu as gs
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.kernels.spec import Workload
-from geospot_gpu.runs.plan import plan_batches
+from geospot_gpu.runs.plan import plan_blocks
 from tests.helpers.clouds import random_regions
 
 CPU = gs.Engine(device="cpu")
@@ -126,7 +126,7 @@ def test_geomloss_on_points_that_coincide() -> None:
 
 def test_shards_of_tiny_regions_are_not_endless() -> None:
     ones = np.ones(250_000, np.int64)
-    batches = plan_batches(ones, ones, "cpu")
+    batches = plan_blocks(ones, ones, "cpu")
     assert max(map(len, batches)) <= 100_000
     assert sum(map(len, batches)) == 250_000
 

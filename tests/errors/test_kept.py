@@ -66,7 +66,8 @@ def test_an_interruption_says_what_is_kept(
     function, count, kept = INTERRUPTED[where]
     monkeypatch.setenv("GEOSPOT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("geospot_gpu.encoders.cache.MOST", 20)
-    monkeypatch.setattr("geospot_gpu.runs.missing.plan_batches", one_by_one)
+    for module in ("plan", "missing"):
+        monkeypatch.setattr(f"geospot_gpu.runs.{module}.plan_blocks", one_by_one)
     monkeypatch.setattr(function, nth(count, pkgutil.resolve_name(function)))
     arguments = ["encoder=geoclip"] if where.startswith("encoding") else []
     done = sweep(*arguments)
@@ -111,7 +112,8 @@ def test_other_commands_keep_nothing(
 def test_an_error_says_what_is_kept(sweep: Geospot, monkeypatch: pytest.MonkeyPatch) -> None:
     function = "geospot_gpu.runs.missing.PairSolver.solve"
     monkeypatch.setattr(function, nth(2, pkgutil.resolve_name(function), MemoryError))
-    monkeypatch.setattr("geospot_gpu.runs.missing.plan_batches", one_by_one)
+    for module in ("plan", "missing"):
+        monkeypatch.setattr(f"geospot_gpu.runs.{module}.plan_blocks", one_by_one)
     error = last(sweep().stderr)
     assert error.startswith("error: out of memory while running geospot sweep: take fewer regions")
     assert error.endswith(f"; finished batches {GOES_ON}")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from geospot_gpu.engine.batching import batches_of_similar_size
-from geospot_gpu.runs.plan import plan_batches
+from geospot_gpu.runs.plan import plan_blocks
 
 sizes = st.lists(st.tuples(st.integers(1, 10**5), st.integers(1, 10**5)), max_size=200)
 
@@ -21,9 +21,9 @@ def assert_partition(batches: list[NDArray[np.int64]], count: int) -> None:
 @given(pairs=sizes, device=st.sampled_from(["cpu", "cuda"]))
 def test_a_plan_covers_every_pair_exactly_once(pairs: list[tuple[int, int]], device: str) -> None:
     n, m = np.array(pairs, np.int64).reshape(-1, 2).T
-    batches = plan_batches(n, m, device)
+    batches = plan_blocks(n, m, device)
     assert_partition(batches, len(pairs))
-    again = plan_batches(n, m, device)
+    again = plan_blocks(n, m, device)
     assert [batch.tolist() for batch in batches] == [batch.tolist() for batch in again]
     # Equal work: beyond its largest pair, no batch is larger than the share that it aims at.
     least = {"cpu": 2 * 10**7, "cuda": 10**9}[device]

@@ -18,7 +18,7 @@ from geospot_gpu.distances.solve import PairSolver
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.runs import missing as run
+from geospot_gpu.runs import plan
 from geospot_gpu.runs.identity import describe_difference, method_of, run_identity, same
 from geospot_gpu.runs.store import Store
 from geospot_gpu.sinkhorn.divergence import SelfTerms
@@ -267,7 +267,7 @@ def test_an_unfinished_run_opens_with_gaps_and_is_finished_later(
         return solve(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "plan_batches", lambda n, *_: [*np.arange(len(n))[:, None]])
+        patch.setattr(plan, "plan_blocks", lambda n, *_: [*np.arange(len(n))[:, None]])
         patch.setattr(PairSolver, "solve", twice)
         with pytest.raises(KeyboardInterrupt):
             sweep(tmp_path, regions)

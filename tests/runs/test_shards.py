@@ -1,0 +1,154 @@
+"""Shards of a sweep: a partition of its pairs, and together the same table, to the last bit."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import geospot_gpu as gs
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.runs import plan
+from geospot_gpu.runs.plan import missing_blocks, plan_blocks
+from geospot_gpu.runs.shard import Shard, share_of
+from tests.helpers.sweeps import GEOGRAPHY
+
+ENGINE = gs.Engine(device="cpu", memory_budget="64MiB")
+sizes = st.lists(st.tuples(st.integers(1, 20_000), st.integers(1, 20_000)), min_size=1, max_size=60)
+
+
+@given(pairs=sizes, of=st.integers(1, 8), device=st.sampled_from(["cpu", "cuda"]))
+def test_shards_are_a_partition_into_blocks_of_about_equal_work(
+    pairs: list[tuple[int, int]], of: int, device: str
+) -> None:
+    n, m = np.array(pairs, np.int64).T
+    blocks = plan_blocks(n, m, device)
+    if of > len(blocks):
+        with pytest.raises(GeospotError, match=rf"shard=1/{of}: the .* of work on {device}"):
+            share_of(Shard(1, of), n, m, device)
+        return
+    shares = [share_of(Shard(number, of), n, m, device) for number in range(1, of + 1)]
+    assert np.array_equal(np.sum([share.own for share in shares], axis=0), np.ones(len(n)))
+    assert all(np.array_equal(share.owner, shares[0].owner) for share in shares)
+    assert all(len(np.unique(shares[0].owner[block])) == 1 for block in blocks)
+    loads = [int((n * m)[share.own].sum()) for share in shares]
+    assert min(loads) > 0
+    assert max(loads) - min(loads) <= max(int((n * m)[block].sum()) for block in blocks)
+
+
+@pytest.mark.parametrize("of", [2, 4, 8])
+def test_shards_of_a_large_sweep_are_within_3_percent_of_each_other(of: int) -> None:
+    points = np.random.default_rng(0).integers(100, 1000, 300)
+    n, m = (points[side] for side in np.triu_indices(300, 1))
+    owner = share_of(Shard(1, of), n, m, "cpu").owner
+    loads = np.bincount(owner, n * m)[1:]
+    assert loads.max() <= 1.03 * loads.min()
+
+
+@given(pairs=sizes, seed=st.integers(0, 5), device=st.sampled_from(["cpu", "cuda"]))
+def test_of_what_is_missing_untouched_blocks_stay_as_they_are(
+    pairs: list[tuple[int, int]], seed: int, device: str
+) -> None:
+    n, m = np.array(pairs, np.int64).T
+    missing = np.random.default_rng(seed).random(len(n)) < seed / 5
+    blocks = missing_blocks(n, m, device, missing)
+    found = np.concatenate([[], *blocks])
+    assert sorted(found.tolist()) == np.flatnonzero(missing).tolist()
+    kept = {tuple(block) for block in blocks}
+    for block in plan_blocks(n, m, device):
+        assert (tuple(block) in kept) or not missing[block].all()
+
+
+@pytest.mark.parametrize(
+    "value", ["0/4", "5/4", "a/b", "1", "1/4/2", " 1/4", "1/0", "-1/4", 1, 0.5]
+)
+def test_what_is_no_shard_is_one_line(value: object, tmp_path: Path, towns: Path) -> None:
+    regions = gs.Regions.from_table(towns, region="town", encoder="none")
+    with pytest.raises(GeospotError, match=r"^shard=\S.*: give k/n, with k from 1 to n, as in 1/4"):
+        gs.sweep(tmp_path / "run", regions, shard=value)  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
+
+
+def test_more_shards_than_blocks(tmp_path: Path, towns: Path) -> None:
+    regions = gs.Regions.from_table(towns, region="town", encoder="none")
+    with pytest.raises(GeospotError, match=r"6 pairs .* are 1 block of work on cpu: leave shard"):
+        gs.sweep(tmp_path / "run", regions, shard="1/2", engine=ENGINE)
+    assert not (tmp_path / "run" / "distances").exists()
+    with pytest.raises(GeospotError, match="shard=1/2 and target_error do not go together"):
+        gs.sweep(tmp_path / "run", regions, shard="1/2", target_error=0.1)
+
+
+@pytest.fixture
+def regions(monkeypatch: pytest.MonkeyPatch) -> gs.Regions:
+    """Nine regions, most of them samples, whose 36 pairs are some eight blocks."""
+    monkeypatch.setattr(plan, "_LEAST_ENTRIES", {"cpu": 2000})
+    generator = np.random.default_rng(0)
+    counts = [20, 30, 45, 25, 28, 22, 50, 24, 9]
+    names = np.repeat([f"r{k}" for k in range(9)], counts)
+    lon, lat = generator.uniform(-60, 60, (2, len(names)))
+    return gs.Regions.from_points(
+        lon=lon + np.repeat(np.arange(9), counts), lat=lat, region=names, max_points=24
+    )
+
+
+def table(folder: Path) -> pd.DataFrame:
+    """All rows as they are stored, times aside."""
+    rows = pd.concat([pd.read_parquet(path) for path in (folder / "distances").glob("*.parquet")])
+    return rows.drop(columns="seconds").sort_values("key", ignore_index=True)
+
+
+def self_terms(folder: Path) -> pd.DataFrame:
+    rows = pd.concat([pd.read_parquet(path) for path in (folder / "regions").glob("*.parquet")])
+    return rows.sort_values("key", ignore_index=True)
+
+
+def solve(folder: Path, regions: gs.Regions, shard: str | None = None) -> gs.Run:
+    return gs.sweep(folder, regions, cost=GEOGRAPHY, engine=ENGINE, shard=shard)
+
+
+def test_shards_in_any_order_leave_the_table_of_one_run(
+    tmp_path: Path, regions: gs.Regions
+) -> None:
+    solve(tmp_path / "whole", regions)
+    expected, selves = table(tmp_path / "whole"), self_terms(tmp_path / "whole")
+    assert len(expected) == 36
+    assert expected["std_error"].notna().any(), "half samples are among it"
+    for order in list(permutations("123"))[::2]:
+        folder = tmp_path / "".join(order)
+        for at, number in enumerate(order):
+            run = solve(folder, regions, f"{number}/3")
+            assert (folder / "manifest.json").exists() == (at == 2), "the last one to end"
+            assert (len(run.pairs) == 36) == (at == 2)
+            assert np.isnan(run.dataset().divergence).sum() == 2 * (36 - len(run.pairs))
+        pd.testing.assert_frame_equal(table(folder), expected, check_exact=True)
+        pd.testing.assert_frame_equal(self_terms(folder), selves, check_exact=True)
+        assert run.dataset().equals(gs.open_run(tmp_path / "whole"))
+
+
+def test_what_shards_leave_a_run_without_completes(tmp_path: Path, regions: gs.Regions) -> None:
+    solve(tmp_path / "whole", regions)
+    solve(tmp_path / "run", regions, "2/3")
+    before = table(tmp_path / "run")
+    assert 0 < len(before) < 36
+    solve(tmp_path / "run", regions)
+    pd.testing.assert_frame_equal(table(tmp_path / "run"), table(tmp_path / "whole"))
+    # And a shard of what is complete has nothing to do.
+    parts = sorted((tmp_path / "run").rglob("*"))
+    assert len(solve(tmp_path / "run", regions, "3/3").pairs) == 36
+    assert sorted((tmp_path / "run").rglob("*")) == parts
+
+
+def test_the_split_does_not_depend_on_what_is_there(tmp_path: Path, regions: gs.Regions) -> None:
+    """Other shards may have been done by none, one or all, in whichever folder."""
+    alone = tmp_path / "alone"
+    solve(alone, regions, "1/3")
+    own = set(table(alone)["key"])
+    solve(tmp_path / "run", regions.subset(regions.names[:4]))
+    there = set(table(tmp_path / "run")["key"])
+    solve(tmp_path / "run", regions, "1/3")
+    assert set(table(tmp_path / "run")["key"]) == there | own
