@@ -131,6 +131,7 @@ def kill(place: World, command: str, number: int, seed: int, course: Course) -> 
         twice = done.finished(kind) & again.finished(kind)
         lost[kind] = sum(twice.values())
         most = layout.CHUNK.get(kind, sum(again.finished(kind).values()))
+        most *= layout.AT_ONCE.get(kind, 1)
         if lost[kind] > most:
             problems.append(
                 f"{lost[kind]} finished units of {kind} were computed again, more than {most}"

@@ -55,6 +55,8 @@ def temporaries(folder: Path) -> list[Path]:
 
 CHUNK = {"encoding": 40, "self terms": 8, "solving": 8, "baselines": 8}
 """Units that are kept together once they are finished, and lost together before."""
+AT_ONCE = {"self terms": 2, "solving": 2}
+"""Chunks that may be lost where not one: while one is written, the next is computed."""
 
 
 def module(name: str) -> Any:

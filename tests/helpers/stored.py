@@ -36,3 +36,9 @@ def keys_of(shard: Path) -> pa.Array:
 def regions_of(out: Path) -> pd.DataFrame:
     """What is stored of the regions of a run, by name."""
     return pd.concat(map(pd.read_parquet, (out / "regions").glob("*.parquet"))).set_index("name")
+
+
+def all_pairs(out: Path) -> pd.DataFrame:
+    """All rows of pairs as they are stored, in the order of their keys, times aside."""
+    rows = pd.concat([pd.read_parquet(path) for path in shards(out)])
+    return rows.drop(columns="seconds").sort_values("key", ignore_index=True)

@@ -16,9 +16,11 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.runs import plan
 from geospot_gpu.runs.plan import missing_blocks, plan_blocks
 from geospot_gpu.runs.shard import Shard, share_of
+from tests.helpers.stored import all_pairs, regions_of
 from tests.helpers.sweeps import GEOGRAPHY
 
-ENGINE = gs.Engine(device="cpu", memory_budget="64MiB")
+ENGINE = gs.Engine(device="cpu", backend="torch", memory_budget="64MiB")
+"""Torch, whose sums depend on what else is in a batch."""
 sizes = st.lists(st.tuples(st.integers(1, 20_000), st.integers(1, 20_000)), min_size=1, max_size=60)
 
 
@@ -96,15 +98,8 @@ def regions(monkeypatch: pytest.MonkeyPatch) -> gs.Regions:
     )
 
 
-def table(folder: Path) -> pd.DataFrame:
-    """All rows as they are stored, times aside."""
-    rows = pd.concat([pd.read_parquet(path) for path in (folder / "distances").glob("*.parquet")])
-    return rows.drop(columns="seconds").sort_values("key", ignore_index=True)
-
-
 def self_terms(folder: Path) -> pd.DataFrame:
-    rows = pd.concat([pd.read_parquet(path) for path in (folder / "regions").glob("*.parquet")])
-    return rows.sort_values("key", ignore_index=True)
+    return regions_of(folder).sort_index()
 
 
 def solve(folder: Path, regions: gs.Regions, shard: str | None = None) -> gs.Run:
@@ -115,7 +110,7 @@ def test_shards_in_any_order_leave_the_table_of_one_run(
     tmp_path: Path, regions: gs.Regions
 ) -> None:
     solve(tmp_path / "whole", regions)
-    expected, selves = table(tmp_path / "whole"), self_terms(tmp_path / "whole")
+    expected, selves = all_pairs(tmp_path / "whole"), self_terms(tmp_path / "whole")
     assert len(expected) == 36
     assert expected["std_error"].notna().any(), "half samples are among it"
     for order in list(permutations("123"))[::2]:
@@ -125,7 +120,7 @@ def test_shards_in_any_order_leave_the_table_of_one_run(
             assert (folder / "manifest.json").exists() == (at == 2), "the last one to end"
             assert (len(run.pairs) == 36) == (at == 2)
             assert np.isnan(run.dataset().divergence).sum() == 2 * (36 - len(run.pairs))
-        pd.testing.assert_frame_equal(table(folder), expected, check_exact=True)
+        pd.testing.assert_frame_equal(all_pairs(folder), expected, check_exact=True)
         pd.testing.assert_frame_equal(self_terms(folder), selves, check_exact=True)
         assert run.dataset().equals(gs.open_run(tmp_path / "whole"))
 
@@ -133,10 +128,10 @@ def test_shards_in_any_order_leave_the_table_of_one_run(
 def test_what_shards_leave_a_run_without_completes(tmp_path: Path, regions: gs.Regions) -> None:
     solve(tmp_path / "whole", regions)
     solve(tmp_path / "run", regions, "2/3")
-    before = table(tmp_path / "run")
+    before = all_pairs(tmp_path / "run")
     assert 0 < len(before) < 36
     solve(tmp_path / "run", regions)
-    pd.testing.assert_frame_equal(table(tmp_path / "run"), table(tmp_path / "whole"))
+    pd.testing.assert_frame_equal(all_pairs(tmp_path / "run"), all_pairs(tmp_path / "whole"))
     # And a shard of what is complete has nothing to do.
     parts = sorted((tmp_path / "run").rglob("*"))
     assert len(solve(tmp_path / "run", regions, "3/3").pairs) == 36
@@ -147,8 +142,8 @@ def test_the_split_does_not_depend_on_what_is_there(tmp_path: Path, regions: gs.
     """Other shards may have been done by none, one or all, in whichever folder."""
     alone = tmp_path / "alone"
     solve(alone, regions, "1/3")
-    own = set(table(alone)["key"])
+    own = set(all_pairs(alone)["key"])
     solve(tmp_path / "run", regions.subset(regions.names[:4]))
-    there = set(table(tmp_path / "run")["key"])
+    there = set(all_pairs(tmp_path / "run")["key"])
     solve(tmp_path / "run", regions, "1/3")
-    assert set(table(tmp_path / "run")["key"]) == there | own
+    assert set(all_pairs(tmp_path / "run")["key"]) == there | own
