@@ -48,7 +48,7 @@ DEVICE = "cpu" if REHEARSAL else "cuda"
 FEATURES = 16 if REHEARSAL else 512
 SOLVER = gs.Sinkhorn()
 NEEDS: tuple[Need, ...] = ("coverage", "nearest")
-COLUMNS = {"divergence": ("divergence",), "default": chosen_outputs(None, SOLVER)}
+COLUMNS = {"divergence": ("divergence",), "default": chosen_outputs(None)}
 """Divergences alone; and what a user gets who asks for nothing in particular."""
 NEAR = 10.0
 """Nearest costs are close to zero: they may be off by so much of the relative error of others."""

@@ -21,6 +21,7 @@ from geospot_gpu.kernels.contract import IterationSettings, Side
 from geospot_gpu.kernels.gpu import batch as batches
 from geospot_gpu.kernels.gpu.batch import Batch
 from geospot_gpu.kernels.gpu.finish import FAR, PENDING
+from geospot_gpu.kernels.gpu.iteration import step
 from geospot_gpu.kernels.gpu.loop import begin
 from geospot_gpu.kernels.gpu.tiling import Card
 from geospot_gpu.kernels.tiles import CostTiles
@@ -103,7 +104,7 @@ def _launches(problem: Problem) -> Iterator[Launch]:
     def note(_: Batch, function: Any, work: Tensor, *arguments: Any, **options: Any) -> None:
         found.append(_launch(problem.name, function, (work, *arguments), options))
 
-    with mock.patch.object(Batch, "_launch", note):
+    with mock.patch.object(Batch, "launch", note):
         source, target = (_cloud(points, problem.features) for points in problem.points)
         tiles = CostTiles(problem.cost, source, target, 1 << 20)
         _run(Batch(tiles, source, target, 0.05), problem.passes)
@@ -116,7 +117,7 @@ def _run(batch: Batch, passes: Collection[str]) -> None:
     state = begin(batch, settings)
     f, g, new_f, new_g = state.f, state.g, state.after, state.next_g
     for exact in (name == "exact" for name in ("cheap", "exact") if name in passes):
-        batch.step(state, settings, _SOURCE, PENDING.value, exact=exact, quick=False)
+        step(batch, state, settings, _SOURCE, PENDING.value, exact=exact, quick=False)
     if "marginals" in passes:
         batch.marginals(f, g, new_f, new_g)
     if "plan" in passes:
@@ -126,10 +127,10 @@ def _run(batch: Batch, passes: Collection[str]) -> None:
     batch.keeps = True
     if "step" in passes:
         batch.kept = batch.kept._replace(costs=torch.zeros(1, dtype=torch.uint16), start=f.long())
-        batch.step(state, settings, _SOURCE, FAR.value, exact=False, quick=False)
+        step(batch, state, settings, _SOURCE, FAR.value, exact=False, quick=False)
         if batch.quick:
             for damped in (_SOURCE, _TARGET):
-                batch.step(state, settings, damped, PENDING.value, exact=False, quick=True)
+                step(batch, state, settings, damped, PENDING.value, exact=False, quick=True)
 
 
 def _cloud(points: int, features: int) -> CloudBatch:

@@ -28,6 +28,7 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.contract import IterationSettings, PlanSums
 from geospot_gpu.kernels.gpu import batch, layout
 from geospot_gpu.kernels.gpu.finish import FAR, PENDING, State
+from geospot_gpu.kernels.gpu.iteration import step
 from geospot_gpu.kernels.gpu.kernel import TritonKernel
 from geospot_gpu.kernels.gpu.loop import begin
 from geospot_gpu.kernels.iterate import iterate
@@ -213,7 +214,7 @@ def _run(case: Case, source: Clouds, target: Clouds, generator: np.random.Genera
             f=near_f.clone(), g=near_g.clone(), omega=omega.clone(), **out
         )
         state.limit.fill_(settings.max_iterations)
-        kernel.batch.step(state, settings, "source", PENDING.value, exact=False, quick=quick)
+        step(kernel.batch, state, settings, "source", PENDING.value, exact=False, quick=quick)
         steps[name] = state
     wrong = []
     if case.solve:

@@ -92,7 +92,9 @@ class PairSolver:
         """
         missing = np.isnan(self.selves.ot[index])
         found = self.engine.self_terms(index, _needs(outputs))
-        self.selves.put(index[missing], SelfTerms(*(values[missing] for values in found)))
+        ot, lower, upper, converged = found
+        new = SelfTerms(ot[missing], lower[missing], upper[missing], converged[missing])
+        self.selves.put(index[missing], new)
 
     def unknown_halves(self, left: Indices, right: Indices, outputs: Sequence[str]) -> Indices:
         """Regions whose half samples the outputs of pairs [K] need, and nobody solved here yet."""

@@ -6,15 +6,15 @@ import contextlib
 import copy
 import math
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
-from geospot_gpu.kernels.contract import IterationSettings, Side, safe_log
-from geospot_gpu.kernels.gpu import finish, passes, steps
-from geospot_gpu.kernels.gpu.finish import COLUMNS, NEITHER, PENDING, ROWS, State
+from geospot_gpu.kernels.contract import Side, safe_log
+from geospot_gpu.kernels.gpu import passes
+from geospot_gpu.kernels.gpu.finish import PENDING
 from geospot_gpu.kernels.gpu.layout import LINES, SLAB, Bands, View, begins, ceil_div
 from geospot_gpu.kernels.gpu.tiles import COSINE, PITCH, SQUARE, Kept, Points, Problems
 from geospot_gpu.kernels.gpu.tiling import Pass, Tiling, card, choose
@@ -25,14 +25,11 @@ from geospot_gpu.sphere import EARTH_RADIUS_KM
 # result: 8 bytes for each 128 of costs; and a problem at most so many programs, whose results one
 # program folds.
 _STEP_ROWS, _MOST_BANDS = 64, 128
-# Costs that a program has at once, where rows are short, and columns of a warp, 8 in each thread:
-# what is known of a row then is there in few of them.
-_STEP_COSTS, _WARP_COLUMNS = 1024, 256
-# Columns beyond which rows do not stay in registers, and the tile and warps to read them by.
-_WHOLE, _WIDE, _WIDE_WARPS = 4096, (16, 512), 8
+# Costs that it has at once, where rows are short.
+_STEP_COSTS = 1024
+# Columns beyond which rows do not stay in registers, and the tile to read them by.
+_WHOLE, _WIDE = 4096, (16, 512)
 _ALL_COLUMNS = 1 << 30
-# Potentials that the program at the end of an iteration has at once, and its warps.
-_FINISH = ((64, 1), (256, 2), (1024, 4))
 
 
 class Batch:
@@ -48,13 +45,13 @@ class Batch:
         self, tiles: CostTiles, source: CloudBatch, target: CloudBatch, epsilon: float
     ) -> None:
         self.source, self.target = source, target
-        self._unit = epsilon * math.log(2.0)
+        self.unit = epsilon * math.log(2.0)
         self._views: dict[tuple[Side, tuple[int, int]], View] = {}
         self._factors = (
             tiles.feature_factor.flatten(),
             tiles.geo_factor.flatten() * (2.0 * EARTH_RADIUS_KM),
         )
-        self._log_weight = {
+        self.log_weight = {
             "source": safe_log(source.weight) / math.log(2.0),
             "target": safe_log(target.weight) / math.log(2.0),
         }
@@ -92,7 +89,7 @@ class Batch:
     def at(self, epsilon: float) -> Batch:
         """The same batch at another epsilon."""
         other = copy.copy(self)
-        other._unit = epsilon * math.log(2.0)
+        other.unit = epsilon * math.log(2.0)
         return other
 
     def softmin(
@@ -118,26 +115,26 @@ class Batch:
             exact: compute costs to 22 bits, instead of 11.
         """
         mode = self.all if mode is None else mode
-        view, partials = self.view(side), self._log_sums(potential, side, mode, exact=exact)
-        self._fold_logs(view, view.part, view.slots, mode, partials, softmin, relax, damping)
+        view, partials = self.view(side), self.log_sums(potential, side, mode, exact=exact)
+        self.fold_logs(view, view.part, view.slots, mode, partials, softmin, relax, damping)
 
-    def _log_sums(
+    def log_sums(
         self, potential: Tensor, side: Side, mode: Tensor, *, exact: bool
     ) -> tuple[Tensor, Tensor]:
         """Partial sums, as peaks and totals."""
         view = self.view(side)
         other: Side = "target" if side == "source" else "source"
-        partials = self._partials(side)
-        self._launch(
+        partials = self.partials(side)
+        self.launch(
             passes.log_sums,
             view.work,
             *self._sides(side, exact),
-            self._problems(view),
+            self.problems(view),
             potential,
-            self._log_weight[other],
+            self.log_weight[other],
             mode,
             *partials,
-            1.0 / self._unit,
+            1.0 / self.unit,
             self._product_unit(),
             potential.shape[1],
             EXACT=exact,
@@ -146,130 +143,13 @@ class Batch:
         )
         return partials
 
-    def _partials(self, side: str) -> tuple[Tensor, Tensor]:
+    def partials(self, side: Side | Literal["bands"]) -> tuple[Tensor, Tensor]:
         """Room for partial sums of the rows of a side, or of the columns of ``bands``."""
         if side not in self._room:
-            size = self.bands.sums if side == "bands" else self.view(side).partials  # type: ignore[index]
+            size = self.bands.sums if side == "bands" else self.view(side).partials
             like = self.source.points.xyz
             self._room[side] = like.new_empty(size), like.new_empty(size)
         return self._room[side]
-
-    def step(
-        self,
-        state: State,
-        settings: IterationSettings,
-        damped: Side,
-        mode: int,
-        *,
-        exact: bool,
-        quick: bool,
-    ) -> None:
-        """One iteration of the problems in a mode.
-
-        Args:
-            state: what it reads and writes.
-            settings: how to iterate.
-            damped: the side whose softmins are multiplied by ``settings.damping``; of costs that
-                are not kept, the source side.
-            mode: of the problems that it is for.
-            exact: on costs to 22 bits.
-            quick: by a quick step over kept costs.
-        """
-        on_rows = settings.damping if damped == "source" else 1.0
-        if self.keeps and not exact:
-            partials = self._kept_step(state, on_rows, mode, quick=quick)
-            part, slots = self.bands.part, self.bands.slots
-            fold = self.whole
-            if not fold:  # many partial sums: one program per problem would be long at it
-                view = self.view("target")
-                self._fold_logs(view, part, slots, state.mode, partials, state.next_g, mode=mode)
-        else:
-            relax = state.f, state.omega, state.after
-            self.softmin(
-                state.g, "source", state.softmin_f, relax,
-                mode=state.mode, damping=on_rows, exact=exact,
-            )  # fmt: skip
-            view, fold = self.view("target"), True
-            partials = self._log_sums(state.after, "target", state.mode, exact=exact)
-            part, slots = view.part, view.slots
-        self._finish(
-            state, settings, damped, partials, (part, slots), MODE=mode, FOLD=fold, QUICK=quick
-        )
-
-    def _kept_step(
-        self, state: State, damping: float, mode: int, *, quick: bool
-    ) -> tuple[Tensor, Tensor]:
-        """Softmins of rows, and partial sums of columns against the relaxed potential."""
-        bands, partials = self.bands, self._partials("bands")
-        rows, columns = bands.tile
-        weights = (
-            (self.source.weight, self.target.weight) if quick else tuple(self._log_weight.values())
-        )
-        whole = {} if quick else {"WHOLE": self.whole}
-        self._launch(
-            steps.quick_step if quick else steps.kept_step,
-            bands.work,
-            self._problems(self.view("source"))._replace(part=bands.part, chunk=bands.share),
-            self.kept,
-            state.f,
-            state.g,
-            *weights,
-            state.omega,
-            state.mode,
-            state.softmin_f,
-            state.after,
-            *(partials[1:] if quick else partials),
-            1.0 / self._unit,
-            self._unit,
-            damping,
-            state.f.shape[1],
-            state.g.shape[1],
-            MODE=mode,
-            **whole,
-            BM=rows,
-            BN=columns,
-            num_warps=max(1, columns // _WARP_COLUMNS) if self.whole else _WIDE_WARPS,
-        )
-        return partials
-
-    def _finish(
-        self,
-        state: State,
-        settings: IterationSettings,
-        damped: Side,
-        partials: tuple[Tensor, Tensor],
-        places: tuple[Tensor, Tensor],
-        **constants: Any,
-    ) -> None:
-        damping, side = settings.damping, NEITHER
-        if damping != 1.0:
-            side = ROWS if damped == "source" else COLUMNS
-        part, slots = places
-        widest = max(state.f.shape[1], state.g.shape[1])
-        block, warps = next((pair for pair in _FINISH if pair[0] >= widest), _FINISH[-1])
-        self._launch(
-            finish.finish,
-            self.each,
-            self._problems(self.view("source"))._replace(part=part),
-            slots,
-            self.source.weight,
-            self.target.weight,
-            *partials,
-            state,
-            settings.tolerance,
-            1.0 / self._unit,
-            self._unit,
-            damping,
-            self._unit * damping / (1.0 - damping) if damping != 1.0 else 1.0,
-            state.f.shape[1],
-            state.g.shape[1],
-            DAMPED=side.value,
-            SYMMETRIC=settings.symmetric,
-            RELAXED=settings.relaxed and not settings.symmetric,
-            BLOCK=block,
-            num_warps=warps,
-            **constants,
-        )
 
     @cached_property
     def bands(self) -> Bands:
@@ -311,11 +191,11 @@ class Batch:
 
     def _keep_pass(self, limits: tuple[Tensor, Tensor], *, write: bool) -> None:
         view = self.view("source", "keep")
-        self._launch(
+        self.launch(
             passes.keep_costs,
             view.work,
             *self._sides("source", exact=False),
-            self._problems(view),
+            self.problems(view),
             self.kept,
             *limits,
             self._product_unit(),
@@ -355,16 +235,16 @@ class Batch:
         marginals: bool,
     ) -> None:
         f, g = vectors[:2]
-        self._launch(
+        self.launch(
             passes.plan_integrals,
             work,
             *self._sides("source", exact=True),
-            self._problems(self.view("source", "plan")),
+            self.problems(self.view("source", "plan")),
             *(vector.contiguous() for vector in vectors),
             self.source.weight,
             self.target.weight,
             *places,
-            1.0 / self._unit,
+            1.0 / self.unit,
             self._product_unit(),
             f.shape[1],
             g.shape[1],
@@ -375,7 +255,7 @@ class Batch:
             **self.tiling("plan").constants(),
         )
 
-    def _fold_logs(
+    def fold_logs(
         self,
         view: View,
         part: Tensor,
@@ -388,7 +268,7 @@ class Batch:
         mode: int = PENDING.value,
     ) -> None:
         before, omega, after = relax or (softmin, softmin, softmin)
-        self._launch(
+        self.launch(
             passes.fold_logs,
             view.lines,
             view.n,
@@ -400,7 +280,7 @@ class Batch:
             omega,
             softmin,
             after,
-            self._unit,
+            self.unit,
             damping,
             softmin.shape[1],
             MODE=mode,
@@ -418,9 +298,9 @@ class Batch:
         span: tuple[int, int],
     ) -> None:
         arguments = view.n, part, slots, partial, out, out.shape[1], *span
-        self._launch(passes.fold_sums, view.lines, *arguments, BLOCK=LINES)
+        self.launch(passes.fold_sums, view.lines, *arguments, BLOCK=LINES)
 
-    def _problems(self, view: View) -> Problems:
+    def problems(self, view: View) -> Problems:
         return Problems(
             view.here, view.n, view.there, view.m, view.chunk, view.part, *self._factors
         )
@@ -443,7 +323,7 @@ class Batch:
             return 1.0
         return math.prod(points.halves.unit for points in self._points.values())
 
-    def _launch(self, kernel: Any, work: Tensor, *arguments: Any, **constants: Any) -> None:
+    def launch(self, kernel: Any, work: Tensor, *arguments: Any, **constants: Any) -> None:
         """Run one program per row of ``work``."""
         on_gpu = work.device.type == "cuda"
         with torch.cuda.device(work.device) if on_gpu else contextlib.nullcontext():

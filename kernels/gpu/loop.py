@@ -16,6 +16,7 @@ from geospot_gpu.errors.say import warn_once
 from geospot_gpu.kernels.contract import IterationSettings, Side
 from geospot_gpu.kernels.gpu.batch import Batch
 from geospot_gpu.kernels.gpu.finish import FAR, MEMORY, PENDING, State
+from geospot_gpu.kernels.gpu.iteration import step
 from geospot_gpu.kernels.looks import Looks
 
 EAGER = 2
@@ -49,10 +50,10 @@ def solve(
         return state
 
     def advance() -> None:
-        batch.step(state, settings, damped, PENDING.value, exact=exact, quick=quick)
+        step(batch, state, settings, damped, PENDING.value, exact=exact, quick=quick)
 
     def rescue() -> None:
-        batch.step(state, settings, damped, FAR.value, exact=exact, quick=False)
+        step(batch, state, settings, damped, FAR.value, exact=exact, quick=False)
 
     _run(advance, rescue if quick else None, state.left)
     return state

@@ -11,7 +11,7 @@ rounding.
 from __future__ import annotations
 
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -71,7 +71,7 @@ def card(device: torch.device) -> Card:
     """What a choice has to know of a device."""
     if device.type != "cuda":
         return _ELSEWHERE
-    properties = torch.cuda.get_device_properties(device)
+    properties: Any = torch.cuda.get_device_properties(device)
     return Card(properties.shared_memory_per_block_optin, properties.major == 10)
 
 

@@ -104,8 +104,8 @@ def test_shards_at_once_one_of_them_killed(many: Path, geospot_here: Geospot) ->
     )
     config = gs.Run.open(many / "run").manifest["config"]
     assert config["shard"] is None
-    for shard in (["shard=1/3"], []):
-        nothing = geospot_here(*ARGUMENTS, "out=run", *shard)
+    for asked in (["shard=1/3"], []):
+        nothing = geospot_here(*ARGUMENTS, "out=run", *asked)
         assert "computed=0 reused=66" in nothing.stdout
         assert nothing.stdout.splitlines()[:5] == again.stdout.splitlines()[:5]
 

@@ -28,6 +28,7 @@ from geospot_gpu.kernels.contract import IterationSettings, Side
 from geospot_gpu.kernels.gpu import batch as launches
 from geospot_gpu.kernels.gpu import layout, loop
 from geospot_gpu.kernels.gpu.finish import FAR, MEMORY, PENDING, SOLVED, State, relax
+from geospot_gpu.kernels.gpu.iteration import step
 from geospot_gpu.kernels.gpu.kernel import TritonKernel
 from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.kernels.spec import Workload
@@ -170,7 +171,7 @@ def test_a_cheap_step_and_its_end_are_those_of_torch(
     side = damped or "source"
     state = begun(kernel, settings, side)
     before = State(*(values.clone() for values in state))
-    kernel.batch.step(state, settings, side, PENDING.value, exact=False, quick=case["quick"])
+    step(kernel.batch, state, settings, side, PENDING.value, exact=False, quick=case["quick"])
     on_rows, on_columns = (damping, 1.0) if side == "source" else (1.0, damping)
     softmin, after, next_g = kernel.step(before.f, before.g, before.omega, on_rows)
     next_g = on_columns * next_g
@@ -207,13 +208,13 @@ def test_a_quick_step_leaves_alone_what_it_would_lose() -> None:
     state = begun(kernel, settings)
     state.f[2] += 70 * EPSILON  # sums of rows are below 2^-100
     before = State(*(values.clone() for values in state))
-    kernel.batch.step(state, settings, "source", PENDING.value, exact=False, quick=True)
+    step(kernel.batch, state, settings, "source", PENDING.value, exact=False, quick=True)
     assert state.mode.tolist() == [PENDING.value, SOLVED.value, FAR.value]
     assert state.left[1] == before.left[1] + 1
     for name in ("f", "g", "omega", "iterations", "memory", "error"):
         ours, reference = getattr(state, name), getattr(before, name)
         torch.testing.assert_close(ours[2], reference[2], rtol=0, atol=0)
-    kernel.batch.step(state, settings, "source", FAR.value, exact=False, quick=False)
+    step(kernel.batch, state, settings, "source", FAR.value, exact=False, quick=False)
     assert state.mode.tolist() == [PENDING.value, SOLVED.value, PENDING.value]
     assert state.left[1] == before.left[1]
     n = int(kernel.source.size[2])
