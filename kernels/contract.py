@@ -150,6 +150,9 @@ class Kernel(ABC):
         """The same costs with the sides exchanged, in kernels that keep them."""
         return None
 
+    def expect_nearest(self) -> None:  # noqa: B027 (most kernels have no use for it)
+        """Say that :meth:`nearest` will be asked for: it may be had in a pass that others need."""
+
     @abstractmethod
     def nearest(self) -> tuple[Tensor, Tensor]:
         """The smallest cost of each point to the points opposite, [B, N] and [B, M]."""

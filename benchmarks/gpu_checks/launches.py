@@ -120,6 +120,7 @@ def _run(batch: Batch, passes: Collection[str]) -> None:
         step(batch, state, settings, _SOURCE, PENDING.value, exact=exact, quick=False)
     if "marginals" in passes:
         batch.marginals(f, g, new_f, new_g)
+        batch.marginals(f, g, new_f, new_g, (new_f, new_g))
     if "plan" in passes:
         batch.plan_sums(f, g, f, g)
     if "keep" in passes:

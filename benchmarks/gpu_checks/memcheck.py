@@ -135,6 +135,7 @@ class Found(NamedTuple):
     g: Tensor
     softmins: tuple[Tensor, Tensor]
     marginals: tuple[Tensor, Tensor]
+    nearest: tuple[Tensor, Tensor]
     added: tuple[Tensor, Tensor]
     """What the plan's density has added, as their product."""
     sums: PlanSums
@@ -194,7 +195,8 @@ def _run(case: Case, source: Clouds, target: Clouds, generator: np.random.Genera
     )
     omega = torch.tensor(generator.uniform(1.0, 1.8, len(a)), dtype=torch.float32)
     softmins = kernel.softmin(g, "source"), kernel.softmin(f, "target")
-    marginals = kernel.marginals(f, g)
+    kernel.expect_nearest()
+    marginals, nearest = kernel.marginals(f, g), kernel.nearest()
     added = torch.rand_like(f), torch.rand_like(g)
     sums = kernel.plan_sums(f, g, *added)
     # Steps begin after an iteration, as quick ones have to, and a bit away from it.
@@ -234,7 +236,7 @@ def _run(case: Case, source: Clouds, target: Clouds, generator: np.random.Genera
         if (evidence.ot_lower > evidence.ot_upper).any():
             wrong.append("an interval is empty")
     near = near_f, near_g, omega
-    return Found(f, g, softmins, marginals, added, sums, near, steps, wrong)
+    return Found(f, g, softmins, marginals, nearest, added, sums, near, steps, wrong)
 
 
 def _differences(case: Case, source: Clouds, target: Clouds, found: Found, k: int) -> Iterator[str]:
@@ -248,6 +250,8 @@ def _differences(case: Case, source: Clouds, target: Clouds, found: Found, k: in
     for name, ours, truth in (
         ("softmin of rows", _of(found.softmins[0], k, n), row_softmin),
         ("softmin of columns", _of(found.softmins[1], k, m), column_softmin),
+        ("nearest of rows", _of(found.nearest[0], k, n), costs[:, b > 0.0].min(1)),
+        ("nearest of columns", _of(found.nearest[1], k, m), costs[a > 0.0].min(0)),
     ):
         if not np.abs(ours - truth).max() <= 2e-6 * max(1.0, largest):
             yield name

@@ -41,16 +41,9 @@ PASSES = {
     "small plan": Pass("plan_integrals exact: mixed, D 512, small", 3),
     "cheap, D 64": Pass("log_sums: squares, D 64", 1, 64),
     "exact, D 64": Pass("log_sums exact: squares, D 64", 3, 64),
-    "nearest": Pass("torch", bytes=127.0),
+    "nearest": Pass("plan_integrals marginals nearest exact: mixed, D 512", 3),
 }
 """Those of ``aot``; where it has not quite the same, the nearest that it has."""
-
-# What torch does for nearest costs: a product of 512 features in float32, and 248 GB moved for the
-# 1,953 million costs of 63 regions of 1,000 points, as the pretended GPU counted them.
-_TORCH = {
-    "fits": True, "warps": 1, "instructions": 512, "special": 0, "operations": {"FFMA": 512},
-    "constants": {"BM": 32, "BN": 1},
-}  # fmt: skip
 
 KEPT, COVERAGE = "divergence, triton kept", "coverage, triton kept"
 STREAMED, SELF = "divergence, triton streamed", "self term, triton kept"
@@ -91,7 +84,8 @@ def sweep(
         phases.append(Phase(f"{kind}: iterations", costs[kind], steps, most, case))
         last = {f"{small}exact": 2.0}
         if "half" not in kind:
-            last |= {"small plan": 2.0} if small else {"marginals": 1.0, "plan": 1.0}
+            first = "nearest" if default and "self" not in kind else "marginals"
+            last |= {"small plan": 2.0} if small else {first: 1.0, "plan": 1.0}
         phases.append(Phase(f"{kind}: exact iteration, certificate", costs[kind], last))
     if default:
         steps, most = {size: 2 * found["coverage"]["mean"]}, 2 * int(found["coverage"]["most"])
@@ -100,7 +94,6 @@ def sweep(
         marginals = {"small plan": 2.0} if small else {"marginals": 2.0}
         last = {f"{small}exact": 4.0} | marginals
         phases.append(Phase("coverage, both ways: exact iteration, certificate", both, last))
-        phases.append(Phase("nearest costs, by torch", both, {"nearest": 1.0}))
     return tuple(phases)
 
 
@@ -186,7 +179,7 @@ def predictions(card: str) -> dict[str, Range | None]:
     counted, compiled = _read("gpu_launches"), _read("gpu_compiled")["passes"]
     of_card = CARDS[card]
     rows = {row["label"]: row for row in compiled if row["architecture"] == of_card.architecture}
-    each = rates(of_card, rows | {"torch": _TORCH}, PASSES)
+    each = rates(of_card, rows, PASSES)
     works = workloads(_read("gpu_iterations"))
     return {name: total(work, each, counted) for name, work in works.items()}
 

@@ -251,6 +251,8 @@ class PairEngine:
             warm = self.warm.of(self._digests(*index), target)
             settings = settings._replace(start=warm.start())
         kernel = self._build(spec, self.cost, source, target)
+        if "nearest" in needs:
+            kernel.expect_nearest()
         potentials = self._iterate(kernel, settings)
         if warm is not None:
             warm.keep(potentials.next_g)

@@ -73,8 +73,7 @@ class Batch:
     def tiling(self, which: Pass) -> Tiling:
         """The tiles of a pass."""
         widest = max(self.source.shape[1], self.target.shape[1])
-        features, geography = self._constants["D"], self._constants["GEO"]
-        return choose(which, features, geography, widest, card(self.source.device))
+        return choose(which, self._constants["D"], widest, card(self.source.device))
 
     def view(self, side: Side, which: Pass = "softmin") -> View:
         """The problems seen from a side, in tiles of a pass."""
@@ -205,24 +204,40 @@ class Batch:
             **self.tiling("keep").constants(),
         )
 
-    def marginals(self, f: Tensor, g: Tensor, over_a: Tensor, over_b: Tensor) -> None:
-        """Add the marginals of the plan's density to ``over_a`` [B, N] and ``over_b`` [B, M]."""
-        view = self.view("source", "plan")
+    def marginals(
+        self,
+        f: Tensor,
+        g: Tensor,
+        over_a: Tensor,
+        over_b: Tensor,
+        nearest: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
+        """Add the marginals of the plan's density to ``over_a`` [B, N] and ``over_b`` [B, M].
+
+        And lower ``nearest``, [B, N] and [B, M], to the smallest cost of each point, if given.
+        """
+        view, columns = self.view("source", "plan"), self.view("target", "plan")
         part, size = view.slab_parts
-        by_row, by_column = f.new_empty(view.partials), g.new_empty(size)
+        outs = [(over_a, over_b), *([nearest] if nearest is not None else [])]
+        rooms = [(f.new_empty(view.partials), f.new_empty(size)) for _ in outs]
         for first, work in view.slabs:
-            places = self.all, part, by_row, by_column
-            self._integrate(work, (f, g, f, g), places, first, marginals=True)
-            span = first, SLAB
-            self._fold_sums(self.view("target", "plan"), part, view.blocks, by_column, over_b, span)
-        self._fold_sums(view, view.part, view.slots, by_row, over_a, (0, _ALL_COLUMNS))
+            places = self.all, part, *rooms[0], *rooms[-1]
+            self._integrate(
+                work, (f, g, f, g), places, first, marginals=True, nearest=nearest is not None
+            )
+            for k, (room, out) in enumerate(zip(rooms, outs, strict=True)):
+                span, least = (first, SLAB), k > 0
+                self._fold_sums(columns, part, view.blocks, room[1], out[1], span, least=least)
+        for k, (room, out) in enumerate(zip(rooms, outs, strict=True)):
+            span, least = (0, _ALL_COLUMNS), k > 0
+            self._fold_sums(view, view.part, view.slots, room[0], out[0], span, least=least)
 
     def plan_sums(self, f: Tensor, g: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """Transport cost and entropy of the plan with ``u v`` added, float64 [2, B]."""
         view = self.view("source", "plan")
         slot, width = view.slot
         sums = torch.zeros(2, len(f) * width, dtype=torch.float64, device=f.device)
-        self._integrate(view.work, (f, g, u, v), (slot, slot, *sums), 0, marginals=False)
+        self._integrate(view.work, (f, g, u, v), (slot, slot, *sums, *sums), 0, marginals=False)
         return sums.view(2, -1, width).sum(2)
 
     def _integrate(
@@ -233,6 +248,7 @@ class Batch:
         first_block: int,
         *,
         marginals: bool,
+        nearest: bool = False,
     ) -> None:
         f, g = vectors[:2]
         self.launch(
@@ -250,6 +266,7 @@ class Batch:
             g.shape[1],
             first_block,
             MARGINALS=marginals,
+            NEAREST=nearest,
             EXACT=True,
             **self._constants,
             **self.tiling("plan").constants(),
@@ -296,9 +313,11 @@ class Batch:
         partial: Tensor,
         out: Tensor,
         span: tuple[int, int],
+        *,
+        least: bool,
     ) -> None:
         arguments = view.n, part, slots, partial, out, out.shape[1], *span
-        self.launch(passes.fold_sums, view.lines, *arguments, BLOCK=LINES)
+        self.launch(passes.fold_sums, view.lines, *arguments, LEAST=least, BLOCK=LINES)
 
     def problems(self, view: View) -> Problems:
         return Problems(

@@ -20,9 +20,7 @@ from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, PlanSums, Potentials, Side
 from geospot_gpu.kernels.gpu import loop
 from geospot_gpu.kernels.gpu.batch import Batch
-from geospot_gpu.kernels.tiles import CostTiles, smallest
-
-_TILE_ENTRIES = 1 << 26
+from geospot_gpu.kernels.tiles import CostTiles
 
 
 class TritonKernel(Kernel):
@@ -43,6 +41,8 @@ class TritonKernel(Kernel):
         super().__init__(source, target, epsilon)
         self.tiles = tiles
         self.batch = self._stored = Batch(tiles, source, target, epsilon)
+        self._nearest: tuple[Tensor, Tensor] | None = None
+        self._wants_nearest = False
         if keep:
             self.batch.keep()
 
@@ -59,10 +59,14 @@ class TritonKernel(Kernel):
         return softmin
 
     def nearest(self) -> tuple[Tensor, Tensor]:
-        def tile(rows: slice, columns: slice) -> Tensor:
-            return self.tiles.tile(self.source.part(rows), self.target.part(columns))
+        if self._nearest is None:
+            self._wants_nearest = True
+            self.marginals(*(torch.zeros_like(c.weight) for c in (self.source, self.target)))
+        assert self._nearest is not None
+        return self._nearest
 
-        return smallest(self.source, self.target, _TILE_ENTRIES, tile)
+    def expect_nearest(self) -> None:
+        self._wants_nearest = True
 
     def iterate(self, settings: IterationSettings) -> Potentials:
         """Iterate on cheap costs; then repeat the last iteration on exact ones.
@@ -84,12 +88,16 @@ class TritonKernel(Kernel):
             return None
         turned = copy.copy(self)
         turned.source, turned.target = self.target, self.source
+        turned._nearest, turned._wants_nearest = None, False
         turned.batch = Batch(self.tiles, self.target, self.source, self.epsilon)
         return turned
 
     def marginals(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         over_a, over_b = torch.zeros_like(f), torch.zeros_like(g)
-        self.batch.marginals(f, g, over_a, over_b)
+        nearest = None
+        if self._wants_nearest and self._nearest is None:
+            self._nearest = nearest = torch.full_like(f, torch.inf), torch.full_like(g, torch.inf)
+        self.batch.marginals(f, g, over_a, over_b, nearest)
         return over_a, over_b
 
     def plan_sums(self, f: Tensor, g: Tensor, u: Tensor, v: Tensor) -> PlanSums:

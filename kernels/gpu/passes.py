@@ -16,6 +16,7 @@ import triton.language as tl
 
 from geospot_gpu.kernels.gpu.tiles import PITCH, cost_tile
 
+_FAR = tl.constexpr(3.0e38)  # a cost that no point has
 _LEAST = tl.constexpr(-126.0)  # exponents are cut there, so that logarithms stay finite
 _LN_2 = tl.constexpr(0.6931471805599453)
 
@@ -126,14 +127,15 @@ def keep_costs(
 
 @triton.jit(do_not_specialize=["width", "other_width", "first_block"])
 def plan_integrals(
-    work, x, y, problems, f, g, u, v, a, b_weight, slot, column_part, by_row, by_column, k, unit,
-    width, other_width, first_block,
-    MARGINALS: tl.constexpr, KIND: tl.constexpr, GEO: tl.constexpr, D: tl.constexpr,
-    EXACT: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+    work, x, y, problems, f, g, u, v, a, b_weight, slot, column_part, by_row, by_column,
+    least_of_row, least_of_column, k, unit, width, other_width, first_block,
+    MARGINALS: tl.constexpr, NEAREST: tl.constexpr, KIND: tl.constexpr, GEO: tl.constexpr,
+    D: tl.constexpr, EXACT: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
     """Sums over a block of rows and a chunk of columns of the density ``2^(k (f + g - C))``.
 
     MARGINALS: partial sums of the density along rows (against b) and along columns (against a).
+    NEAREST: also the smallest costs of either, among points that have mass.
     Otherwise ``<P, C>`` and the entropy of the density with ``u_i v_j`` added, in float64, into
     ``by_row`` and ``by_column`` at the program's slot.
     """
@@ -150,17 +152,22 @@ def plan_integrals(
     if not MARGINALS:
         ui = tl.load(u + row + i, mask=i < n, other=0.0)
     first_sum, second_sum = tl.zeros((BM,), tl.float32), tl.zeros((BM,), tl.float32)
+    least = tl.full((BM,), float("inf"), tl.float32)
     for first in range(chunk * size, tl.minimum(m, (chunk + 1) * size), BN):
         j = first + span
         columns = there + tl.minimum(j, m - 1)
         cost = cost_tile(x, y, problems, b, rows, columns, unit, KIND, GEO, D, EXACT, BM, BN, BK)
         score = tl.load(g + column + j, mask=j < m, other=0.0) * k
         bj = tl.load(b_weight + column + j, mask=j < m, other=0.0)
+        to = tl.load(column_part + b) + (block - first_block).to(tl.int64) * m + j
+        if NEAREST:
+            least = tl.minimum(least, tl.min(cost + tl.where(bj > 0.0, 0.0, _FAR)[None, :], 1))
+            of_column = tl.min(cost + tl.where(weight > 0.0, 0.0, _FAR)[:, None], 0)
+            tl.store(least_of_column + to, of_column, mask=j < m)
         exponent = tl.maximum(row_score[:, None] + score[None, :] - cost * k, _LEAST)
         density = tl.where((i < n)[:, None] & (j < m)[None, :], tl.exp2(exponent), 0.0)
         if MARGINALS:
             first_sum += tl.sum(density * bj[None, :], 1)
-            to = tl.load(column_part + b) + (block - first_block).to(tl.int64) * m + j
             tl.store(by_column + to, tl.sum(density * weight[:, None], 0), mask=j < m)
         else:
             vj = tl.load(v + column + j, mask=j < m, other=0.0)
@@ -170,6 +177,8 @@ def plan_integrals(
     if MARGINALS:
         to = tl.load(problems.part + b) + chunk.to(tl.int64) * n + i
         tl.store(by_row + to, first_sum, mask=i < n)
+        if NEAREST:
+            tl.store(least_of_row + to, least, mask=i < n)
     else:
         weight_64, to = weight.to(tl.float64), tl.load(slot + tl.program_id(0))
         tl.store(by_row + to, tl.sum(weight_64 * first_sum.to(tl.float64), 0))
@@ -178,9 +187,13 @@ def plan_integrals(
 
 @triton.jit(do_not_specialize=["width", "first_slot", "most_slots"])
 def fold_sums(
-    lines, n, part, slots, partial, out, width, first_slot, most_slots, BLOCK: tl.constexpr
-):
-    """Add partial sums, at most ``most_slots`` from ``first_slot`` on, to out [B, width]."""
+    lines, n, part, slots, partial, out, width, first_slot, most_slots,
+    LEAST: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Add partial sums, at most ``most_slots`` from ``first_slot`` on, to out [B, width].
+
+    LEAST: keep the smallest instead.
+    """
     at = lines + tl.program_id(0) * 2
     b, block = tl.load(at), tl.load(at + 1)
     size = tl.load(n + b)
@@ -189,6 +202,7 @@ def fold_sums(
     total = tl.load(out + line, mask=i < size, other=0.0)
     at = tl.load(part + b) + i
     for _ in range(tl.minimum(tl.load(slots + b) - first_slot, most_slots)):
-        total += tl.load(partial + at, mask=i < size, other=0.0)
+        value = tl.load(partial + at, mask=i < size, other=0.0)
+        total = tl.minimum(total, value) if LEAST else total + value
         at += size
     tl.store(out + line, total, mask=i < size)

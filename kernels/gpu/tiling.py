@@ -75,19 +75,18 @@ def card(device: torch.device) -> Card:
     return Card(properties.shared_memory_per_block_optin, properties.major == 10)
 
 
-def choose(which: Pass, features: int, geography: bool, widest: int, card: Card) -> Tiling:
+def choose(which: Pass, features: int, widest: int, card: Card) -> Tiling:
     """The tiles of a pass.
 
     Args:
         which: the pass.
         features: numbers of a feature vector, a multiple of 16; zero where the cost has none.
-        geography: whether the cost has a great-circle part.
         widest: points of the largest cloud.
         card: the GPU.
 
-    >>> choose("softmin", 512, True, 1000, Card(227 << 10, False))
+    >>> choose("softmin", 512, 1000, Card(227 << 10, False))
     Tiling(rows=128, columns=128, depth=64, warps=8, stages=4)
-    >>> choose("softmin", 0, True, 1000, Card(99 << 10, False)).tile
+    >>> choose("softmin", 0, 1000, Card(99 << 10, False)).tile
     (16, 256)
     """
     small = widest <= _SMALL
@@ -96,8 +95,8 @@ def choose(which: Pass, features: int, geography: bool, widest: int, card: Card)
         # and columns enough to pay for sums across a warp.
         return Tiling(16, 64 if small else 256, 16, 4, 1)
     rows, columns, warps = (64, 64, 4) if small else (128, 128, 8)
-    if card.tensor_memory and geography and which != "keep":
-        # A thread takes whole rows from there, and with them every column's coordinates.
+    if card.tensor_memory and which != "keep":
+        # A thread takes whole rows from there, and with them all that is known of every column.
         columns = 64
     depth = _depth(features)
     for stages in (4, 3, 2):

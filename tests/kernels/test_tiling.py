@@ -31,11 +31,11 @@ widths = st.integers(0, 256).map(lambda k: 16 * k)
 points = st.integers(1, 10**6)
 
 
-@given(passes, widths, st.booleans(), points, cards)
+@given(passes, widths, points, cards)
 def test_a_choice_fits_the_card_and_the_compiler(
-    which: Pass, features: int, geography: bool, widest: int, card: Card
+    which: Pass, features: int, widest: int, card: Card
 ) -> None:
-    chosen = choose(which, features, geography or not features, widest, card)
+    chosen = choose(which, features, widest, card)
     assert chosen.shared <= card.shared
     for size in (chosen.rows, chosen.columns, chosen.depth):
         assert size >= 16  # a matrix unit's least
@@ -46,17 +46,15 @@ def test_a_choice_fits_the_card_and_the_compiler(
 
 @given(widths.filter(bool), points, cards)
 def test_little_of_a_product_is_padding(features: int, widest: int, card: Card) -> None:
-    depth = choose("softmin", features, False, widest, card).depth
+    depth = choose("softmin", features, widest, card).depth
     steps = -(-features // depth)
     assert steps * depth <= 9 / 8 * features
     assert steps > 1 or depth == 16  # a loop, whose factors take turns in shared memory
 
 
-@given(passes, widths, st.booleans(), cards)
-def test_small_clouds_have_small_tiles(
-    which: Pass, features: int, geography: bool, card: Card
-) -> None:
-    small, large = (choose(which, features, geography, n, card) for n in (64, 65))
+@given(passes, widths, cards)
+def test_small_clouds_have_small_tiles(which: Pass, features: int, card: Card) -> None:
+    small, large = (choose(which, features, n, card) for n in (64, 65))
     assert small.columns <= 64 <= large.columns
     assert small.rows * small.columns < large.rows * large.columns or large.columns == 64
 
