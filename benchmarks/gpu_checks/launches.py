@@ -23,6 +23,7 @@ from geospot_gpu.kernels.gpu.batch import Batch
 from geospot_gpu.kernels.gpu.finish import FAR, PENDING
 from geospot_gpu.kernels.gpu.iteration import step
 from geospot_gpu.kernels.gpu.loop import begin
+from geospot_gpu.kernels.gpu.tiles import Kept
 from geospot_gpu.kernels.gpu.tiling import Card
 from geospot_gpu.kernels.tiles import CostTiles
 
@@ -123,11 +124,11 @@ def _run(batch: Batch, passes: Collection[str]) -> None:
         batch.marginals(f, g, new_f, new_g, (new_f, new_g))
     if "plan" in passes:
         batch.plan_sums(f, g, f, g)
-    if "keep" in passes:
-        batch.keep()
     batch.keeps = True
+    if "keep" in passes:
+        assert batch.kept
     if "step" in passes:
-        batch.kept = batch.kept._replace(costs=torch.zeros(1, dtype=torch.uint16), start=f.long())
+        batch.kept = Kept(torch.zeros(1, dtype=torch.uint16), f.long(), f[0], f[0])
         step(batch, state, settings, _SOURCE, FAR.value, exact=False, quick=False)
         if batch.quick:
             for damped in (_SOURCE, _TARGET):

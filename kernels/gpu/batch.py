@@ -39,10 +39,17 @@ class Batch:
         tiles: the cost and its factors per problem; not euclidean.
         source, target: the clouds, in float32.
         epsilon: entropic regularisation.
+        keep: whether steps that need not be exact read costs that are kept.
     """
 
     def __init__(
-        self, tiles: CostTiles, source: CloudBatch, target: CloudBatch, epsilon: float
+        self,
+        tiles: CostTiles,
+        source: CloudBatch,
+        target: CloudBatch,
+        epsilon: float,
+        *,
+        keep: bool = False,
     ) -> None:
         self.source, self.target = source, target
         self.unit = epsilon * math.log(2.0)
@@ -58,9 +65,7 @@ class Batch:
         self.all = torch.ones(len(source), dtype=torch.int32, device=source.device)
         self.each = torch.arange(len(source), dtype=torch.int32, device=source.device)
         self._room: dict[str, tuple[Tensor, Tensor]] = {}
-        nothing = source.points.xyz.new_empty(0)
-        self.kept = Kept(nothing, self.all, nothing, nothing)
-        self.keeps = False
+        self.keeps = keep
         cost = tiles.cost
         kind = {"cosine": COSINE.value, "sqeuclidean": SQUARE.value}.get(cost.feature)
         self._points = {"source": source.points, "target": target.points}
@@ -168,8 +173,9 @@ class Batch:
         """Whether there are quick steps."""
         return self.keeps and self.whole
 
-    def keep(self) -> None:
-        """Compute the costs once to learn their range, and once more to keep them."""
+    @cached_property
+    def kept(self) -> Kept:
+        """The costs, computed once to learn their range, and once more to keep them."""
         view, factor = self.view("source", "keep"), self._factors[0]
         pitch = ceil_div(self.target.size, PITCH.value)
         entries = int((self.source.size * pitch).sum()) * PITCH.value
@@ -178,24 +184,23 @@ class Batch:
         slot, width = view.slot
         # Apart: the second row of a table would begin at any multiple of four bytes.
         limits = factor.new_empty(len(view.work)), factor.new_empty(len(view.work))
-        self.kept = Kept(values, start, factor, factor)
-        self._keep_pass(limits, write=False)
+        self._keep_pass(Kept(values, start, factor, factor), limits, write=False)
         table = factor.new_full((len(factor) * width,), torch.inf)
         lowest = table.index_put((slot,), limits[0]).view(-1, width).amin(1)
         highest = table.neg().index_put((slot,), limits[1]).view(-1, width).amax(1)
         step = (highest - lowest) / 65535.0
-        self.kept = Kept(values, start, lowest, torch.where(step > 0, step, 1.0))
-        self._keep_pass(limits, write=True)
-        self.keeps = True
+        kept = Kept(values, start, lowest, torch.where(step > 0, step, 1.0))
+        self._keep_pass(kept, limits, write=True)
+        return kept
 
-    def _keep_pass(self, limits: tuple[Tensor, Tensor], *, write: bool) -> None:
+    def _keep_pass(self, kept: Kept, limits: tuple[Tensor, Tensor], *, write: bool) -> None:
         view = self.view("source", "keep")
         self.launch(
             passes.keep_costs,
             view.work,
             *self._sides("source", exact=False),
             self.problems(view),
-            self.kept,
+            kept,
             *limits,
             self._product_unit(),
             WRITE=write,

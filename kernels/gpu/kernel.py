@@ -40,11 +40,9 @@ class TritonKernel(Kernel):
     ) -> None:
         super().__init__(source, target, epsilon)
         self.tiles = tiles
-        self.batch = self._stored = Batch(tiles, source, target, epsilon)
+        self.batch = self._stored = Batch(tiles, source, target, epsilon, keep=keep)
         self._nearest: tuple[Tensor, Tensor] | None = None
         self._wants_nearest = False
-        if keep:
-            self.batch.keep()
 
     @property
     def feature_roundoff(self) -> float:

@@ -122,16 +122,18 @@ def test_wrong_costs_that_are_kept_are_noticed(monkeypatch: pytest.MonkeyPatch) 
     """No result is judged by them, and iterations go on them alone."""
     pytest.importorskip("triton")
     from geospot_gpu.kernels.gpu.batch import Batch
+    from geospot_gpu.kernels.gpu.tiles import Kept
 
-    keep = Batch.keep
+    keep_pass = Batch._keep_pass
 
-    def keep_wrong(self: Batch) -> None:
-        keep(self)
-        for values in self.kept:
-            if isinstance(values, torch.Tensor) and values.dtype == torch.uint16:
-                values.view(torch.int16)[::7] = 0
+    def keep_wrong(
+        self: Batch, kept: Kept, limits: tuple[torch.Tensor, torch.Tensor], *, write: bool
+    ) -> None:
+        keep_pass(self, kept, limits, write=write)
+        if write:
+            kept.costs.view(torch.int16)[::7] = 0
 
-    monkeypatch.setattr(Batch, "keep", keep_wrong)
+    monkeypatch.setattr(Batch, "_keep_pass", keep_wrong)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     gpu.triton_problem.cache_clear()
     said = gpu.triton_problem(device)
