@@ -305,7 +305,7 @@ class Batch:
             self.unit,
             damping,
             softmin.shape[1],
-            MODE=mode,
+            mode,
             RELAX=relax is not None,
             BLOCK=LINES,
         )

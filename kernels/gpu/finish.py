@@ -116,11 +116,11 @@ def relax(memory, count, error):
     return omega
 
 
-@triton.jit(do_not_specialize=["width", "other_width"])
+@triton.jit(do_not_specialize=["width", "other_width", "mode"])
 def finish(
     work, problems, slots, a, b_weight, peaks, totals, state, tolerance, k, unit, damping, free,
-    width, other_width,
-    MODE: tl.constexpr, FOLD: tl.constexpr, QUICK: tl.constexpr, DAMPED: tl.constexpr,
+    width, other_width, mode,
+    FOLD: tl.constexpr, QUICK: tl.constexpr, DAMPED: tl.constexpr,
     SYMMETRIC: tl.constexpr, RELAXED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """The end of an iteration of the problems in a mode.
@@ -131,7 +131,7 @@ def finish(
     (Séjourné, Vialard & Peyré 2022, Faster unbalanced optimal transport, section 3).
     """
     b = tl.load(work + tl.program_id(0))
-    if tl.load(state.mode + b) != MODE:
+    if tl.load(state.mode + b) != mode:
         return
     n, m, part = tl.load(problems.n + b), tl.load(problems.m + b), tl.load(problems.part + b)
     row, column = b.to(tl.int64) * width, b.to(tl.int64) * other_width
@@ -231,7 +231,7 @@ def finish(
         if DAMPED == COLUMNS:
             tl.store(state.next_g + column + j, value, mask=j < m)
         tl.store(state.g + column + j, tl.where(ends, old, new), mask=j < m)
-    if MODE == FAR:
+    if mode == FAR:
         tl.atomic_add(state.left + 1, -1)
     if ends:
         tl.atomic_add(state.left, -1)

@@ -56,9 +56,7 @@ def step(
         view, fold = batch.view("target"), True
         partials = batch.log_sums(state.after, "target", state.mode, exact=exact)
         part, slots = view.part, view.slots
-    _finish(
-        batch, state, settings, damped, partials, (part, slots), MODE=mode, FOLD=fold, QUICK=quick
-    )
+    _finish(batch, state, settings, damped, mode, partials, (part, slots), FOLD=fold, QUICK=quick)
 
 
 def _kept_step(
@@ -89,7 +87,7 @@ def _kept_step(
         damping,
         state.f.shape[1],
         state.g.shape[1],
-        MODE=mode,
+        mode,
         **whole,
         BM=rows,
         BN=columns,
@@ -103,6 +101,7 @@ def _finish(
     state: State,
     settings: IterationSettings,
     damped: Side,
+    mode: int,
     partials: tuple[Tensor, Tensor],
     places: tuple[Tensor, Tensor],
     **constants: Any,
@@ -129,6 +128,7 @@ def _finish(
         batch.unit * damping / (1.0 - damping) if damping != 1.0 else 1.0,
         state.f.shape[1],
         state.g.shape[1],
+        mode,
         DAMPED=side.value,
         SYMMETRIC=settings.symmetric,
         RELAXED=settings.relaxed and not settings.symmetric,

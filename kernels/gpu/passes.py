@@ -57,11 +57,11 @@ def log_sums(
     tl.store(totals + to, total, mask=i < n)
 
 
-@triton.jit(do_not_specialize=["width"])
+@triton.jit(do_not_specialize=["width", "mode"])
 def fold_logs(
     lines, n, part, slots, pending, peaks, totals, before, omega, softmin, after, unit, damping,
-    width,
-    MODE: tl.constexpr, RELAX: tl.constexpr, BLOCK: tl.constexpr,
+    width, mode,
+    RELAX: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Softmins [B, width] from the partial sums of every slot, and the relaxed potential.
 
@@ -69,7 +69,7 @@ def fold_logs(
     """
     at = lines + tl.program_id(0) * 2
     b, block = tl.load(at), tl.load(at + 1)
-    if tl.load(pending + b) != MODE:
+    if tl.load(pending + b) != mode:
         return
     size = tl.load(n + b)
     i = block * BLOCK + tl.arange(0, BLOCK)

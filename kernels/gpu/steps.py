@@ -22,11 +22,11 @@ MOST_MOVED = tl.constexpr(60.0)
 MOST_COLUMN = tl.constexpr(40.0)
 
 
-@triton.jit(do_not_specialize=["width", "other_width"])
+@triton.jit(do_not_specialize=["width", "other_width", "mode"])
 def kept_step(
     work, problems, kept, f, g, log_a, log_b, omega, pending, softmin, after, peaks, totals,
-    k, unit, damping, width, other_width,
-    MODE: tl.constexpr, WHOLE: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
+    k, unit, damping, width, other_width, mode,
+    WHOLE: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
 ):  # fmt: skip
     """Row softmins and, against the relaxed potential, partial column sums, as peak and total.
 
@@ -36,7 +36,7 @@ def kept_step(
     """
     at = work + tl.program_id(0) * 3
     b, block = tl.load(at), tl.load(at + 1)
-    if tl.load(pending + b) != MODE:
+    if tl.load(pending + b) != mode:
         return
     share = tl.load(problems.chunk + b)
     n, m = tl.load(problems.n + b), tl.load(problems.m + b)
@@ -102,11 +102,11 @@ def kept_step(
         tl.store(totals + to + span, column_total, mask=span < m)
 
 
-@triton.jit(do_not_specialize=["width", "other_width"])
+@triton.jit(do_not_specialize=["width", "other_width", "mode"])
 def quick_step(
     work, problems, kept, f, g, a, b_weight, omega, pending, softmin, after, totals,
-    k, unit, damping, width, other_width,
-    MODE: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
+    k, unit, damping, width, other_width, mode,
+    BM: tl.constexpr, BN: tl.constexpr,
 ):  # fmt: skip
     """The same with one exponential per cost and no maxima, where potentials move little.
 
@@ -118,7 +118,7 @@ def quick_step(
     """
     at = work + tl.program_id(0) * 3
     b, block = tl.load(at), tl.load(at + 1)
-    if tl.load(pending + b) != MODE:
+    if tl.load(pending + b) != mode:
         return
     share = tl.load(problems.chunk + b)
     n, m = tl.load(problems.n + b), tl.load(problems.m + b)
