@@ -45,7 +45,7 @@ ITERATIONS = dict.fromkeys(
     ("divergence, triton streamed", "divergence, triton, exact costs", "coverage, triton streamed"),
     Budget(4),
 ) | {
-    "nearest (once), triton kept": Budget(50),
+    "nearest (once), triton kept": Budget(12),
     "divergence, torch kept": Budget(120),
     "coverage, torch kept": Budget(130),
     "nearest (once), torch kept": Budget(20),
@@ -89,7 +89,7 @@ COMMANDS = {
 
 
 VARIANTS = {
-    "finish": 33, "fold_logs": 1, "fold_sums": 1, "keep_costs": 4, "kept_step": 7, "log_sums": 4,
+    "finish": 24, "fold_logs": 1, "fold_sums": 2, "keep_costs": 4, "kept_step": 7, "log_sums": 4,
     "plan_integrals": 6, "quick_step": 7,
 }  # fmt: skip
 """Variants of each pass, in all sweeps of ``variants`` together."""

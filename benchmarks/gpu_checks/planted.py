@@ -113,12 +113,16 @@ MEMORY = {
 
 DEVICES = {
     "mask of padding on the host": Bug(
-        "kernels/clouds.py", "* inside.to(self.device)", "* inside", (*_TORCH, "pairwise"), _DEVICES
+        "kernels/clouds.py",
+        "* upload(inside, self.device)",
+        "* inside",
+        (*_TORCH, "pairwise"),
+        _DEVICES,
     ),
-    "coverage left on the device": Bug(
-        "geospot_gpu/engine/solved.py",
-        "covered.value.cpu().numpy()",
-        "covered.value.numpy()",
+    "results left on the device": Bug(
+        "geospot_gpu/engine/arriving.py",
+        "dict(zip(found, host, strict=True))",
+        "dict(zip(found, stacked, strict=True))",
         (*_TORCH, "pairwise"),
         "FAILED",
     ),
@@ -131,7 +135,7 @@ DEVICES = {
     ),
     "list of work on the host": Bug(
         "kernels/gpu/layout.py",
-        "return torch.from_numpy(values.astype(np.int32)).to(device)",
+        "return upload(torch.from_numpy(values.astype(np.int32)), device)",
         "return torch.from_numpy(values.astype(np.int32))",
         (*_TRITON, "contributions"),
         "a tensor on the CPU",
