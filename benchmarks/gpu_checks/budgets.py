@@ -62,7 +62,7 @@ PATHS = {
     "pairwise, high precision": Budget(13_500, 110),
     "pairwise, geomloss": Budget(27_000, 100),
     "contributions": Budget(620, 150),
-    "baselines": Budget(520, 60),
+    "baselines": Budget(520, 65),
     "select_regions, coverage": Budget(460, 50),
     "select_regions, union": Budget(10_500, 135),
     "nearest_regions": Budget(1500, 290),

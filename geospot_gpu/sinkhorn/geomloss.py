@@ -13,7 +13,7 @@ from torch import Tensor
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.feature_costs import find
-from geospot_gpu.kernels.clouds import CloudBatch, required
+from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials, Side
 from geospot_gpu.kernels.iterate import best_shift, marginal_error
 from geospot_gpu.kernels.keops import quiet_import
@@ -109,7 +109,7 @@ def diameters(kernel: Kernel, cost: GroundCost) -> Tensor:
         return largest
     largest *= cost.geo_weight / cost.geo_scale * HALF_CIRCUMFERENCE_KM
     if cost.uses_features:
-        dimension = required(kernel.source.points.features).shape[1]
+        dimension = kernel.source.points.dimension or 0
         share = (1.0 - cost.geo_weight) / cost.feature_scale
         lengths = _length(kernel.source), _length(kernel.target)
         largest += share * find(cost.feature).largest(*lengths, dimension)
