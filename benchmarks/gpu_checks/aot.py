@@ -24,6 +24,9 @@ from benchmarks.record import write
 
 COLUMNS = "regs spills stack   shared of_limit blocks matrix   code per_cost special"
 
+WIDTH = 58
+"""Letters of a label."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.gpu_checks.aot")
@@ -35,7 +38,7 @@ def main() -> None:
         raise SystemExit(problem)
     rows, failed, wrong = [], 0, 0
     for architecture in asked.architectures or ARCHITECTURES:
-        print(f"sm_{architecture:<48d} {COLUMNS}")
+        print(f"sm_{architecture:<{WIDTH - 3}d} {COLUMNS}")
         for launch in launches(architecture):
             if asked.only not in launch.label:
                 continue
@@ -45,7 +48,7 @@ def main() -> None:
             try:
                 row = compiled.compile_launch(launch, architecture)
             except Exception as error:  # what a GPU would raise at the first launch
-                print(f"{launch.label:51s} {type(error).__name__}: {error}", flush=True)
+                print(f"{launch.label:{WIDTH}s} {type(error).__name__}: {error}", flush=True)
                 failed += 1
                 continue
             rows.append(row)
@@ -67,7 +70,7 @@ def show(row: compiled.Compiled) -> None:
     used = f"{100 * row.shared / limit:.0f}%" if row.fits else "NO ROOM"
     per_cost = "" if row.per_cost is None else f"{row.per_cost:.1f}"
     print(
-        f"{row.label:51s} {row.registers:4d} {row.spills:6d} {row.stack:5d} {row.shared:8d} "
+        f"{row.label:{WIDTH}s} {row.registers:4d} {row.spills:6d} {row.stack:5d} {row.shared:8d} "
         f"{used:>8s} {row.blocks:6d} {row.matrix:7s} {row.instructions:5d} {per_cost:>8s} "
         f"{row.special:7d}{''.join(f' ! {what}' for what in compiled.violations(row))}",
         flush=True,

@@ -12,7 +12,7 @@ import torch
 
 pytest.importorskip("triton")
 
-from benchmarks.gpu_checks import compiled, pretend
+from benchmarks.gpu_checks import aot, compiled, pretend
 from benchmarks.gpu_checks.cards import LIMITS
 from benchmarks.gpu_checks.paths import sampled
 from geospot_gpu.kernels.clouds import CloudBatch
@@ -43,7 +43,7 @@ def test_all_passes_compile_to_what_they_have_to_be(architecture: int, tmp_path:
     heading, *rows = check("aot", str(architecture), cache=tmp_path)
     assert heading.startswith(f"sm_{architecture} ")
     assert len(rows) > 20
-    registers = [int(row[51:].split()[0]) for row in rows]
+    registers = [int(row[aot.WIDTH :].split()[0]) for row in rows]
     assert all(0 < number <= 255 for number in registers)
     assert [row for row in rows if ("wgmma" if architecture == 90 else " mma ") in row]
 
