@@ -82,7 +82,7 @@ COMMANDS = {
     "select, union": Budget(11_100, 150),
     "select, points": Budget(520, 60),
     "explain": Budget(540, 150),
-    "transfer": Budget(1800, 135),
+    "transfer": Budget(2200, 250),
     "predict": Budget(1220, 180),
 }
 """Of each call of ``commands``."""
