@@ -56,34 +56,34 @@ ITERATIONS = dict.fromkeys(
 """One iteration of each case of ``per_iteration``."""
 
 PATHS = {
-    "pairwise": Budget(1500, 220),
-    "pairwise, larger samples": Budget(2900, 420),
-    "pairwise, warm": Budget(2900, 420),
-    "pairwise, high precision": Budget(13_500, 110),
-    "pairwise, geomloss": Budget(27_000, 100),
-    "contributions": Budget(620, 150),
-    "baselines": Budget(520, 65),
-    "select_regions, coverage": Budget(460, 50),
-    "select_regions, union": Budget(10_500, 135),
-    "nearest_regions": Budget(1500, 290),
-    "nearest_regions, squares": Budget(1500, 290),
-    "select_points": Budget(620, 80),
-    "select_points, squares": Budget(690, 80),
-    "select_points, have": Budget(700, 100),
-    "sweep": Budget(1500, 220),
+    "pairwise": Budget(1400, 4),
+    "pairwise, larger samples": Budget(2700, 6),
+    "pairwise, warm": Budget(2700, 6),
+    "pairwise, high precision": Budget(13_400, 10),
+    "pairwise, geomloss": Budget(9200, 12),
+    "contributions": Budget(550, 9),
+    "baselines": Budget(570, 65),
+    "select_regions, coverage": Budget(300, 4),
+    "select_regions, union": Budget(3200, 18),
+    "nearest_regions": Budget(1320, 9),
+    "nearest_regions, squares": Budget(1400, 9),
+    "select_points": Budget(545, 13),
+    "select_points, squares": Budget(610, 13),
+    "select_points, have": Budget(610, 14),
+    "sweep": Budget(1400, 4),
 }
 """Each path of ``pretend`` with Triton's kernel, kept or streamed."""
 
 COMMANDS = {
-    "sweep": Budget(1000, 150),
-    "sweep, no features": Budget(1000, 150),
-    "nearest": Budget(1250, 260),
-    "select, regions": Budget(710, 50),
-    "select, union": Budget(11_100, 150),
-    "select, points": Budget(520, 60),
-    "explain": Budget(540, 150),
-    "transfer": Budget(2200, 250),
-    "predict": Budget(1220, 180),
+    "sweep": Budget(890, 15),
+    "sweep, no features": Budget(850, 15),
+    "nearest": Budget(1200, 26),
+    "select, regions": Budget(540, 21),
+    "select, union": Budget(3000, 28),
+    "select, points": Budget(510, 19),
+    "explain": Budget(475, 16),
+    "transfer": Budget(2350, 250),
+    "predict": Budget(1130, 40),
 }
 """Of each call of ``commands``."""
 
