@@ -1,0 +1,181 @@
+"""Where files of a run lie: a folder of a file system, or a prefix of a bucket of object storage.
+
+What is asked of a place is what both do atomically: a file is put as a whole, or created unless it
+is there, and read as a whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import NamedTuple
+
+from geospot_gpu import files
+from geospot_gpu.errors import GeospotError
+
+
+class Stamp(NamedTuple):
+    """What changes when a file does."""
+
+    size: int
+    version: str
+
+
+class Place(ABC):
+    """Holds files by their names, and places of its own. Its text is how people write it."""
+
+    @abstractmethod
+    def __str__(self) -> str: ...
+
+    @abstractmethod
+    def child(self, name: str) -> Place:
+        """A place within this one."""
+
+    def file(self, name: str) -> str:
+        """A file of it, for messages."""
+        return f"{self}/{name}"
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make it ready to be written to, and clear away what a killed process half wrote.
+
+        Raises:
+            Unwritable: it cannot be.
+        """
+
+    @abstractmethod
+    def names(self, prefix: str = "", suffix: str = "") -> list[str]:
+        """Names of its files with this beginning and end, in order; none where it is not there.
+
+        Raises:
+            GeospotError: it cannot be read.
+        """
+
+    @abstractmethod
+    def stamps(self, prefix: str = "", suffix: str = "") -> dict[str, Stamp]:
+        """Its files as :meth:`names` has them, each with its stamp."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """The content of a file.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            GeospotError: it cannot be read.
+        """
+
+    @abstractmethod
+    def write(self, name: str, content: bytes) -> None:
+        """Put a file, in place of what had its name.
+
+        Raises:
+            Unwritable: it cannot be.
+        """
+
+    @abstractmethod
+    def create(self, name: str, content: bytes) -> bool:
+        """Put a file unless there is one of this name; whether this did it.
+
+        Raises:
+            Unwritable: it cannot be.
+        """
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Remove a file, where it is there.
+
+        Raises:
+            Unwritable: it cannot be.
+        """
+
+    def set_aside(self, name: str) -> None:
+        """Give a file a name that nobody reads, where that can be done: a reader may not write."""
+        with contextlib.suppress(FileNotFoundError, files.Unwritable):
+            self.write(f"{name.rpartition('.')[0]}.damaged", self.read(name))
+            self.remove(name)
+
+
+class Folder(Place):
+    """A folder of a file system.
+
+    Args:
+        path: of the folder, which need not be there.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def child(self, name: str) -> Folder:
+        return Folder(self.path / name)
+
+    def file(self, name: str) -> str:
+        return str(self.path / name)
+
+    def prepare(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise files.Unwritable(
+                f"{self.path}: cannot be created ({files.reason(error)})"
+            ) from error
+        files.clear_leftovers(self.path)
+
+    def names(self, prefix: str = "", suffix: str = "") -> list[str]:
+        return list(self.stamps(prefix, suffix))
+
+    def stamps(self, prefix: str = "", suffix: str = "") -> dict[str, Stamp]:
+        found = {}
+        try:
+            with os.scandir(self.path) as entries:
+                for entry in entries:
+                    if entry.name.startswith(prefix) and entry.name.endswith(suffix):
+                        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                            stat = entry.stat()
+                            found[entry.name] = Stamp(stat.st_size, str(stat.st_mtime_ns))
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except OSError as error:
+            raise files.unreadable(self.path, error) from error
+        return dict(sorted(found.items()))
+
+    def read(self, name: str) -> bytes:
+        return files.stored(self.path / name)
+
+    def write(self, name: str, content: bytes) -> None:
+        with files.written(self.path / name) as temporary:
+            temporary.write_bytes(content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        try:
+            return files.create(self.path / name, content)
+        except OSError as error:
+            raise files.unwritable(self.path / name, error) from error
+
+    def remove(self, name: str) -> None:
+        try:
+            (self.path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise files.unwritable(self.path / name, error) from error
+
+    def set_aside(self, name: str) -> None:
+        with contextlib.suppress(OSError):
+            (self.path / name).rename((self.path / name).with_suffix(".damaged"))
+
+
+def place(where: str | Path) -> Place:
+    """The place that people write as a path, or as a URL of object storage.
+
+    Raises:
+        GeospotError: there is no storage of this kind.
+
+    >>> print(place("runs/world").child("distances").file("a.parquet"))
+    runs/world/distances/a.parquet
+    """
+    if isinstance(where, str) and "://" in where:
+        raise GeospotError(f"{where}: there is no storage of this kind: give a folder")
+    return Folder(where)
