@@ -23,7 +23,7 @@ def latitude_gaps(regions: gs.Regions, left: Indices, right: Indices) -> NDArray
 gs.register_column(
     gs.Column(
         name="latitude_gap",
-        dtype="float64",
+        dtype="float32",
         title="Gap in latitude",
         meaning="degrees of latitude between the centres of the two regions",
         group="own",

@@ -81,7 +81,7 @@ def sweep(config: DictConfig) -> None:
         f"time: {preparing_seconds:.1f} s reading and encoding, {result.seconds:.1f} s solving",
         f"results in {out}",
         f"pairs total={result.total} computed={result.computed} reused={result.reused} "
-        f"unconverged={result.unconverged}"
+        f"unconverged={result.overview.unconverged}"
         + ("" if typed.shard is None else f" missing={sum(result.missing.values())}"),
     )
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from geospot_gpu.distances.columns import find
 from geospot_gpu.engine.method import Method, Solver
-from geospot_gpu.runs.sweep import SweepResult
+from geospot_gpu.runs.sweep import SHOWN, SweepResult
 
 
 def summary(
@@ -27,10 +27,9 @@ def summary(
         accounts: a line for each table of points, on where they went.
     """
     cost, solver = method.cost, method.solver
-    value = find(result.value).stored[0]
-    ranked = result.pairs.dropna(subset=[value]).sort_values([value, "source", "target"])
-    nearest = ranked.head(min(5, (len(ranked) + 1) // 2))
-    farthest = ranked.tail(min(5, len(ranked) // 2))[::-1]
+    seen = result.overview
+    nearest = seen.nearest[: min(SHOWN, (seen.count + 1) // 2)]
+    farthest = seen.farthest[: min(SHOWN, seen.count // 2)]
     width = max([len(name) for side in (nearest, farthest) for name in side["source"]], default=0)
     wide = max([len(name) for side in (nearest, farthest) for name in side["target"]], default=0)
     lines = []
@@ -52,8 +51,7 @@ def summary(
         )
     if target_error is not None:
         lines.append(f"target error {target_error:g}: {_samples(result)}")
-    kernels = result.pairs["kernel"].value_counts()
-    used = ", ".join(f"{name} {number}" for name, number in kernels.items())
+    used = ", ".join(f"{name} {number}" for name, number in seen.kernels.most_common())
     lines.append(f"not converged: {_unconverged(result, solver)}; kernels: {used}")
     return lines
 
@@ -76,17 +74,15 @@ def unfinished(result: SweepResult, shard: str) -> list[str]:
 
 def _samples(result: SweepResult) -> str:
     """How large the samples became."""
-    most = result.pairs[["n_source", "n_target"]].max(axis=1)
-    sizes = most.value_counts().sort_index()
     return "pairs by their larger sample: " + ", ".join(
-        f"{number} of {size} points" for size, number in sizes.items()
+        f"{number} of {size} points" for size, number in sorted(result.overview.samples.items())
     )
 
 
 def _unconverged(result: SweepResult, solver: Solver) -> str:
-    worst = f"largest marginal error {result.pairs['marginal_error'].max():.1e}"
-    count = f"{result.unconverged} of {result.total}"
-    if result.unconverged == 0:
+    worst = f"largest marginal error {result.overview.marginal_error:.1e}"
+    count = f"{result.overview.unconverged} of {result.total}"
+    if result.overview.unconverged == 0:
         return count
     return f"{count}, {worst}; raise {solver.remedy}"
 

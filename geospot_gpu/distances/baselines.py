@@ -70,7 +70,7 @@ def baselines(
     right = checks.positions(right, len(regions), "right")
     if len(left) != len(right):
         raise GeospotError(f"left has {len(left)} positions and right {len(right)}: give pairs")
-    own = [column for column in stored_in("baselines") if column.table]
+    own = stored_in("baselines")
     names = [column.name for column in own]
     asked = set(names if outputs is None else checks.some_of(outputs, names, "outputs"))
     vectors = regions.xyz.float() if regions.features is None else regions.features

@@ -15,7 +15,7 @@ from geospot_gpu.errors import GeospotError
 if TYPE_CHECKING:
     from geospot_gpu.regions import Regions
 
-DataType = Literal["string", "int64", "float64", "bool"]
+DataType = Literal["string", "int32", "float32", "bool"]
 Table = Literal["pairs", "baselines"]
 """A folder of rows: ``distances/`` of what solvers find, ``baselines/`` of what needs none."""
 Group = Literal["transport", "baseline", "own", "covariate", "evidence", "record"]
@@ -44,7 +44,7 @@ class Column:
         meaning: for the README: the start of a sentence.
         group: what it is to a verdict.
         unit: of its values, ``1`` where they have none, and "" where they are no quantity.
-        table: where it is stored; None where every table has it.
+        table: where it is stored; None where it is known of the regions.
         directed: whether it differs between A to B and B to A: it is then stored as
             ``NAME_source_to_target`` and ``NAME_target_to_source``, and ``NAME_reversed`` is the
             matrix of the other direction.

@@ -19,26 +19,25 @@ if TYPE_CHECKING:
 _COST = "scaled ground cost"
 
 REGISTER: tuple[Column, ...] = (
-    Column("key", "string", "Key", "hash of all that the row depends on", "record", table=None),
     Column("source", "string", "Source", "name of the first region", "record", table=None),
     Column("target", "string", "Target", "name of the second region", "record", table=None),
     Column(
-        *("n_source", "int64", "Points of the source", "points taken of the first region"),
+        *("n_source", "int32", "Points of the source", "points taken of the first region"),
         group="covariate",
         unit="points",
+        table=None,
         mirror="n_target",
     ),
     Column(
-        *("n_target", "int64", "Points of the target", "points taken of the second region"),
+        *("n_target", "int32", "Points of the target", "points taken of the second region"),
         group="covariate",
         unit="points",
+        table=None,
         mirror="n_source",
     ),
-    Column("geo_weight", "float64", "Weight of geography", "of the ground cost", "record", "1"),
-    Column("epsilon", "float64", "Epsilon", "the blur of the solver", "record", _COST),
     Column(
         "divergence",
-        "float64",
+        "float32",
         "Sinkhorn divergence",
         "the distance: Sinkhorn divergence, symmetric, zero for equal regions; and certified "
         "bounds on it, whatever the iteration and its rounding did",
@@ -51,7 +50,7 @@ REGISTER: tuple[Column, ...] = (
     ),
     Column(
         "std_error",
-        "float64",
+        "float32",
         "Standard error of the divergence",
         "what sampling leaves uncertain about it where `regions.max_points` left points out; zero "
         "where none was left out, null where the distance is too near zero to say",
@@ -61,7 +60,7 @@ REGISTER: tuple[Column, ...] = (
     ),
     Column(
         "bias",
-        "float64",
+        "float32",
         "Bias of the divergence",
         "by how much it is expected to lie above that of all points; zero and null as `std_error`",
         group="evidence",
@@ -70,7 +69,7 @@ REGISTER: tuple[Column, ...] = (
     ),
     Column(
         "ot_value",
-        "float64",
+        "float32",
         "Entropic OT value",
         "the entropic optimal-transport value, and its certified bounds",
         group="transport",
@@ -80,7 +79,7 @@ REGISTER: tuple[Column, ...] = (
     ),
     Column(
         "transport_cost",
-        "float64",
+        "float32",
         "Transport cost",
         "mean cost of the transport plan: what the published code reports; and certified bounds "
         "on that of the optimal plan",
@@ -90,7 +89,7 @@ REGISTER: tuple[Column, ...] = (
     ),
     Column(
         "coverage",
-        "float64",
+        "float32",
         "Coverage",
         "how far the second region is from what the first covers: the second's mass is fixed, the "
         "first's is free at price `solver.rho`; not symmetric, not debiased",
@@ -103,7 +102,7 @@ REGISTER: tuple[Column, ...] = (
     ),
     Column(
         "nearest",
-        "float64",
+        "float32",
         "Cost to the nearest point",
         "mean cost of the points of the second region to the nearest of the first: the limit of "
         "coverage at price and blur zero",
@@ -114,10 +113,10 @@ REGISTER: tuple[Column, ...] = (
         needs=("nearest",),
         predicts=True,
     ),
-    Column("iterations", "int64", "Iterations", "how many the solver took", "evidence", "1"),
+    Column("iterations", "int32", "Iterations", "how many the solver took", "evidence", "1"),
     Column(
         "marginal_error",
-        "float64",
+        "float32",
         "Marginal error",
         "by how much the plan misses the masses where the solver ended",
         group="evidence",
@@ -138,11 +137,10 @@ REGISTER: tuple[Column, ...] = (
         "what computed the costs, and whether they were kept, as `compiled kept`",
         group="record",
     ),
-    Column("outputs", "string", "Outputs", "which columns were asked for", "record"),
-    Column("seconds", "float64", "Seconds", "its share of its batch's time", "record", "s"),
+    Column("seconds", "float32", "Seconds", "its share of its batch's time", "record", "s"),
     Column(
         "centroid_cosine",
-        "float64",
+        "float32",
         "Cosine distance of the centroids",
         "one minus the cosine between the mean vectors of the two regions",
         group="baseline",
@@ -152,7 +150,7 @@ REGISTER: tuple[Column, ...] = (
     ),
     Column(
         "mean_feature_distance",
-        "float64",
+        "float32",
         "Mean feature distance",
         "mean over all pairs of points of the distance between their features",
         group="baseline",
@@ -161,7 +159,7 @@ REGISTER: tuple[Column, ...] = (
     ),
     Column(
         "mean_great_circle_km",
-        "float64",
+        "float32",
         "Mean great circle",
         "mean over all pairs of points of the great circle between them",
         group="baseline",
@@ -171,7 +169,7 @@ REGISTER: tuple[Column, ...] = (
     ),
     Column(
         "energy_distance",
-        "float64",
+        "float32",
         "Energy distance",
         "half of the squared kernel norm for minus the distance between features",
         group="baseline",
@@ -180,7 +178,7 @@ REGISTER: tuple[Column, ...] = (
     ),
     Column(
         "gaussian_mmd",
-        "float64",
+        "float32",
         "Gaussian MMD",
         "half of the squared kernel norm for a Gaussian of the features, as wide for all pairs",
         group="baseline",
@@ -189,7 +187,7 @@ REGISTER: tuple[Column, ...] = (
     ),
     Column(
         "dissimilarity",
-        "float64",
+        "float32",
         "Dissimilarity index",
         "mean over the second region of the dissimilarity index of the area of applicability: "
         "distance to the nearest point of the first, over the mean distance within the first",
@@ -235,12 +233,12 @@ def _names_of(column: Column) -> set[str]:
 
 def stored_in(table: Table) -> tuple[Column, ...]:
     """Those that are stored in a table."""
-    return tuple(column for column in REGISTER if column.table in (table, None))
+    return tuple(column for column in REGISTER if column.table == table)
 
 
 def stored(table: Table) -> tuple[str, ...]:
-    """Names of what a table has of pairs that it knows by their names and keys."""
-    return tuple(n for column in stored_in(table) if column.table for n in column.stored)
+    """Names of what a table has of pairs, as it is stored."""
+    return tuple(name for column in stored_in(table) for name in column.stored)
 
 
 def schema(table: Table) -> pa.Schema:
@@ -254,6 +252,27 @@ def schema(table: Table) -> pa.Schema:
             for name in column.stored
         ]
     )
+
+
+def bounds_stored_in(table: Table) -> tuple[list[str], list[str]]:
+    """Names of the lower and of the upper bounds that a table has."""
+    bounded = [column for column in stored_in(table) if column.bounds]
+    lower, upper = (
+        [name for column in bounded for name in dict.fromkeys(column.sides(column.bounds[k]))]
+        for k in (0, 1)
+    )
+    return lower, upper
+
+
+def mirrors() -> dict[str, str]:
+    """What a stored column is called where the regions of its pairs change places, if otherwise."""
+    return {
+        name: other
+        for column in REGISTER
+        if column.directed
+        for variable in column.variables
+        for name, other in zip(column.sides(variable), column.sides(variable)[::-1], strict=True)
+    }
 
 
 def find(name: str) -> Column:

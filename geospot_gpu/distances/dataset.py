@@ -54,11 +54,17 @@ def to_dataset(
             if square and own is not None and not pd.isna(values).all():
                 np.fill_diagonal(values, sources[own] if isinstance(own, str) else own)
             variables[name] = (("source", "target"), values, column.attributes(name))
-    coordinates: dict[str, object] = {"source": row_of.to_numpy(), "target": column_of.to_numpy()}
-    for side, table in (("source", sources), ("target", others)):
+    return xarray.Dataset(variables, coords=coordinates_of(sources, targets))
+
+
+def coordinates_of(sources: pd.DataFrame, targets: pd.DataFrame | None) -> dict[str, object]:
+    """The regions of both sides, by name, and what is known of each; see :func:`to_dataset`."""
+    found: dict[str, object] = {}
+    for side, table in (("source", sources), ("target", sources if targets is None else targets)):
+        found[side] = table["name"].to_numpy(object)
         for name in table.columns.difference(["name", "key"]):
-            coordinates[f"{side}_{name}"] = (side, table[name].to_numpy())
-    return xarray.Dataset(variables, coords=coordinates)
+            found[f"{side}_{name}"] = (side, table[name].to_numpy())
+    return found
 
 
 def _unknown(dtype: DataType, rows: int, columns: int) -> NDArray[Any]:

@@ -9,6 +9,8 @@ import numpy as np
 import psutil
 import torch
 
+from geospot_gpu.cluster.local_pool import LocalPool
+from geospot_gpu.cluster.pool import Pool
 from geospot_gpu.devices import device_name, find_device
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.former import no_kernel
@@ -56,6 +58,14 @@ class Engine:
             GeospotError: a GPU is asked for and there is none, or not that many.
         """
         return find_device(self.device)
+
+    def pool(self) -> Pool:
+        """Who does the work of a sweep.
+
+        Raises:
+            GeospotError: there is no such device.
+        """
+        return LocalPool(self.device)
 
     def budget_bytes(self) -> int:
         """The memory budget in bytes on this machine."""

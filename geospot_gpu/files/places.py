@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from geospot_gpu import files
 from geospot_gpu.errors import GeospotError
@@ -64,6 +65,22 @@ class Place(ABC):
         Raises:
             FileNotFoundError: it is not there.
             GeospotError: it cannot be read.
+        """
+
+    @abstractmethod
+    def tail(self, name: str, size: int) -> bytes:
+        """The last bytes of a file, which has as many.
+
+        Raises:
+            FileNotFoundError, GeospotError: as :meth:`read`.
+        """
+
+    @abstractmethod
+    def open(self, name: str) -> BinaryIO:
+        """A file, to be read in parts.
+
+        Raises:
+            FileNotFoundError, GeospotError: as :meth:`read`.
         """
 
     @abstractmethod
@@ -145,6 +162,26 @@ class Folder(Place):
 
     def read(self, name: str) -> bytes:
         return files.stored(self.path / name)
+
+    def tail(self, name: str, size: int) -> bytes:
+        with self.open(name) as file, self._readable(name):
+            file.seek(-size, os.SEEK_END)
+            return file.read()
+
+    def open(self, name: str) -> BinaryIO:
+        with self._readable(name):
+            return (self.path / name).open("rb")
+
+    @contextlib.contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except NotADirectoryError as error:
+            raise FileNotFoundError(error.errno, error.strerror, str(self.path / name)) from error
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise files.unreadable(self.path / name, error) from error
 
     def write(self, name: str, content: bytes) -> None:
         with files.written(self.path / name) as temporary:

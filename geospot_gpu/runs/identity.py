@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from geospot_gpu.arrays import Indices
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.engine.method import Method
 from geospot_gpu.errors import GeospotError
@@ -86,16 +81,6 @@ def region_keys(regions: Regions, identity: Identity) -> list[str]:
         hashlib.blake2b(json.dumps([name, digest, common]).encode(), digest_size=12).hexdigest()
         for name, digest in zip(regions.names, regions.digests, strict=True)
     ]
-
-
-def pair_keys(keys: Sequence[str], left: Indices, right: Indices) -> pa.Array:
-    """Keys of the pairs of the regions at ``left`` and ``right`` [K], from the keys of all regions.
-
-    They stay in Arrow's memory: a large sweep has millions.
-    """
-    regions = pa.array(keys, pa.large_string())
-    separator = pa.scalar("", pa.large_string())
-    return pc.binary_join_element_wise(regions.take(left), regions.take(right), separator)
 
 
 def describe_difference(stored: Identity, wanted: Identity) -> str:

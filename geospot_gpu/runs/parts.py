@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from geospot_gpu import files
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.memory import out_of_memory
+from geospot_gpu.files.places import Place
 
 log = logging.getLogger("geospot_gpu")
 
@@ -25,14 +24,14 @@ _ATTEMPTS = 10
 
 
 class Parts:
-    """A folder of rows that have a key.
+    """A place of rows that have a key.
 
     A part is never changed, so that writers need no lock: they may add the same rows twice, and a
     later one tidies. Its name is the hash of its content, so that damage anywhere in it is noticed:
     Parquet's own checksums leave page headers and the footer out.
 
     Args:
-        folder: where the parts are.
+        place: where the parts are.
         schema: columns of a part, with a ``key``; those that a part lacks are null.
         what: what the rows are, for messages.
         rank: how much rows say, [N]: of those of one key, the first that says most is believed.
@@ -40,12 +39,12 @@ class Parts:
 
     def __init__(
         self,
-        folder: Path,
+        place: Place,
         schema: pa.Schema,
         what: str,
         rank: Callable[[pd.DataFrame], NDArray[np.int64]] | None = None,
     ) -> None:
-        self.folder, self.schema, self._what, self._rank = folder, schema, what, rank
+        self.place, self.schema, self._what, self._rank = place, schema, what, rank
         self.repeats = False
         """Whether the last reading found rows more than once."""
 
@@ -53,7 +52,7 @@ class Parts:
         """Store rows for good; columns of the schema that are absent become null.
 
         Raises:
-            GeospotError: the folder cannot be written.
+            Unwritable: the place cannot be written.
         """
         columns = rows.reindex(columns=self.schema.names)
         self._write(pa.Table.from_pandas(columns, schema=self.schema, preserve_index=False))
@@ -74,7 +73,9 @@ class Parts:
                 break
             except FileNotFoundError as error:  # somebody tidied: its rows are in another part
                 if attempt == _ATTEMPTS - 1:
-                    raise files.unreadable(Path(error.filename), error) from error
+                    raise GeospotError(
+                        f"{self.place}: changes faster than it can be read"
+                    ) from error
         rows: pd.DataFrame = pa.concat_tables(tables).to_pandas()
         first = self._first(rows)
         self.repeats = len(first) < len(rows)
@@ -94,7 +95,7 @@ class Parts:
             FileNotFoundError,
             files.Unwritable,
         ) as error:  # somebody tidies, or nobody can write
-            log.warning("%s: some rows stay stored twice: %s", self.folder, error)
+            log.warning("%s: some rows stay stored twice: %s", self.place, error)
 
     def _merge(self) -> None:
         tables = dict(self._tables())
@@ -103,10 +104,10 @@ class Parts:
         if len(repeated) == 0:
             return
         merged = pa.concat_tables([tables[path] for path in repeated])
-        name = self._write(merged.take(self._first(merged.to_pandas())))
-        for path in repeated:
-            if path.name != name:
-                path.unlink(missing_ok=True)
+        own = self._write(merged.take(self._first(merged.to_pandas())))
+        for name in repeated:
+            if name != own:
+                self.place.remove(name)
 
     def _first(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         """Positions, in order, of the row of each key that is believed."""
@@ -119,25 +120,19 @@ class Parts:
         content = pa.BufferOutputStream()
         pq.write_table(table.replace_schema_metadata(None), content, compression="zstd")
         part = content.getvalue().to_pybytes()
-        path = self.folder / _name(part)
-        if not path.exists():
-            try:
-                self.folder.mkdir(exist_ok=True)
-            except OSError as error:
-                raise files.unwritable(self.folder, error) from error
-            files.clear_leftovers(self.folder)
-            with files.written(path) as temporary:
-                temporary.write_bytes(part)
-        return path.name
+        name = _name(part)
+        self.place.prepare()
+        self.place.write(name, part)
+        return name
 
-    def _tables(self) -> Iterator[tuple[Path, pa.Table]]:
+    def _tables(self) -> Iterator[tuple[str, pa.Table]]:
         """The parts with their tables, undamaged ones only."""
-        for path in sorted(self.folder.glob("part-*.parquet")):
-            content = files.stored(path)
-            if path.name != _name(content):
-                log.warning("%s: is damaged, its %s have to be computed again", path, self._what)
-                with contextlib.suppress(OSError):  # a reader may not be allowed to write
-                    path.rename(path.with_suffix(".damaged"))
+        for name in self.place.names("part-", ".parquet"):
+            content = self.place.read(name)
+            where = self.place.file(name)
+            if name != _name(content):
+                log.warning("%s: is damaged, its %s have to be computed again", where, self._what)
+                self.place.set_aside(name)
                 continue
             try:
                 table = pq.read_table(pa.BufferReader(content), schema=self.schema)
@@ -145,10 +140,10 @@ class Parts:
                 raise
             except (ValueError, pa.ArrowException) as error:
                 raise GeospotError(
-                    f"{path}: was not written by this version of geospot_gpu ({error}): update "
+                    f"{where}: was not written by this version of geospot_gpu ({error}): update "
                     "the package, or move the file away"
                 ) from error
-            yield path, table
+            yield name, table
 
 
 def _name(content: bytes) -> str:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
+import psutil
 from numpy.typing import ArrayLike
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.distances.pairwise import all_pairs, joined
+from geospot_gpu.distances.columns import find
+from geospot_gpu.distances.pairwise import joined
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.engine.method import Method, Solver, method_for
 from geospot_gpu.engine.settings import Engine, settled
 from geospot_gpu.engine.warm import WarmStarts
 from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.memory import OutOfMemory
+from geospot_gpu.files.places import Place
+from geospot_gpu.names import Name
 from geospot_gpu.points.table import Points
 from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import Regions
@@ -28,11 +33,11 @@ from geospot_gpu.runs.origin import drawn_again, engine_of, keep
 from geospot_gpu.runs.reading import (
     dataset_of,
     required_manifest,
-    stored_pairs,
     stored_regions,
 )
 from geospot_gpu.runs.shard import check_shard
 from geospot_gpu.runs.store import Store
+from geospot_gpu.runs.stored_pairs import StoredPairs
 from geospot_gpu.runs.sweep import run_sweep
 
 if TYPE_CHECKING:
@@ -80,6 +85,7 @@ class Run:
         store = Store(checks.path(folder, "folder"))
         if engine is not None:
             checks.instance(engine, Engine, "engine")
+        store.check_form()
         return cls(store.folder, required_manifest(store), engine=engine)
 
     def __repr__(self) -> str:
@@ -105,8 +111,87 @@ class Run:
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """All pairs that are computed, one row each, with the columns that are stored."""
-        return stored_pairs(Store(self.folder), self.manifest)
+        """All pairs that are computed, one row each, with all columns: :meth:`distances` in memory.
+
+        Raises:
+            OutOfMemory: they are too many.
+        """
+        return self.distances().to_pandas()
+
+    def distances(
+        self,
+        columns: Sequence[str] | None = None,
+        source: Name | Collection[Name] | None = None,
+        target: Name | Collection[Name] | None = None,
+    ) -> StoredPairs:
+        """The pairs that are computed, of which no more is read than is asked for.
+
+        Args:
+            columns: names of columns: ``source``, ``target``, ``n_source``, ``n_target``, and those
+                of the register that are stored; all of them if not given.
+            source: names of regions that one side of a pair is among, which is the source then;
+                any if not given.
+            target: the same of the other side.
+
+        Returns:
+            A table that DuckDB, polars, pandas and pyarrow read as a stream of Arrow, with
+            ``batches()``, ``to_table()`` and ``to_pandas()``.
+
+        Raises:
+            GeospotError: there is no such column or region.
+        """
+        return StoredPairs(self._store.pairs, self.manifest, columns, source, target)
+
+    def row(self, name: Name, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The pairs of one region with all others, the nearest first.
+
+        Args:
+            name: of the region.
+            columns: as for :meth:`distances`; the distance and its bounds if not given.
+
+        Returns:
+            A table indexed by the other region.
+        """
+        value = find(self.value)
+        chosen = [value.sides(variable)[0] for variable in value.variables]
+        if columns is not None:
+            chosen = list(columns)
+        wanted = list(dict.fromkeys(["source", "target", *chosen]))
+        names = None if self.manifest["targets"] is None or name in self.names else name
+        found = self.distances(wanted, source=None if names else name, target=names).to_pandas()
+        found = found.set_index("source" if names else "target")[chosen]
+        return found.sort_values(chosen[0], kind="stable")
+
+    def matrix(self, column: str | None = None) -> xarray.DataArray:
+        """One column as a dense matrix over ``source`` and ``target``, in memory.
+
+        Args:
+            column: of :meth:`dataset`; the distance if not given.
+
+        Raises:
+            OutOfMemory: it is larger than the memory that is free; the message says how large.
+        """
+        dataset = self.dataset()
+        found = dataset[
+            checks.one_of(column or self.value, [*map(str, dataset.data_vars)], "column")
+        ]
+        free = psutil.virtual_memory().available
+        if found.nbytes > free:
+            raise OutOfMemory(
+                f"{self.folder}: a matrix of {' x '.join(f'{n:,}' for n in found.shape)} takes "
+                f"{found.nbytes / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free: look at "
+                "some of it, as with run.dataset().sel, or take run.distances()"
+            )
+        return found.load()
+
+    @property
+    def place(self) -> Place:
+        """Where its files lie."""
+        return self._store.place
+
+    @cached_property
+    def _store(self) -> Store:
+        return Store(self.folder)
 
     @property
     def cost(self) -> GroundCost:
@@ -186,23 +271,25 @@ class Run:
         )
 
     def dataset(self) -> xarray.Dataset:
-        """The pairs as an xarray.Dataset over ``source`` and ``target``.
+        """The pairs as an xarray.Dataset over ``source`` and ``target``, read when looked at.
 
-        Pairs that are not computed yet are NaN, and not converged.
+        ``dataset.divergence.sel(source="FR")`` reads what it needs; a variable that is looked at as
+        a whole is in memory from then on. Pairs that are not computed yet are NaN, and not
+        converged.
 
         Returns:
-            The variables of :func:`geospot_gpu.pairwise`, with attributes ``value`` (the variable
-            that the matrix shows) and ``manifest`` (the manifest as JSON).
+            The variables of :func:`geospot_gpu.pairwise`, in float32, with attributes ``value``
+            (the variable that the matrix shows) and ``manifest`` (the manifest as JSON).
         """
-        n, targets = len(self.names), self.manifest["targets"]
-        total = len(all_pairs(n, None if targets is None else len(targets))[0])
-        if len(self.pairs) < total:
+        pairs = self.distances()
+        total, missing = pairs.grid.total, pairs.catalogue.count_missing(())
+        if missing:
             log.warning(
                 "%s: %d of %d pairs are missing: run the same geospot sweep again to have them",
-                *(self.folder, total - len(self.pairs), total),
+                *(self.folder, missing, total),
             )
-        regions = stored_regions(Store(self.folder), self.manifest)
-        dataset = dataset_of(self.manifest, regions, self.pairs)
+        regions = stored_regions(self._store, self.manifest)
+        dataset = dataset_of(self.manifest, regions, pairs)
         dataset.attrs = {"value": self.value, "manifest": json.dumps(self.manifest)}
         return dataset
 
@@ -271,9 +358,7 @@ def sweep(
         warm=warm,
         results=results,
     )
-    run = Run(store.folder, result.manifest, engine=engine, drawn=(regions, against))
-    run.pairs = result.pairs
-    return run
+    return Run(store.folder, result.manifest, engine=engine, drawn=(regions, against))
 
 
 def open_run(out: str | Path) -> xarray.Dataset:

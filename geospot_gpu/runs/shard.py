@@ -7,11 +7,9 @@ import re
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from geospot_gpu.arrays import Indices
 from geospot_gpu.errors import GeospotError, checks
-from geospot_gpu.runs.plan import plan_blocks
+from geospot_gpu.runs.plan import Cell, Grid
 
 
 class Shard(NamedTuple):
@@ -44,22 +42,16 @@ class Shard(NamedTuple):
 
 
 class Share(NamedTuple):
-    """Which pairs of a sweep are a shard's."""
+    """Which blocks of the grid of a sweep are a shard's."""
 
     shard: Shard
-    owner: NDArray[np.int32]
-    """The number of the shard that every pair of the sweep is of, [K]."""
+    owner: dict[Cell, int]
+    """The number of the shard that each block is of."""
 
     @property
-    def own(self) -> NDArray[np.bool_]:
-        """Which pairs are this shard's, [K]."""
-        own: NDArray[np.bool_] = self.owner == self.shard.number
-        return own
-
-    def counted(self, pairs: Indices) -> dict[int, int]:
-        """How many of the pairs at these positions are whose, by the number of the shard."""
-        numbers, counts = np.unique(self.owner[pairs], return_counts=True)
-        return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+    def own(self) -> list[Cell]:
+        """The blocks of this shard."""
+        return [cell for cell, number in self.owner.items() if number == self.shard.number]
 
 
 def check_shard(value: object, target_error: float | None) -> Shard | None:
@@ -81,32 +73,31 @@ def check_shard(value: object, target_error: float | None) -> Shard | None:
     return shard
 
 
-def share_of(shard: Shard, n: Indices, m: Indices, device_type: str) -> Share:
-    """The pairs of a shard: whole blocks of the plan of all pairs, whatever is there already.
+def share_of(shard: Shard, grid: Grid) -> Share:
+    """The blocks of a shard, whatever is there already.
 
     The largest block that is left goes to the shard with the least work so far (Graham 1969, Bounds
     on multiprocessing timing anomalies), so that shards differ by one block's work at most.
 
     Args:
         shard: which.
-        n, m: sizes of the two regions of each pair of the sweep, [K].
-        device_type: ``cpu`` or ``cuda``, of all shards: their blocks differ.
+        grid: of the sweep; blocks for CPU and CUDA differ, so that all shards solve on one of them.
 
     Raises:
         GeospotError: there are more shards than blocks.
     """
-    blocks = plan_blocks(n, m, device_type)
-    if shard.of > len(blocks):
-        most = f"use at most {len(blocks)} shards" if len(blocks) > 1 else "leave shard out"
+    cells = grid.shuffled()
+    if shard.of > len(cells):
+        most = f"use at most {len(cells)} shards" if len(cells) > 1 else "leave shard out"
         raise GeospotError(
-            f"shard={shard}: the {len(n)} pairs of this sweep are {len(blocks)} block"
-            f"{'s' * (len(blocks) > 1)} of work on {device_type}: {most}"
+            f"shard={shard}: the {grid.total} pairs of this sweep are {len(cells)} block"
+            f"{'s' * (len(cells) > 1)} of work on {grid.device_type}: {most}"
         )
-    work = np.array([(n[block] * m[block]).sum() for block in blocks])
-    owner = np.zeros(len(n), np.int32)
+    work = np.array([grid.work(cell) for cell in cells])
+    owner = dict.fromkeys(cells, 0)
     loads = [(0, number) for number in range(1, shard.of + 1)]
     for k in np.argsort(-work, kind="stable"):
         load, number = heapq.heappop(loads)
-        owner[blocks[k]] = number
+        owner[cells[k]] = number
         heapq.heappush(loads, (load + int(work[k]), number))
     return Share(shard, owner)

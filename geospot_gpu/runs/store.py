@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from geospot_gpu import files
-from geospot_gpu.distances.columns import schema
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files import outputs
+from geospot_gpu.files.places import Place, place
 from geospot_gpu.runs.identity import Identity, describe_difference, same
 from geospot_gpu.runs.manifest import (
     Damaged,
@@ -24,6 +24,7 @@ from geospot_gpu.runs.manifest import (
     unseal,
     unseal_manifest,
 )
+from geospot_gpu.runs.pair_store import PairStore
 from geospot_gpu.runs.parts import Parts
 
 log = logging.getLogger("geospot_gpu")
@@ -52,16 +53,18 @@ class Store:
     """A folder that several runs may share, one after the other or at once, of one identity.
 
     - ``identity.json`` is written once, by the first.
-    - ``distances/`` and ``regions/`` hold :class:`Parts`: whatever any of the runs computed.
+    - ``distances/`` holds a :class:`PairStore`, and ``regions/`` :class:`Parts`: whatever any of
+      the runs computed.
     - ``manifests/`` has a manifest of every run, named by its content: which of the stored rows
       are its own is for the manifest to say.
     - ``manifest.json`` is that of the last run that ended, and changes with its outputs.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.pairs = Parts(self.folder / "distances", schema("pairs"), "pairs", _outputs_known)
-        self.regions = Parts(self.folder / "regions", REGIONS, "regions", _self_terms_known)
+    def __init__(self, folder: str | Path | Place) -> None:
+        self.place = folder if isinstance(folder, Place) else place(folder)
+        self.folder = Path(str(self.place))
+        self.pairs = PairStore(self.place.child("distances"), "pairs")
+        self.regions = Parts(self.place.child("regions"), REGIONS, "regions", _self_terms_known)
         self.manifests = self.folder / "manifests"
         self._identity = self.folder / "identity.json"
 
@@ -72,14 +75,15 @@ class Store:
             GeospotError: the folder cannot be created, or holds somebody else's manifest.
         """
         try:
-            for folder in (self.pairs.folder, self.regions.folder, self.manifests):
-                folder.mkdir(parents=True, exist_ok=True)
+            self.manifests.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise GeospotError(
                 f"{self.folder}: cannot be created ({files.reason(error)})"
             ) from error
-        for folder in (self.folder, self.pairs.folder, self.regions.folder, self.manifests):
+        for folder in (self.folder, self.manifests):
             files.clear_leftovers(folder)
+        for parts in (self.pairs, self.regions):
+            parts.place.prepare()
 
     def output_folder(
         self, inputs: Iterable[str | Path] = (), *, overwrite: bool = False
@@ -103,7 +107,12 @@ class Store:
         return outputs.OutputFolder(self.folder, OUTPUTS, inputs=inputs, overwrite=overwrite)
 
     def check_identity(self, identity: Identity) -> None:
-        """Raise where the folder holds distances of another encoder, cost, solver or seed."""
+        """Raise where the folder holds distances of another encoder, cost, solver or seed.
+
+        Raises:
+            GeospotError: it does, or its distances are in the form of version 0.1.
+        """
+        self.check_form()
         stored = self._settled()
         if stored is not None and not same(stored, identity):
             raise GeospotError(
@@ -129,9 +138,13 @@ class Store:
         self.check_identity(identity)
         return self._settled() or identity
 
-    def read_pairs(self, keys: pa.Array) -> pd.DataFrame:
-        """The rows of ``keys`` [K] that are stored, by key, and which ``outputs`` each has."""
-        return with_outputs(self.pairs.read(keys)).set_index("key")
+    def check_form(self) -> None:
+        """Raise where the distances are in the form of version 0.1."""
+        if self.pairs.place.names("part-", ".parquet"):
+            raise GeospotError(
+                f"{self.folder}: its distances are in the form of version 0.1: convert them with "
+                f"geospot convert {self.folder}"
+            )
 
     def _settled(self) -> Identity | None:
         """The identity of the folder, if it has one."""
@@ -212,28 +225,6 @@ class Store:
             except Damaged as error:
                 log.warning("%s: set aside as %s", error, path.with_suffix(".damaged").name)
                 path.rename(path.with_suffix(".damaged"))
-
-
-def has(known: str, outputs: Collection[str]) -> bool:
-    """Whether the outputs that a row has, as it says, are all that are asked for."""
-    return set(known.split(",")).issuperset(outputs)
-
-
-def with_outputs(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Pairs with what they have in ``outputs``, which rows of version 0.1 do not say."""
-    silent = pairs["outputs"].isna()
-    if not silent.any():
-        return pairs
-    with_divergence = pairs["divergence"].notna(), "divergence,std_error,bias"
-    with_coverage = pairs["coverage_source_to_target"].notna(), "coverage,nearest"
-    found = pd.Series("ot_value,transport_cost", pairs.index)
-    for known, names in (with_divergence, with_coverage):
-        found = found.where(~known, found + f",{names}")
-    return pairs.assign(outputs=pairs["outputs"].where(~silent, found))
-
-
-def _outputs_known(pairs: pd.DataFrame) -> NDArray[np.int64]:
-    return np.asarray(with_outputs(pairs)["outputs"].str.count(","), np.int64)
 
 
 def _self_terms_known(regions: pd.DataFrame) -> NDArray[np.int64]:

@@ -13,20 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import torch
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.distances.columns import distances
-from geospot_gpu.distances.growth import Larger, grow
-from geospot_gpu.distances.pair_table import PairTable
-from geospot_gpu.distances.pairwise import all_pairs, joined
-from geospot_gpu.distances.solve import (
-    PairSolver,
-    check_target_error,
-    chosen_outputs,
-)
-from geospot_gpu.engine.method import Method
+from geospot_gpu.distances.pairwise import joined
+from geospot_gpu.distances.solve import check_target_error, chosen_outputs
+from geospot_gpu.engine.method import Method, check_compatible
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.engine.warm import WarmStarts
 from geospot_gpu.errors import GeospotError
@@ -35,12 +27,19 @@ from geospot_gpu.files import Unwritable, content_hash
 from geospot_gpu.files.outputs import OutputFolder
 from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import Regions
+from geospot_gpu.runs.catalogue import Catalogue
+from geospot_gpu.runs.growth import grow_samples
 from geospot_gpu.runs.identity import Identity, region_keys, run_identity
 from geospot_gpu.runs.manifest import Manifest, seal
-from geospot_gpu.runs.missing import solve_missing
+from geospot_gpu.runs.merging import merge
+from geospot_gpu.runs.missing import missing_blocks, solve_blocks
+from geospot_gpu.runs.overview import Overview, overview
+from geospot_gpu.runs.plan import Grid
 from geospot_gpu.runs.reading import dataset_of, stored_regions
 from geospot_gpu.runs.shard import check_shard, share_of
 from geospot_gpu.runs.store import MANIFEST, OUTPUTS, Store
+from geospot_gpu.runs.stored_pairs import StoredPairs
+from geospot_gpu.runs.work import SweepJob
 
 if TYPE_CHECKING:
     import xarray
@@ -49,7 +48,7 @@ log = logging.getLogger("geospot_gpu")
 
 UNLIKE = 3
 """Ratio between the points of two regions beyond which a sweep warns."""
-_FROM_MANIFEST = ["n_points", "n_available", "weight"]
+_FROM_MANIFEST = ["n_points", "n_available", "n_distinct", "weight"]
 _ABOUT = (
     "identity",
     "value",
@@ -61,6 +60,8 @@ _ABOUT = (
     "larger_samples",
 )
 """What outputs depend on."""
+SHOWN = 5
+"""How many of the nearest and of the farthest pairs are shown."""
 
 Draw = Callable[["xarray.Dataset", Path], None]
 """Draws a dataset into a folder."""
@@ -72,22 +73,24 @@ class SweepResult:
 
     Attributes:
         manifest: what it was made from.
-        pairs: all pairs of the sweep that are there, stored columns.
+        pairs: all pairs of the sweep that are there.
         value: the column that is the distance.
         total, computed, reused: numbers of pairs.
-        unconverged: how many are not known to have converged.
-        seconds: time spent solving.
+        overview: what there is to say of the pairs.
+        seconds: time that all took.
+        solving: time that workers took to solve pairs, all together.
         missing: how many pairs other shards still have to solve, by the number of the shard.
     """
 
     manifest: Manifest
-    pairs: pd.DataFrame
+    pairs: StoredPairs
     value: str
     total: int
     computed: int
     reused: int
-    unconverged: int
+    overview: Overview
     seconds: float
+    solving: float
     missing: dict[int, int]
 
 
@@ -139,44 +142,53 @@ def run_sweep(
     store = Store(out)
     results = results or store.output_folder()
     store.check_identity(identity)
-    left, right = all_pairs(len(regions), None if against is None else len(against))
-    solver = PairSolver(together, method, engine, warm)
-    sizes = together.sizes[left], together.sizes[right]
-    share = None if part is None else share_of(part, *sizes, solver.engine.device.type)
-    _warn_of_sizes(together, left, right)
+    check_compatible(together, method.cost)
     started = time.perf_counter()
-    store.prepare()
-    identity = store.settle(identity)
-    keys = region_keys(together, identity)
-    manifest = _manifest(identity, together, len(regions), keys, solver, config)
-    manifest |= {"value": value, "outputs": list(outputs), "target_error": target_error}
-    manifest["points"] = [side.counts for side in (regions, against) if side is not None]
-    drafts: set[Path] = set()
-    found = solve_missing(store, solver, keys, left, right, manifest, drafts, share)
-    pairs = found.pairs
-    computed = np.isin(np.arange(len(left)), found.computed)
-    if target_error is not None:
-
-        def solve_larger(sample: Larger) -> PairTable:
-            larger = PairSolver(sample.regions, method, engine, warm)
-            keys = region_keys(sample.regions, identity)
-            manifest["larger_samples"].append(_larger_sample(sample, keys))
-            found = solve_missing(store, larger, keys, sample.left, sample.right, manifest, drafts)
-            computed[sample.pairs[found.computed]] = True
-            return found.pairs
-
-        pairs = grow(together, pairs, target_error, solve_larger)
-    table = pd.DataFrame(pairs.columns)
+    with engine.pool() as pool:
+        others = None if against is None else against.sizes
+        grid = Grid(regions.sizes, others, pool.device_type)
+        share = None if part is None else share_of(part, grid)
+        _warn_of_sizes(regions, against)
+        store.prepare()
+        identity = store.settle(identity)
+        keys = tuple(region_keys(together, identity))
+        manifest = _manifest(identity, together, len(regions), list(keys), pool.device_name, config)
+        manifest |= {"value": value, "outputs": list(outputs), "target_error": target_error}
+        manifest["points"] = [side.counts for side in (regions, against) if side is not None]
+        job = SweepJob(store.place, together, keys, grid, method, engine, outputs, warm)
+        catalogue = Catalogue(store.pairs, keys, grid, len(regions))
+        if len(store.pairs.prove(catalogue.blocks)) < len(catalogue.blocks):
+            catalogue.refresh()
+        cells = grid.shuffled() if share is None else share.own
+        blocks = missing_blocks(job, catalogue, cells, pool.device_type)
+        drafts: set[Path] = set()
+        if blocks:
+            drafts.add(store.write_manifest(manifest))  # an unfinished run can be opened, too
+        what = f"solving, {together.sampling.max_points} points"
+        what = "solving" if target_error is None else what
+        what += "" if share is None else f" shard {share.shard}"
+        found = solve_blocks(pool, store, job, blocks, what, sum(map(grid.count, cells)))
+        grown = 0
+        if target_error is not None:
+            grown = grow_samples(pool, store, job, manifest, drafts)
+    pairs = StoredPairs(store.pairs, manifest)
+    merge(store.pairs, pairs.catalogue)
+    missing: dict[int, int] = {}
+    for cell, number in {} if share is None else share.owner.items():
+        count = sum(map(len, pairs.catalogue.missing(cell, outputs).values()))
+        if count:
+            missing[number] = missing.get(number, 0) + count
     result = SweepResult(
         manifest=manifest,
-        pairs=table,
+        pairs=pairs,
         value=value,
-        total=len(left),
-        computed=int(computed.sum()),
-        reused=len(pairs) - int(computed.sum()),
-        unconverged=int((~table["converged"].eq(True)).sum()),
+        total=grid.total,
+        computed=found.computed + grown,
+        reused=grid.total - found.computed - sum(missing.values()),
+        overview=overview(pairs, value, SHOWN),
         seconds=time.perf_counter() - started,
-        missing={} if share is None else share.counted(found.missing),
+        solving=found.seconds,
+        missing=dict(sorted(missing.items())),
     )
     if not result.missing:
         _finish(store, results, manifest, drafts, result, draw)
@@ -225,29 +237,38 @@ def _finish(
         log.warning("nothing was to be computed, and what is there is kept: %s", error)
 
 
-def _larger_sample(sample: Larger, keys: list[str]) -> dict[str, object]:
-    """What the manifest says of larger samples: which regions of the sweep have which key."""
-    return {
-        "max_points": sample.regions.sampling.max_points,
-        "positions": sample.members.tolist(),
-        "keys": keys,
-    }
-
-
-def _warn_of_sizes(regions: Regions, left: Indices, right: Indices) -> None:
+def _warn_of_sizes(regions: Regions, against: Regions | None) -> None:
     """Say that bias does not cancel where one region has many more points than the other."""
-    n, m = regions.n_points[left], regions.n_points[right]
-    sampled = regions.n_points < regions.n_available
-    unlike = np.maximum(n, m) > UNLIKE * np.minimum(n, m)
-    pairs = np.flatnonzero(unlike & (sampled[left] | sampled[right]))
-    if len(pairs):
-        i, j = left[pairs[0]], right[pairs[0]]
-        log.warning(
-            f"regions differ more than {UNLIKE} times in points in {len(pairs)} of {len(n)} pairs, "
-            f"such as {regions.names[i]} ({n[pairs[0]]}) and {regions.names[j]} ({m[pairs[0]]}): "
-            "distances are larger the fewer points there are; see the column bias, or lower "
-            "regions.max_points"
-        )
+    sides = regions, regions if against is None else against
+    n, m = (side.n_points for side in sides)
+    sampled = [side.n_points < side.n_available for side in sides]
+    count = _unlike(n, m) - _unlike(n[~sampled[0]], m[~sampled[1]])
+    if against is None:
+        count //= 2
+    if count == 0:
+        return
+    for i in range(len(n)):
+        unlike = np.maximum(n[i], m) > UNLIKE * np.minimum(n[i], m)
+        unlike &= sampled[0][i] | sampled[1]
+        found = np.flatnonzero(unlike)
+        if len(found):
+            break
+    j = found[0]
+    total = len(n) * (len(n) - 1) // 2 if against is None else len(n) * len(m)
+    log.warning(
+        f"regions differ more than {UNLIKE} times in points in {count} of {total} pairs, "
+        f"such as {sides[0].names[i]} ({n[i]}) and {sides[1].names[j]} ({m[j]}): "
+        "distances are larger the fewer points there are; see the column bias, or lower "
+        "regions.max_points"
+    )
+
+
+def _unlike(n: Indices, m: Indices) -> int:
+    """How many of all n x m pairs have one side that is more than so many times the other."""
+    n, m = np.sort(n), np.sort(m)
+    larger = len(m) * len(n) - np.searchsorted(m, UNLIKE * n, side="right").sum()
+    smaller = len(m) * len(n) - np.searchsorted(n, UNLIKE * m, side="right").sum()
+    return int(larger + smaller)
 
 
 def _manifest(
@@ -255,13 +276,12 @@ def _manifest(
     together: Regions,
     n_sources: int,
     keys: list[str],
-    solver: PairSolver,
+    device: str,
     config: dict[str, object] | None,
 ) -> Manifest:
     table = together.table().assign(key=keys)
     regions = table[["name", "key", *_FROM_MANIFEST]].to_dict("records")
     packages = ("geospot_gpu", "torch", "numpy", "geomloss", "pykeops", "geoclip")
-    device = solver.engine.device
     return {
         "identity": identity,
         "seed": together.sampling.seed,
@@ -269,7 +289,7 @@ def _manifest(
         "sources": regions[:n_sources],
         "targets": regions[n_sources:] or None,
         "larger_samples": [],
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "device": device,
         "versions": {"python": platform.python_version()}
         | {name: _version(name) for name in packages},
         "features": None

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from geospot_gpu.arrays import Indices
 from geospot_gpu.distances.columns import find
 from geospot_gpu.runs.baselines import stored_baselines
-from geospot_gpu.runs.identity import pair_keys
 from geospot_gpu.runs.run import Run
 from geospot_gpu.selection.problem import Problem
 from geospot_gpu.selection.target_distances import check_distance, distances_in, solved_distances
@@ -33,10 +32,12 @@ def stored_distances(run: Run, problem: Problem, by: str) -> Array:
         left, right = _pairs(problem)
         if square:
             left, right = np.minimum(left, right), np.maximum(left, right)
-        keys = pair_keys(run.keys, left, right)
-        pairs = stored_baselines(run.folder, keys, problem.regions, left, right)
+        pairs = stored_baselines(run.place, run.keys, problem.regions, left, right, run.engine)
         return distances_in(pairs, by, problem, square=square)
-    found = distances_in(run.pairs, by, problem, square=square)
+    column = find(by)
+    sides = list(dict.fromkeys(column.sides()))
+    pairs = run.distances(["source", "target", *sides]).to_pandas()
+    found = distances_in(pairs, by, problem, square=square)
     if np.isfinite(found).all():
         return found
     return solved_distances(run.method, run.engine, problem, by)

@@ -14,7 +14,6 @@ from geospot_gpu.distances.pairwise import all_pairs
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.baselines import stored_baselines
-from geospot_gpu.runs.identity import pair_keys
 from geospot_gpu.runs.run import Run
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
@@ -93,9 +92,8 @@ def load(run: Run) -> Loaded:
     check_square(run)
     regions, pairs = run.regions, run.pairs
     left, right = all_pairs(len(regions), None)
-    keys = pair_keys(run.keys, left, right)
-    simple_ = stored_baselines(run.folder, keys, regions, left, right)
-    merged = simple_.drop(columns="key").merge(pairs, on=["source", "target"], how="left")
+    simple_ = stored_baselines(run.place, run.keys, regions, left, right, run.engine)
+    merged = simple_.merge(pairs, on=["source", "target"], how="left")
     return Loaded(run, matrices(merged, list(regions.names)))
 
 

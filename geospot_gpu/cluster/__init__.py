@@ -1,0 +1,1 @@
+"""Who does the work of long computations: this process, or workers of a cluster."""
