@@ -242,5 +242,6 @@ def _in_order(points: Points, rows: NDArray[np.int64]) -> NDArray[np.int64]:
 def _mass(
     points: Points, rows: NDArray[np.int64], cell_degrees: float | None
 ) -> NDArray[np.float64]:
-    taken = points.take(rows)
-    return (taken if cell_degrees is None else taken.balanced(cell_degrees)).weight
+    if cell_degrees is None:
+        return points.weight[rows]
+    return points.take(rows).balanced(cell_degrees).weight

@@ -54,7 +54,7 @@ def overview(pairs: StoredPairs, value: str, shown: int) -> Overview:
         found.count += len(part)
         found.unconverged += int((~part["converged"]).sum())
         found.marginal_error = float(np.fmax(found.marginal_error, _largest(part)))
-        found.kernels.update(dict(zip(*np.unique(part["kernel"], return_counts=True), strict=True)))
+        found.kernels.update(pd.Series(part["kernel"]).value_counts().to_dict())
         most = np.maximum(part["n_source"], part["n_target"])
         sizes, counts = np.unique(most, return_counts=True)
         found.samples.update(dict(zip(sizes.tolist(), counts.tolist(), strict=True)))

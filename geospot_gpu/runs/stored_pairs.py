@@ -285,7 +285,11 @@ def _chosen(
 def _numpy(column: pa.ChunkedArray) -> NDArray[Any]:
     """Values as NumPy has them, which may be written to; missing numbers are NaN."""
     if pa.types.is_dictionary(column.type):
-        return np.array(column.to_pylist(), object)
+        chunks = [
+            np.array(chunk.dictionary.to_pylist(), object)[chunk.indices.fill_null(0)]
+            for chunk in column.chunks
+        ]
+        return np.concatenate(chunks) if chunks else np.array([], object)
     if pa.types.is_boolean(column.type):
         return np.array(column.fill_null(False))
     if column.null_count and pa.types.is_integer(column.type):
