@@ -1,1 +1,0 @@
-"""Who does the work of long computations: this process, or workers of a cluster."""
