@@ -20,6 +20,15 @@ _MANY = 100_000
 _asked: ContextVar[bool] = ContextVar("progress", default=False)
 _counted: ContextVar[bool] = ContextVar("counted", default=False)
 """Whether other work is being counted outside."""
+_drawn: ContextVar[tqdm[Any] | None] = ContextVar("drawn", default=None)
+"""The innermost bar."""
+
+
+def note(text: str) -> None:
+    """Say something beside the count that is drawn, as in ``8 workers``; nothing without one."""
+    bar = _drawn.get()
+    if bar is not None:
+        bar.set_postfix_str(text)
 
 
 @contextlib.contextmanager
@@ -88,6 +97,7 @@ class Progress:
                 unit_scale=self._total >= _MANY,
                 leave=None,  # stays where it stands alone
             )
+        self._outside = _drawn.set(self._bar or _drawn.get())
         return self
 
     def update(self, count: int = 1) -> None:
@@ -98,5 +108,6 @@ class Progress:
 
     def __exit__(self, *error: object) -> None:
         _counted.reset(self._before)
+        _drawn.reset(self._outside)
         if self._bar is not None:
             self._bar.close()

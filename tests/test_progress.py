@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.progress import Progress, progress_shown, shows_progress
+from geospot_gpu.progress import Progress, note, progress_shown, shows_progress
 
 
 @shows_progress
@@ -44,6 +44,26 @@ def test_commands_ask_once_for_all_that_they_do(capsys: pytest.CaptureFixture[st
         work(2)
         work(3)
     assert capsys.readouterr().err.count("100%") == 2
+
+
+def test_what_is_said_beside_a_count_is_drawn_at_the_innermost_bar(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    note("nobody")
+    with progress_shown(), Progress("outer", "steps", total=2):
+        with Progress("inner", "parts", total=2):
+            note("8 workers")
+        note("9 workers")
+    note("nobody")
+    drawn = capsys.readouterr().err
+    outer, inner = (
+        [line for line in drawn.replace("\n", "\r").split("\r") if name in line]
+        for name in ("outer", "inner")
+    )
+    assert any("8 workers" in line for line in inner)
+    assert any("9 workers" in line for line in outer)
+    assert not any("8 workers" in line for line in outer)
+    assert "nobody" not in drawn
 
 
 def test_progress_is_true_or_false() -> None:

@@ -1,0 +1,195 @@
+"""The pool of a Ray cluster: the driver's side of it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self
+
+from geospot_gpu.cluster.dispatch import Failures, dispatch
+from geospot_gpu.cluster.parcel import packed
+from geospot_gpu.cluster.pool import Item, Job, Result
+from geospot_gpu.cluster.ray_workers import RayWorkers
+from geospot_gpu.cluster.schedule import TRIES, Schedule
+from geospot_gpu.cluster.settings import Ray
+from geospot_gpu.errors import GeospotError
+
+_NAMED = 5
+"""Items that failed and are named; the others are counted."""
+
+
+class RayPool:
+    """Workers on all nodes of a Ray cluster, each with one GPU or some cores.
+
+    They come and go with the nodes. The items of one that dies go to others, and so does an item
+    that fails: it is tried three times in all, on another node where there is one. All others are
+    done before the error is raised. What takes far longer than others is given to a second worker
+    at the end. Workers stay from one job to the next, until the ``with`` block ends.
+
+    Args:
+        settings: which cluster, and what each worker gets.
+        device: what workers compute on: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        GeospotError: a device is asked for by number, or with no GPU for it.
+    """
+
+    def __init__(self, settings: Ray, device: str = "auto") -> None:
+        if ":" in device:
+            raise GeospotError(
+                f"device={device}: engine=ray gives each worker its own GPU; use device=cuda"
+            )
+        if device == "cuda" and settings.gpus_per_worker == 0:
+            raise GeospotError("device=cuda needs engine.gpus_per_worker above 0")
+        if device == "cpu" and settings.gpus_per_worker:
+            raise GeospotError(
+                f"engine.gpus_per_worker={settings.gpus_per_worker:g} has no effect with device=cpu"
+            )
+        self._settings, self._device = settings, device
+        self._depth = 0
+        self._stack = contextlib.ExitStack()
+        self._workers: RayWorkers | None = None
+
+    @property
+    def device_type(self) -> str:
+        with self:
+            return "cuda" if self._gpus else "cpu"
+
+    def run(
+        self,
+        job: Job[Item, Result],
+        items: Sequence[Item],
+        costs: Sequence[float],
+        name: Callable[[Item], str] = str,
+    ) -> Iterator[tuple[int, Result]]:
+        if not items:
+            return
+        with self:
+            assert self._workers is not None
+            self._workers.begin(_put(job), items)
+            failures = yield from dispatch(Schedule(costs), self._workers)
+        if failures.items:
+            raise _failed(failures, [name(items[item]) for item in failures.items])
+
+    def __enter__(self) -> Self:
+        if not self._depth:
+            with contextlib.ExitStack() as stack:
+                growing = stack.enter_context(connected(self._settings.address))
+                self._gpus = self._gpus_per_worker()
+                self._workers = RayWorkers(self._settings, self._gpus, growing)
+                stack.callback(self._workers.close)
+                self._stack = stack.pop_all()
+        self._depth += 1
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._workers = None
+            self._stack.close()
+
+    def _gpus_per_worker(self) -> float:
+        import ray
+
+        given = self._settings.gpus_per_worker
+        if self._device == "cpu":
+            return 0.0
+        if given is None:
+            return 1.0 if self._device == "cuda" or ray.cluster_resources().get("GPU") else 0.0
+        return given
+
+
+@contextlib.contextmanager
+def connected(address: str) -> Iterator[bool]:
+    """A connection to a cluster, or one of this machine alone that ends with the block.
+
+    Yields:
+        Whether nodes may join it.
+
+    Raises:
+        GeospotError: Ray is not installed, there is no such cluster, or it is of another version.
+    """
+    # Read when Ray is imported, or starts: nothing is sent home.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise GeospotError("engine=ray needs Ray: pip install 'geospot_gpu[cluster]'") from error
+    if ray.is_initialized():  # by whoever called us
+        yield True
+        return
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    growing = address != "local" and _connect(address, quiet)
+    if not growing:
+        _start(quiet)
+    try:
+        yield growing
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str, quiet: dict[str, Any]) -> bool:
+    """Connect to a cluster; whether there is one. There has to be one that is named."""
+    import ray
+
+    named = address if address != "auto" else os.environ.get("RAY_ADDRESS")
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, ImportError) as error:
+        if named is None and isinstance(error, ConnectionError):
+            return False
+        text = " ".join(str(error).split())
+        where = named or "this machine"
+        raise GeospotError(f"engine=ray: cannot use the cluster at {where}: {text}") from error
+    return True
+
+
+def _start(quiet: dict[str, Any]) -> None:
+    """Start Ray on this machine, for this machine: nobody else can reach it."""
+    import ray
+    from ray._private import ray_constants
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    # Ray asks for the address of this machine in the network, but where it knows no clusters.
+    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    try:
+        ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        text = " ".join(str(error).split())
+        raise GeospotError(f"engine=ray: Ray does not start on this machine: {text}") from error
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def _put(job: object) -> Any:
+    """A job in the object store, from where each node takes it once.
+
+    Raises:
+        GeospotError: there is no room for it, in memory or on disk.
+    """
+    import ray
+    from ray.exceptions import ObjectStoreFullError, OutOfDiskError
+
+    parcel = packed(job)
+    size = f"{parcel.nbytes / 2**20:,.0f} MiB"
+    try:
+        return ray.put(parcel)
+    except (ObjectStoreFullError, OutOfDiskError) as error:
+        raise GeospotError(
+            f"engine=ray: the object store has no room for {size} that all workers share, nor has "
+            "the disk: start Ray with a larger --object-store-memory"
+        ) from error
+
+
+def _failed(failures: Failures, names: Sequence[str]) -> GeospotError:
+    shown = ", ".join(names[:_NAMED])
+    if len(names) > _NAMED:
+        shown += f" and {len(names) - _NAMED:,} more"
+    rest = "the rest was not tried" if failures.refused else "all others are done"
+    last = list(failures.items.values())[-1]
+    error = GeospotError(f"{shown}: failed {TRIES} times, and {rest}: {last}")
+    if failures.trace:
+        error.__cause__ = RuntimeError(failures.trace)
+    return error
