@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from geospot_gpu.cluster.settings import Ray
     from geospot_gpu.cost import GroundCost
     from geospot_gpu.distances.baselines import baselines
     from geospot_gpu.distances.column import Column
@@ -77,6 +78,7 @@ _HOMES = {
     "Predictions": "geospot_gpu.transfer.prediction",
     "Predictor": "geospot_gpu.transfer.predictor",
     "Problem": "geospot_gpu.selection.problem",
+    "Ray": "geospot_gpu.cluster.settings",
     "Regions": "geospot_gpu.regions",
     "Run": "geospot_gpu.runs.run",
     "Sampling": "geospot_gpu.regions.sampling",
@@ -133,6 +135,7 @@ __all__ = [
     "Predictions",
     "Predictor",
     "Problem",
+    "Ray",
     "Regions",
     "Run",
     "Sampling",

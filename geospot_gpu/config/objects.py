@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from geospot_gpu.cluster import Ray
 from geospot_gpu.config.settings import AgainstConfig, ComparisonConfig, PointsConfig
 from geospot_gpu.config.signatures import arguments
 from geospot_gpu.config.validation import refuse_unused
@@ -41,8 +42,18 @@ def make_solver(config: ComparisonConfig) -> Solver:
 
 
 def make_engine(config: ComparisonConfig) -> Engine:
-    """Device, backend, storage and memory budget."""
-    return Engine(device=config.device, **vars(config.engine))
+    """Device, backend, storage, memory budget, and the cluster where there is one."""
+    settings = config.engine
+    if settings.name not in ("local", "ray"):
+        raise GeospotError(f"engine.name={settings.name} is unknown: use local or ray")
+    cluster = None
+    if settings.name == "ray":
+        cluster = Ray(**arguments(settings, Ray))
+    else:
+        needed = {f"engine.{key}": "engine=ray" for key in arguments(settings, Ray)}
+        refuse_unused(config, ComparisonConfig(encoder=None, solver=None), needed)
+    given = arguments(settings, Engine, without=["cluster"])
+    return Engine(device=config.device, cluster=cluster, **given)
 
 
 def make_encoder(config: ComparisonConfig) -> Encoder:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass, make_dataclass
 from typing import Any, Optional
 
+from geospot_gpu.cluster import Ray
 from geospot_gpu.config.schema import MISSING, built
 from geospot_gpu.config.signatures import Settings, with_arguments_of
 from geospot_gpu.config.validation import check_numbers
@@ -61,10 +62,12 @@ class CostConfig(Settings):
     geo_weight: Optional[float] = None
 
 
-@with_arguments_of(Engine, without=("device", "kernel"))
+@with_arguments_of(Engine, Ray, without=("device", "kernel", "cluster"))
 @dataclass
 class EngineConfig(Settings):
     """Group ``engine``."""
+
+    name: str = "local"
 
 
 def _option(name: str, kind: type) -> type:
@@ -238,6 +241,8 @@ def of_manifest(config: object, where: str) -> SweepConfig:
         check_numbers(found)
         if hasattr(found.encoder, "cache"):
             found.encoder.cache = None
+        for name in ("name", *vars(Ray())):  # where it was computed is not where it is read
+            setattr(found.engine, name, getattr(EngineConfig(), name))
     except GeospotError as error:
         raise GeospotError(f"{where}: {error}: run geospot sweep again in a new folder") from error
     return found

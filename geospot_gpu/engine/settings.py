@@ -9,8 +9,7 @@ import numpy as np
 import psutil
 import torch
 
-from geospot_gpu.cluster.local_pool import LocalPool
-from geospot_gpu.cluster.pool import Pool
+from geospot_gpu.cluster import LocalPool, Pool, Ray, RayPool
 from geospot_gpu.devices import device_name, find_device
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.former import no_kernel
@@ -33,6 +32,7 @@ class Engine:
             the budget.
         memory_budget: memory for costs, as ``"2GiB"`` or a number of bytes; ``auto`` is 2 GiB
             (a quarter of what is free, if that is less) on a CPU and half of what is free on a GPU.
+        cluster: of workers that sweeps are shared out to; in this process if not given.
 
     Raises:
         GeospotError: a value is not understood.
@@ -42,6 +42,7 @@ class Engine:
     backend: str = "auto"
     storage: str = "auto"
     memory_budget: str | int = "auto"
+    cluster: Ray | None = field(default=None, kw_only=True)
     kernel: InitVar[str | None] = field(default=None, kw_only=True)  # what it was called before
 
     def __post_init__(self, kernel: str | None) -> None:
@@ -50,6 +51,18 @@ class Engine:
         check_kernel(self.backend, self.storage)
         object.__setattr__(self, "device", device_name(self.device))
         _parse_bytes(self.memory_budget)
+        if self.cluster is not None:
+            checks.instance(self.cluster, Ray, "engine.cluster")
+
+    def pool(self) -> Pool:
+        """Workers for what is shared out, from the beginning of a ``with`` block to its end.
+
+        Raises:
+            GeospotError: there is no such device, or none that a cluster could give.
+        """
+        if self.cluster is None:
+            return LocalPool(self.device)
+        return RayPool(self.cluster, self.device)
 
     def torch_device(self) -> torch.device:
         """The device itself.
@@ -58,14 +71,6 @@ class Engine:
             GeospotError: a GPU is asked for and there is none, or not that many.
         """
         return find_device(self.device)
-
-    def pool(self) -> Pool:
-        """Who does the work of a sweep.
-
-        Raises:
-            GeospotError: there is no such device.
-        """
-        return LocalPool(self.device)
 
     def budget_bytes(self) -> int:
         """The memory budget in bytes on this machine."""

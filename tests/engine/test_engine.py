@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 import geospot_gpu as gs
+from geospot_gpu.cluster import LocalPool, RayPool
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.kernels.spec import Workload
@@ -41,6 +44,7 @@ CPU = gs.Engine(device="cpu")
         ({"memory_budget": "1.1.1GiB"}, "engine.memory_budget='1.1.1GiB': give auto or at least"),
         ({"memory_budget": "2 parsecs"}, "engine.memory_budget='2 parsecs': give auto"),
         ({"memory_budget": "12"}, "engine.memory_budget='12': give auto or at least 1MiB"),
+        ({"cluster": "ray"}, "engine.cluster is of type str: give a Ray"),
     ],
 )
 def test_values_that_are_not_understood_are_refused(
@@ -55,6 +59,13 @@ def test_values_that_are_not_understood_are_refused(
 def test_cuda_without_cuda_is_refused(device: str) -> None:
     with pytest.raises(gs.GeospotError, match=f"device={device}: there is no CUDA device here"):
         gs.pairwise(random_regions([3, 4]), engine=gs.Engine(device=device))
+
+
+def test_work_is_shared_out_in_this_process_or_on_a_cluster() -> None:
+    assert isinstance(CPU.pool(), LocalPool)
+    assert isinstance(replace(CPU, cluster=gs.Ray()).pool(), RayPool)
+    with pytest.raises(gs.GeospotError, match=r"device=cuda:1: engine=ray gives each worker its"):
+        gs.Engine("cuda:1", cluster=gs.Ray()).pool()
 
 
 def test_budgets_are_bytes() -> None:

@@ -109,7 +109,14 @@ def calls(folder: Path) -> dict[str, Call]:
         "GeomLoss": Call(gs.GeomLoss, {"epsilon": 0.01, "scaling": 0.5}),
         "Engine": Call(
             gs.Engine,
-            {"device": "cpu", "backend": "auto", "storage": "auto", "memory_budget": "1GiB"},
+            {
+                "device": "cpu", "backend": "auto", "storage": "auto", "memory_budget": "1GiB",
+                "cluster": None,
+            },
+        ),
+        "Ray": Call(
+            gs.Ray,
+            {"address": "auto", "workers": None, "gpus_per_worker": None, "cpus_per_worker": 1},
         ),
         "WarmStarts": Call(gs.WarmStarts, {"max_bytes": 100}),
         "Points.build": Call(
@@ -236,7 +243,8 @@ def calls_of(folder: Path) -> dict[str, Call]:
 
 
 NAMES = [
-    *("GroundCost", "GroundCost.epsilon_km", "Sinkhorn", "GeomLoss", "Engine", "WarmStarts"),
+    *("GroundCost", "GroundCost.epsilon_km", "Sinkhorn", "GeomLoss", "Engine"),
+    *("Ray", "WarmStarts"),
     *("Points.build", "Points.take", "Points.balanced", "read_points"),
     *("by_column", "by_country", "by_grid", "by_polygons"),
     *("NoEncoder.encode", "NoEncoder.open", "NoEncoder.usable", "GeoClip", "GeoClip.encode"),
