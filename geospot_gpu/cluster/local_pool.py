@@ -31,6 +31,10 @@ class LocalPool:
     def device_type(self) -> str:
         return self._device.type
 
+    @property
+    def shares(self) -> int:
+        return 1
+
     def run(
         self,
         job: Job[Item, Result],

@@ -45,6 +45,10 @@ class Pool(Protocol):
     def device_type(self) -> str:
         """What its workers compute on: ``cpu`` or ``cuda``."""
 
+    @property
+    def shares(self) -> int:
+        """Into how many items work should be cut, so that all workers have some to the end."""
+
     def run(
         self,
         job: Job[Item, Result],

@@ -20,6 +20,10 @@ _NAMED = 5
 """Items that failed and are named; the others are counted."""
 
 
+_SHARES = 8
+"""Items for each worker, so that the last ones to end do not end much later than the others."""
+
+
 class RayPool:
     """Workers on all nodes of a Ray cluster, each with one GPU or some cores.
 
@@ -56,6 +60,12 @@ class RayPool:
     def device_type(self) -> str:
         with self:
             return "cuda" if self._gpus else "cpu"
+
+    @property
+    def shares(self) -> int:
+        with self:
+            assert self._workers is not None
+            return _SHARES * max(1, self._workers.room())
 
     def run(
         self,

@@ -91,6 +91,13 @@ class RayWorkers:
                 found += self._event(worker, item, future)
         return found
 
+    def room(self) -> int:
+        """How many workers are wanted: as many as were asked for, or there is room for."""
+        import ray
+
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        return self._settings.workers or self._fitting_all(nodes)
+
     def close(self) -> None:
         """End all workers."""
         for worker in list(self._actors):
@@ -160,8 +167,7 @@ class RayWorkers:
             return
         self._looked = now
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        room = sum(self._fitting(resources) for resources in nodes)
-        wanted = self._settings.workers or room
+        wanted, room = self.room(), self._fitting_all(nodes)
         for _ in range(wanted - len(self._actors)):
             device = "cuda:0" if self._gpus else "cpu"
             self._actors[self._made] = self._kind.remote(device, self._settings.cpus_per_worker)
@@ -186,6 +192,9 @@ class RayWorkers:
         if since > _SAY_AFTER and not self._said:
             self._said = True
             log.warning("%s: waiting for more", text)
+
+    def _fitting_all(self, nodes: list[Mapping[str, float]]) -> int:
+        return sum(map(self._fitting, nodes))
 
     def _fitting(self, resources: Mapping[str, float]) -> int:
         """How many workers there is room for in a node."""

@@ -18,6 +18,8 @@ _MOST_BLOCKS = 400
 # grows large.
 _MOST_PAIRS = 100_000
 _LARGEST_GROUP = 1000
+_FEWER = 10
+"""How many times less work a block may have so that every worker has some."""
 
 
 class Cell(NamedTuple):
@@ -40,20 +42,25 @@ class Grid:
         sizes: of the sources, [N].
         others: of the targets, [M]; None for all pairs of the sources, each once.
         device_type: ``cpu`` or ``cuda``.
+        least: how many blocks there should be, so that every worker has some.
 
     >>> grid = Grid(np.array([1, 1, 1]), None, "cpu")
     >>> list(grid), [side.tolist() for side in grid.pairs(Cell(0, 0))]
     ([Cell(row=0, column=0)], [[0, 0, 1], [1, 2, 2]])
     """
 
-    def __init__(self, sizes: Indices, others: Indices | None, device_type: str) -> None:
+    def __init__(
+        self, sizes: Indices, others: Indices | None, device_type: str, least: int = 1
+    ) -> None:
         self.square, self.device_type = others is None, device_type
         self._n = len(sizes)
         self._sizes = sizes if others is None else np.concatenate([sizes, others])
         both = sizes, sizes if others is None else others
-        points = np.sqrt(float(both[0].sum()) * float(both[1].sum()) / _MOST_BLOCKS)
-        points /= np.sqrt(2.0) if self.square else 1.0
-        points = max(points, np.sqrt(_LEAST_ENTRIES[device_type]))
+        work = float(both[0].sum()) * float(both[1].sum()) / (2 if self.square else 1)
+        entries = max(work / _MOST_BLOCKS, _LEAST_ENTRIES[device_type])
+        if least > 1:
+            entries = min(entries, max(work / least, _LEAST_ENTRIES[device_type] / _FEWER))
+        points = np.sqrt(entries)
         most = np.clip(max(map(len, both)) // 64, int(np.sqrt(_MOST_PAIRS)), _LARGEST_GROUP)
         self.rows = _edges(sizes, float(points), int(most))
         self.columns = self.rows

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.distances.columns import distances
@@ -146,13 +147,20 @@ def run_sweep(
     started = time.perf_counter()
     with engine.pool() as pool:
         others = None if against is None else against.sizes
-        grid = Grid(regions.sizes, others, pool.device_type)
+        grid = Grid(regions.sizes, others, pool.device_type, pool.shares)
         share = None if part is None else share_of(part, grid)
         _warn_of_sizes(regions, against)
         store.prepare()
         identity = store.settle(identity)
         keys = tuple(region_keys(together, identity))
-        manifest = _manifest(identity, together, len(regions), list(keys), pool.device_name, config)
+        manifest = _manifest(
+            identity,
+            together,
+            len(regions),
+            list(keys),
+            _device_name(pool.device_type, engine),
+            config,
+        )
         manifest |= {"value": value, "outputs": list(outputs), "target_error": target_error}
         manifest["points"] = [side.counts for side in (regions, against) if side is not None]
         job = SweepJob(store.place, together, keys, grid, method, engine, outputs, warm)
@@ -297,6 +305,13 @@ def _manifest(
         else list(together.sources[0].encoder.taken),
         "config": config,
     }
+
+
+def _device_name(kind: str, engine: Engine) -> str:
+    """What computes: ``cpu``, or the GPU by its name where it is one of this machine."""
+    if kind == "cuda" and engine.cluster is None:
+        return str(torch.cuda.get_device_name(engine.torch_device()))
+    return kind
 
 
 def _version(package: str) -> str | None:
