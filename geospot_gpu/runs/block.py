@@ -23,7 +23,7 @@ from geospot_gpu.arrays import Columns, Indices
 
 FORMAT = 3
 """Of blocks; version 0.1 had a table of keys in every row."""
-_FOOTER = b"geospot"
+_FOOTER, _PROOF = b"geospot", b"geospot_hash"
 
 Shape = Literal["all", "triangle", "listed"]
 """Which pairs there are: every source with every target, row by row; every region with those after
@@ -59,22 +59,25 @@ class Contents(NamedTuple):
     about: str = ""
     """What else the values depend on."""
 
-    def footer(self) -> bytes:
-        """It as JSON."""
+    def footer(self) -> dict[bytes, bytes]:
+        """It as JSON, and a hash of that: it is believed before the rest of the file is read."""
         sides = [list(self.sources)] if self.shape == "triangle" else [*map(list, self[:2])]
         plain = self._asdict() | {"format": FORMAT, "sides": sides}
         del plain["sources"], plain["targets"], plain["rows"]
-        return json.dumps(plain, separators=(",", ":")).encode()
+        content = json.dumps(plain, separators=(",", ":")).encode()
+        return {_FOOTER: content, _PROOF: files.content_hash(content).encode()}
 
     @classmethod
     def of(cls, metadata: pq.FileMetaData) -> Self:
         """What a file says.
 
         Raises:
-            ValueError: it is no block of this format.
+            ValueError: it is no block of this format, or what it says is damaged.
         """
-        said = (metadata.metadata or {}).get(_FOOTER)
-        plain = {} if said is None else json.loads(said)
+        said = metadata.metadata or {}
+        content = said.get(_FOOTER, b"")
+        is_whole = said.get(_PROOF) == files.content_hash(content).encode()
+        plain = json.loads(content) if is_whole else {}
         if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
             raise ValueError("it does not say which pairs it holds")
         sides = [Side.of(side) for side in plain.pop("sides")]
@@ -140,7 +143,7 @@ def encoded(contents: Contents, places: tuple[Indices, Indices], values: pa.Tabl
         store_schema=False,
     ) as writer:
         writer.write_table(table, row_group_size=max(len(table), 1))  # it is read as a whole
-        writer.add_key_value_metadata({_FOOTER: contents.footer()})
+        writer.add_key_value_metadata(contents.footer())
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
