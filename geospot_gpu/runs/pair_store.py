@@ -28,6 +28,8 @@ from geospot_gpu.runs.block import (
 log = logging.getLogger("geospot_gpu")
 
 _TAIL = 2**16
+_WORDS = ("source", "target", "kernel")
+"""Columns of few different texts."""
 _THREADS = 4
 """That read files: they wait for the disk, and hash without the lock of the interpreter."""
 
@@ -97,6 +99,7 @@ class PairStore:
         What a block says is believed until its values are read, which proves both.
 
         Raises:
+            FileNotFoundError: somebody merged some meanwhile: list them anew.
             GeospotError: a file cannot be read, or is of another version.
         """
         stamps = self.place.stamps("block-", ".parquet")
@@ -119,9 +122,13 @@ class PairStore:
             if content is None:
                 return None
             source = pa.BufferReader(content)
-        with source, pq.ParquetFile(source, read_dictionary=["source", "target", "kernel"]) as file:
-            there = [name for name in columns if name in file.schema_arrow.names]
-            table = file.read(columns=there, use_threads=False)
+        with source:
+            metadata = pq.read_metadata(source)
+            names = metadata.schema.names
+            there = [name for name in columns if name in names]
+            words = [name for name in _WORDS if name in names]
+            with pq.ParquetFile(source, metadata=metadata, read_dictionary=words) as file:
+                table = file.read(columns=there, use_threads=False)
         types = schema(self.table)
         for name in columns:
             if name not in there:
@@ -180,13 +187,13 @@ class PairStore:
             return Block(name, stamp, known)
         try:
             contents = Contents.of(pq.read_metadata(io.BytesIO(self._footer(name, stamp.size))))
-        except FileNotFoundError:  # merged meanwhile
-            return None
+        except (FileNotFoundError, GeospotError):
+            raise
         except (ValueError, TypeError, KeyError, pa.ArrowException, OSError) as error:
-            if isinstance(error, GeospotError):
-                raise
             if self._proven(name, stamp) is None:
                 return None
+            if isinstance(error, MemoryError):  # one of Arrow's is an ArrowException, too
+                raise
             raise GeospotError(
                 f"{self.place.file(name)}: was not written by this version of geospot_gpu "
                 f"({error}): update the package, or move the file away"
