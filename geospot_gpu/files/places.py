@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,9 +152,13 @@ class Folder(Place):
             with os.scandir(self.path) as entries:
                 for entry in entries:
                     if entry.name.startswith(prefix) and entry.name.endswith(suffix):
-                        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-                            stat = entry.stat()
-                            found[entry.name] = Stamp(stat.st_size, str(stat.st_mtime_ns))
+                        try:
+                            about = entry.stat()
+                        except FileNotFoundError as error:
+                            if entry.is_symlink():  # to nothing; others were removed meanwhile
+                                raise files.unreadable(self.path / entry.name, error) from error
+                            continue
+                        found[entry.name] = Stamp(about.st_size, str(about.st_mtime_ns))
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except OSError as error:
@@ -169,8 +174,11 @@ class Folder(Place):
             return file.read()
 
     def open(self, name: str) -> BinaryIO:
+        path = self.path / name
         with self._readable(name):
-            return (self.path / name).open("rb")
+            if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for for ever
+                raise GeospotError(f"{path}: is no file: move it away")
+            return path.open("rb")
 
     @contextlib.contextmanager
     def _readable(self, name: str) -> Iterator[None]:
