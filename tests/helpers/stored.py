@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 
 import geospot_gpu as gs
 from geospot_gpu.engine.method import Method
+from geospot_gpu.files import content_hash
+from geospot_gpu.runs import pair_store
 from geospot_gpu.runs.sweep import SweepResult, run_sweep
 
 
@@ -25,12 +27,15 @@ def sweep(out: Path, towns: Path, *names: str, epsilon: float = 0.01) -> SweepRe
     )
 
 
-def shards(out: Path) -> list[Path]:
-    return sorted((out / "distances").glob("part-*.parquet"))
+def blocks(out: Path) -> list[Path]:
+    """The files of a run that hold its pairs."""
+    return sorted((out / "distances").glob("block-*.parquet"))
 
 
-def keys_of(shard: Path) -> pa.Array:
-    return pq.read_table(shard)["key"].combine_chunks().cast(pa.large_string())
+def pairs_in(block: Path) -> set[tuple[str, str]]:
+    """Names of the regions of each pair in a file."""
+    table = pq.read_table(block)
+    return set(zip(table["source"].to_pylist(), table["target"].to_pylist(), strict=True))
 
 
 def regions_of(out: Path) -> pd.DataFrame:
@@ -38,7 +43,36 @@ def regions_of(out: Path) -> pd.DataFrame:
     return pd.concat(map(pd.read_parquet, (out / "regions").glob("*.parquet"))).set_index("name")
 
 
+def stored(out: Path) -> pd.DataFrame:
+    """All rows of pairs as they lie in the files of a run."""
+    return pd.concat([pd.read_parquet(path) for path in blocks(out)], ignore_index=True)
+
+
 def all_pairs(out: Path) -> pd.DataFrame:
-    """All rows of pairs as they are stored, in the order of their keys, times aside."""
-    rows = pd.concat([pd.read_parquet(path) for path in shards(out)])
-    return rows.drop(columns="seconds").sort_values("key", ignore_index=True)
+    """The same in the order of their names, times aside."""
+    rows = stored(out).drop(columns="seconds")
+    return rows.sort_values(["source", "target"], ignore_index=True)
+
+
+def read_pairs(out: Path) -> pd.DataFrame:
+    """The pairs of the run in a folder, as a process that has read nothing yet finds them."""
+    pair_store.forget()
+    return gs.Run.open(out).pairs.sort_values(["source", "target"], ignore_index=True)
+
+
+def put_block(out: Path, table: pa.Table) -> Path:
+    """Store a table as it is: its columns are values, its metadata say which pairs these are."""
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata(table.schema.metadata or {})
+    content = sink.getvalue().to_pybytes()
+    path = out / "distances" / f"block-{content_hash(content)}.parquet"
+    path.write_bytes(content)
+    return path
+
+
+def with_seconds(table: pa.Table, seconds: float) -> pa.Table:
+    """The same pairs as another process would have stored them, in another time."""
+    at = table.column_names.index("seconds")
+    return table.set_column(at, "seconds", pa.array([seconds] * len(table), pa.float32()))

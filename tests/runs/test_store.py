@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,72 +22,82 @@ import geospot_gpu as gs
 from geospot_gpu import files
 from geospot_gpu.distances.columns import schema
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files.places import Folder
+from geospot_gpu.runs import pair_store
+from geospot_gpu.runs.block import Side
+from geospot_gpu.runs.pair_store import PairStore
 from geospot_gpu.runs.store import Store
-from tests.helpers.stored import keys_of, regions_of, shards, sweep
+from tests.helpers.stored import (
+    blocks,
+    put_block,
+    read_pairs,
+    regions_of,
+    sweep,
+    with_seconds,
+)
 
 COLUMNS = [
-    *("key", "source", "target", "n_source", "n_target", "geo_weight", "epsilon"),
-    *("divergence", "lower", "upper", "std_error", "bias"),
+    *("source", "target", "divergence", "lower", "upper", "std_error", "bias"),
     *("ot_value", "ot_lower", "ot_upper"),
     *("transport_cost", "transport_cost_lower", "transport_cost_upper"),
     *(f"coverage_source_to_target{bound}" for bound in ("", "_lower", "_upper")),
     *(f"coverage_target_to_source{bound}" for bound in ("", "_lower", "_upper")),
     *("nearest_source_to_target", "nearest_target_to_source"),
-    *("iterations", "marginal_error", "converged", "kernel", "outputs", "seconds"),
+    *("iterations", "marginal_error", "converged", "kernel", "seconds"),
 ]
 
 
-def test_shards_have_the_documented_columns_and_types(two_shards: Path) -> None:
-    table = pq.read_table(shards(two_shards)[0])
+def test_blocks_have_the_documented_columns_and_types(two_blocks: Path) -> None:
+    table = pq.read_table(blocks(two_blocks)[0])
     assert table.schema.names == COLUMNS
     types: dict[str, list[str]] = {}
     for field in table.schema:
         types.setdefault(str(field.type), []).append(field.name)
     assert types == {
-        "string": ["key", "source", "target", "kernel", "outputs"],
-        "int64": ["n_source", "n_target", "iterations"],
-        "double": [
-            *("geo_weight", "epsilon", "divergence", "lower", "upper", "std_error", "bias"),
+        "string": ["source", "target", "kernel"],
+        "int32": ["iterations"],
+        "float": [
+            *("divergence", "lower", "upper", "std_error", "bias"),
             *("ot_value", "ot_lower", "ot_upper"),
             *(n for n in COLUMNS if n.startswith(("transport_cost", "coverage", "nearest"))),
             *("marginal_error", "seconds"),
         ],
         "bool": ["converged"],
     }
-    assert table.column("n_source").to_pylist() == [30, 30, 30]
-    assert set(table.column("geo_weight").to_pylist()) == {1.0}
-    assert set(table.column("epsilon").to_pylist()) == {0.01}
     assert all(seconds > 0 for seconds in table.column("seconds").to_pylist())
+    read = read_pairs(two_blocks)
+    assert read.columns.tolist() == [*COLUMNS[:2], "n_source", "n_target", *COLUMNS[2:]]
+    assert {name: str(kind) for name, kind in read[types["float"]].dtypes.items()} == dict.fromkeys(
+        types["float"], "float32"
+    )
+    assert read["n_source"].tolist() == read["n_target"].tolist() == [30] * 6
 
 
-def test_columns_that_older_shards_lack_are_null(two_shards: Path) -> None:
+def test_columns_that_older_blocks_lack_are_null(two_blocks: Path) -> None:
     absent = ["transport_cost_lower", "transport_cost_upper"]
-    before = gs.open_run(two_shards)
-    old, _ = shards(two_shards)
-    content = pa.BufferOutputStream()
+    before = gs.open_run(two_blocks).load()
+    old, _ = blocks(two_blocks)
     table = pq.read_table(old)
-    pq.write_table(table.drop_columns(absent), content)
     old.unlink()
-    digest = hashlib.blake2b(content.getvalue(), digest_size=16).hexdigest()
-    (two_shards / "distances" / f"part-{digest}.parquet").write_bytes(content.getvalue())
-    after = gs.open_run(two_shards)
+    put_block(two_blocks, table.drop_columns(absent))
+    after = gs.open_run(two_blocks)
     pairs = {
         "source": xarray.DataArray(table["source"]),
         "target": xarray.DataArray(table["target"]),
     }
     for name in absent:
         assert after[name].sel(pairs).isnull().all()
-        assert after[name].notnull().sum() == 6  # both triangles of the other shard
+        assert after[name].notnull().sum() == 6  # both triangles of the other block
         assert before[name].notnull().sum() == 12
     assert after.drop_vars(absent).identical(before.drop_vars(absent))
 
 
-def test_other_tools_read_the_folder(two_shards: Path) -> None:
+def test_other_tools_read_the_folder(two_blocks: Path) -> None:
     """DuckDB finds every pair once, source before target, and its regions by name."""
     with duckdb.connect() as database:
         pairs = database.execute(
-            f"select p.source, p.target, a.n_points from '{two_shards}/distances/*.parquet' p "
-            f"join '{two_shards}/regions.parquet' a on p.source = a.name order by 1, 2"
+            f"select p.source, p.target, a.n_points from '{two_blocks}/distances/*.parquet' p "
+            f"join '{two_blocks}/regions.parquet' a on p.source = a.name order by 1, 2"
         ).fetchall()
     assert pairs == [
         ("lima", "oslo", 30),
@@ -97,8 +109,8 @@ def test_other_tools_read_the_folder(two_shards: Path) -> None:
     ]
 
 
-def test_regions_hold_self_terms_and_centres(two_shards: Path) -> None:
-    table = regions_of(two_shards)
+def test_regions_hold_self_terms_and_centres(two_blocks: Path) -> None:
+    table = regions_of(two_blocks)
     assert sorted(table.index) == ["lima", "oslo", "rome", "suva"]
     assert table.columns.tolist() == [
         *("key", "n_distinct", "lon", "lat", "self_ot", "self_lower", "self_upper"),
@@ -116,76 +128,92 @@ def test_regions_hold_self_terms_and_centres(two_shards: Path) -> None:
     assert (table["self_ot"] <= table["self_upper"]).all()
 
 
-def test_unreadable_is_not_damaged(two_shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shard that cannot be opened now may be fine later: it is neither set aside nor redone."""
+def test_unreadable_is_not_damaged(two_blocks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block that cannot be opened now may be fine later: it is neither set aside nor redone."""
 
-    def too_many_files(path: Path) -> bytes:
+    def too_many_files(path: Path, *_: object) -> bytes:
         raise OSError(errno.EMFILE, "Too many open files", path)
 
-    keys = keys_of(shards(two_shards)[0])
+    keys = pa.array(regions_of(two_blocks)["key"], pa.large_string())
+    for method, read in (
+        ("open", lambda: Store(two_blocks).pairs.blocks()),
+        ("read_bytes", lambda: Store(two_blocks).regions.read(keys)),
+    ):
+        pair_store.forget()
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, method, too_many_files)
+            with pytest.raises(GeospotError, match=r"parquet: cannot be read \(Too many open"):
+                read()
+    pairs = gs.Run.open(two_blocks).distances()
+    assert len(pairs.catalogue.blocks) == 2, "it is known what is there"
+    pair_store.forget()
     with monkeypatch.context() as patch:
         patch.setattr(Path, "read_bytes", too_many_files)
-        for read in (Store(two_shards).pairs.read, Store(two_shards).regions.read):
-            with pytest.raises(GeospotError, match=r"parquet: cannot be read \(Too many open"):
-                read(keys)
-    assert len(Store(two_shards).pairs.read(keys)) == 3
+        with pytest.raises(GeospotError, match=r"parquet: cannot be read \(Too many open"):
+            pairs.to_table()
+    assert len(read_pairs(two_blocks)) == 6
 
 
 def test_a_reader_without_the_right_to_write_still_reads(
-    two_shards: Path, monkeypatch: pytest.MonkeyPatch
+    two_blocks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    bad = shards(two_shards)[0]
+    bad = blocks(two_blocks)[0]
     bad.write_bytes(b"")
     monkeypatch.setattr(Path, "rename", refuse)
-    assert int(gs.open_run(two_shards).divergence.isnull().sum()) == 6
+    assert int(gs.open_run(two_blocks).divergence.isnull().sum()) == 6
 
 
-def test_pairs_that_two_stored_are_read_once_and_tidied(two_shards: Path, towns: Path) -> None:
-    first, second = shards(two_shards)
-    values = pd.concat([pd.read_parquet(first), pd.read_parquet(second)])
-    Store(two_shards).pairs.write(pd.read_parquet(first).assign(seconds=1.0))
-    Store(two_shards).pairs.write(values.iloc[1:5].assign(seconds=2.0))
-    assert len(shards(two_shards)) == 4
-    before = gs.open_run(two_shards)
-    assert len(Store(two_shards).pairs.read(keys_of(first))) == 3
+def test_pairs_that_two_stored_are_read_once_and_tidied(two_blocks: Path, towns: Path) -> None:
+    expected = read_pairs(two_blocks)
+    first, second = (pq.read_table(path) for path in blocks(two_blocks))
+    put_block(two_blocks, with_seconds(first, 1.0))
+    put_block(two_blocks, with_seconds(second, 2.0))
+    put_block(two_blocks, with_seconds(second, 3.0))
+    assert len(blocks(two_blocks)) == 5
+    before = gs.open_run(two_blocks).load()
+    found = read_pairs(two_blocks)
+    pd.testing.assert_frame_equal(found.drop(columns="seconds"), expected.drop(columns="seconds"))
 
-    assert sweep(two_shards, towns).computed == 0
+    assert sweep(two_blocks, towns).computed == 0
 
-    (merged,) = shards(two_shards)
-    table = pd.read_parquet(merged)
-    assert sorted(table["key"]) == sorted(values["key"])
-    assert gs.open_run(two_shards).equals(before)
-    assert sweep(two_shards, towns).computed == 0
-    assert shards(two_shards) == [merged]
+    kept = blocks(two_blocks)
+    assert len(kept) == 2, "each pair is stored once"
+    assert gs.open_run(two_blocks).equals(before)
+    pd.testing.assert_frame_equal(read_pairs(two_blocks), found)
+    assert sweep(two_blocks, towns).computed == 0
+    assert blocks(two_blocks) == kept
 
 
+@pytest.mark.parametrize("call", [1, 2, 3])
 def test_a_reader_goes_on_where_another_tidies(
-    two_shards: Path, monkeypatch: pytest.MonkeyPatch
+    call: int, two_blocks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between listing the parts and reading them, some are merged into one."""
-    first, _ = shards(two_shards)
-    keys = keys_of(first)
-    Store(two_shards).pairs.write(pd.read_parquet(first).assign(seconds=1.0))
-    other = Store(two_shards)
-    other.pairs.read(keys)
-    stored, times = files.stored, []
+    """Between listing the blocks and reading any of them, others take their place."""
+    expected = read_pairs(two_blocks)
+    first, second = blocks(two_blocks)
+    calls: list[str] = []
 
-    def tidied(path: Path) -> bytes:
-        times.append(path)
-        if len(times) == 1:
-            with monkeypatch.context() as patch:
-                patch.setattr(files, "stored", stored)
-                other.pairs.tidy()
-        return stored(path)
+    def tidied(method: Callable[..., Any]) -> Callable[..., Any]:
+        def read(folder: Folder, name: str, *more: int) -> Any:
+            calls.append(name)
+            if len(calls) == call:
+                for path in (first, second):
+                    put_block(two_blocks, with_seconds(pq.read_table(path), 1.0))
+                    path.unlink()
+            return method(folder, name, *more)
 
-    monkeypatch.setattr(files, "stored", tidied)
-    reader = Store(two_shards)
-    assert len(reader.pairs.read(keys)) == 3
-    assert not reader.pairs.repeats
-    assert len(shards(two_shards)) == 2
+        return read
+
+    monkeypatch.setattr(PairStore, "_pool", PairStore(Folder(two_blocks), "pairs")._pool)
+    for name in ("tail", "read", "open"):
+        monkeypatch.setattr(Folder, name, tidied(getattr(Folder, name)))
+    found = read_pairs(two_blocks)
+    assert len(calls) >= call
+    pd.testing.assert_frame_equal(found.drop(columns="seconds"), expected.drop(columns="seconds"))
+    assert not set(blocks(two_blocks)) & {first, second}
 
 
 @pytest.mark.parametrize("method", ["stat", "read_bytes"])
@@ -205,25 +233,23 @@ def test_a_file_that_goes_while_it_is_read_is_absent(
         files.stored(path)
 
 
-def test_a_part_that_is_none(two_shards: Path) -> None:
-    first, _ = shards(two_shards)
-    keys = keys_of(first)
-    dangling = two_shards / "distances" / "part-0.parquet"
-    dangling.symlink_to(two_shards / "nowhere")
-    with pytest.raises(GeospotError, match=r"part-0\.parquet: cannot be read \(No such file"):
-        Store(two_shards).pairs.read(keys)
+def test_a_block_that_is_none(two_blocks: Path) -> None:
+    dangling = two_blocks / "distances" / "block-0.parquet"
+    dangling.symlink_to(two_blocks / "nowhere")
+    with pytest.raises(GeospotError, match=r"block-0\.parquet: cannot be read \(No such file"):
+        read_pairs(two_blocks)
     dangling.unlink()
     os.mkfifo(dangling)
-    with pytest.raises(GeospotError, match=r"part-0\.parquet: is no file"):
-        Store(two_shards).pairs.read(keys)
+    with pytest.raises(GeospotError, match=r"block-0\.parquet: is no file"):
+        read_pairs(two_blocks)
     dangling.unlink()
-    content = pa.BufferOutputStream()
-    pq.write_table(pa.table({"key": [{"a": 1}]}), content)
-    part = content.getvalue().to_pybytes()
-    digest = hashlib.blake2b(part, digest_size=16).hexdigest()
-    (two_shards / "distances" / f"part-{digest}.parquet").write_bytes(part)
-    with pytest.raises(GeospotError, match="was not written by this version of geospot_gpu"):
-        Store(two_shards).pairs.read(keys)
+    for table in (pa.table({"source": [{"a": 1}]}), pq.read_table(blocks(two_blocks)[0])):
+        metadata = {name: b"other" for name in table.schema.metadata or {}}
+        foreign = put_block(two_blocks, table.replace_schema_metadata(metadata))
+        with pytest.raises(GeospotError, match="was not written by this version of geospot_gpu"):
+            read_pairs(two_blocks)
+        foreign.unlink()
+    assert len(read_pairs(two_blocks)) == 6
 
 
 def test_one_of_many_settles_the_identity(tmp_path: Path) -> None:
@@ -256,28 +282,34 @@ def test_one_of_many_settles_the_identity(tmp_path: Path) -> None:
     assert not list(folder.rglob(".*.tmp"))
 
 
-def test_nothing_to_do_writes_nothing(two_shards: Path, towns: Path) -> None:
+def test_nothing_to_do_writes_nothing(two_blocks: Path, towns: Path) -> None:
     """So that it works on a disk that is full or read-only, too."""
 
     def times() -> dict[Path, int]:
-        return {path: path.stat().st_mtime_ns for path in two_shards.rglob("*")}
+        return {path: path.stat().st_mtime_ns for path in two_blocks.rglob("*")}
 
     before = times()
-    assert sweep(two_shards, towns).computed == 0
+    assert sweep(two_blocks, towns).computed == 0
     assert times() == before
 
 
 def test_absent_columns_are_null(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    store.prepare()
-    store.pairs.write(pd.DataFrame({"key": ["k"], "source": ["a"], "target": ["b"]}))
-    (row,) = pq.read_table(shards(tmp_path)[0]).to_pylist()
-    assert row.keys() == set(schema("pairs").names)
-    assert {name for name, value in row.items() if value is not None} == {"key", "source", "target"}
+    store, one = Store(tmp_path).pairs, np.zeros(1, np.int64)
+    sides = Side(("a",), ("k",), (1,)), Side(("b",), ("l",), (1,))
+    block = store.write(sides, "all", ["divergence"], (one, one), {"divergence": np.ones(1)})
+    assert pq.read_table(blocks(tmp_path)[0]).to_pylist() == [
+        {"source": "a", "target": "b", "divergence": 1.0}
+    ]
+    names = schema("pairs").names
+    table = store.read(block, names)
+    assert table is not None
+    assert table.column_names == names
+    (row,) = table.to_pylist()
+    assert {name for name, value in row.items() if value is not None} == {"divergence"}
 
 
-def test_the_manifest_says_what_was_done(two_shards: Path) -> None:
-    manifest = json.loads((two_shards / "manifest.json").read_text())
+def test_the_manifest_says_what_was_done(two_blocks: Path) -> None:
+    manifest = json.loads((two_blocks / "manifest.json").read_text())
     assert manifest["identity"]["encoder"] == "none"
     assert manifest["identity"]["cost"]["geo_weight"] == 1.0
     assert manifest["identity"]["solver"]["epsilon"] == 0.01
@@ -288,5 +320,5 @@ def test_the_manifest_says_what_was_done(two_shards: Path) -> None:
     assert [region["name"] for region in manifest["sources"]] == ["lima", "oslo", "rome", "suva"]
     assert manifest["versions"]["geospot_gpu"] == gs.__version__
     assert {"python", "torch", "numpy"} <= manifest["versions"].keys()
-    assert {region["key"] for region in manifest["sources"]} == set(regions_of(two_shards)["key"])
+    assert {region["key"] for region in manifest["sources"]} == set(regions_of(two_blocks)["key"])
     assert [region["n_points"] for region in manifest["sources"]] == [30] * 4
