@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from geospot_gpu.arrays import Columns, Indices
 from geospot_gpu.runs.block import Contents, Side, places_in
+from geospot_gpu.runs.held import Found, Held, Mask, Wanted, Where
 from geospot_gpu.runs.pair_store import Block, PairStore
 from geospot_gpu.runs.plan import Cell, Grid
 
@@ -19,27 +19,6 @@ _RELIST = 10
 """How often blocks are listed anew because somebody merged those that were there."""
 _KEPT_BYTES = 2**28
 """Of tables that were read, which the next cells need, too."""
-
-
-class Held(NamedTuple):
-    """Rows of a block that are pairs of the sweep."""
-
-    block: Block
-    rows: Indices
-    """Which rows of the block, [K]."""
-    left: Indices
-    right: Indices
-    swapped: NDArray[np.bool_]
-    """Where the block has the right region as the source."""
-
-
-class _Where(NamedTuple):
-    """Positions in the sweep of the two sides of a block, -1 where it has none."""
-
-    sources_left: Indices
-    sources_right: Indices
-    targets_left: Indices
-    targets_right: Indices
 
 
 class Catalogue:
@@ -66,6 +45,11 @@ class Catalogue:
         """Taken of the regions, [R]; 0 of those that no block has."""
         self.refresh()
 
+    def look(self) -> None:
+        """List the blocks anew if others are there than when they were listed."""
+        if set(self.store.names()) != self._names:
+            self.refresh()
+
     def refresh(self) -> None:
         """List the blocks anew."""
         for attempt in range(_RELIST):
@@ -77,14 +61,14 @@ class Catalogue:
                     raise
 
     def _list(self) -> None:
+        self._names = set(self.store.names())
         self.blocks: list[Block] = []
-        self._where: list[_Where] = []
-        self._listed: dict[int, tuple[Indices, Indices]] = {}
+        self._found: list[Found] = []
         self._cells: dict[Cell, list[int]] = defaultdict(list)
         self.n_points = np.zeros(self._regions, np.int64)
         for block in self.store.blocks():
             contents = block.contents
-            where = _Where(
+            where = Where(
                 *(
                     np.array([known.get(key, -1) for key in side.keys], np.int64)
                     for side in (contents.sources, contents.targets)
@@ -93,29 +77,30 @@ class Catalogue:
             )
             if not self._may_hold(where):
                 continue
-            number = len(self.blocks)
+            listed = None
             if contents.shape == "listed":
                 table = self.store.read(block, ["source", "target"])
                 if table is None:
                     continue
-                self._listed[number] = places_in(contents, table)
+                listed = places_in(contents, table)
             self.blocks.append(block)
-            self._where.append(where)
+            self._found.append(Found(block, where, listed))
             for known, side in zip(where, _twice(contents), strict=True):
                 there = known >= 0
                 self.n_points[known[there]] = np.array(side.n_points)[there]
+            number = len(self._found) - 1
             for cell in self._touched(number):
                 self._cells[cell].append(number)
 
     @staticmethod
-    def _may_hold(where: _Where) -> bool:
+    def _may_hold(where: Where) -> bool:
         there = [bool((at >= 0).any()) for at in where]
         return (there[0] and there[3]) or (there[2] and there[1])
 
     def _touched(self, number: int) -> Iterable[Cell]:
         """Blocks of the grid that a block of the store may have pairs of."""
-        where = self._where[number]
-        if number in self._listed:
+        where = self._found[number].where
+        if self._found[number].listed is not None:
             held = self._held(number)
             rows, columns = self.grid.cells_of(held.left, held.right)
             both = np.unique(np.stack([rows, columns]), axis=1)
@@ -136,22 +121,8 @@ class Catalogue:
 
     def _held(self, number: int) -> Held:
         """All rows of a block that are pairs of the sweep."""
-        block, where = self.blocks[number], self._where[number]
-        places = self._listed.get(number) or block.contents.places()
-        assert places is not None, "of listed pairs they are read"
-        source, target = places
-        parts = []
-        for swapped, (of_left, left), (of_right, right) in (
-            (False, (where.sources_left, source), (where.targets_right, target)),
-            (True, (where.targets_left, target), (where.sources_right, source)),
-        ):
-            i, j = of_left[left], of_right[right]
-            rows = np.flatnonzero((i >= 0) & (j >= 0) & ((i < j) | (not self.grid.square)))
-            parts.append(Held(block, rows, i[rows], j[rows], np.full(len(rows), swapped)))
-        if len(parts[1].rows) == 0:
-            return parts[0]
-        _, *sides = zip(*parts, strict=True)
-        return Held(block, *map(np.concatenate, sides))
+        every = Wanted(range(self._regions))
+        return self._found[number].held(every, every, square=self.grid.square)
 
     def numbers(self, cell: Cell) -> list[int]:
         """Which of the blocks may have pairs of a block of the grid, the most believed first."""
@@ -166,23 +137,38 @@ class Catalogue:
         """
         left, right = self.grid.ends(cell)
         found = np.full((len(left), len(right)), -1, np.int32)
+        sides = Wanted(left), Wanted(right)
         for number in reversed(self.numbers(cell) if numbers is None else sorted(numbers)):
-            held = _within(self._held(number), left, right)
+            held = self._found[number].held(*sides, square=self.grid.square)
             found[held.left - left.start, held.right - right.start] = number
         return found
 
-    def held(self, cell: Cell) -> list[Held]:
-        """Where the pairs of a block of the grid are, each once."""
+    def held(self, cell: Cell, sides: tuple[Mask, Mask] | None = None) -> list[Held]:
+        """Where the pairs of a block of the grid are, each once.
+
+        Args:
+            cell: the block of the grid.
+            sides: which regions [R] are wanted on one side of a pair and which on the other, be it
+                left or right where the grid is square; all if not given.
+        """
         left, right = self.grid.ends(cell)
-        numbers = self.numbers(cell)
-        parts = [_within(self._held(number), left, right) for number in numbers]
-        if len(parts) > 1:
+        ways = [(None, None)] if sides is None else [sides, sides[::-1]][: 1 + self.grid.square]
+        numbers, parts = self.numbers(cell), []
+        for k, (one, other) in enumerate(ways):
+            wanted = Wanted(left, one), Wanted(right, other)
+            for number in numbers:
+                held = self._found[number].held(*wanted, square=self.grid.square)
+                if k == 1 and sides is not None:  # others were found before
+                    held = held.some(~(sides[0][held.left] & sides[1][held.right]))
+                if len(held.rows):
+                    parts.append((number, held))
+        if len(numbers) > 1 and parts:
             owner = self.owners(cell)
             parts = [
-                _some(part, owner[part.left - left.start, part.right - right.start] == number)
-                for number, part in zip(numbers, parts, strict=True)
+                (n, part.some(owner[part.left - left.start, part.right - right.start] == n))
+                for n, part in parts
             ]
-        return [part for part in parts if len(part.rows)]
+        return [part for _, part in parts if len(part.rows)]
 
     def missing(self, cell: Cell, outputs: Collection[str]) -> dict[tuple[str, ...], Indices]:
         """Which pairs of a block of the grid are not there with all outputs.
@@ -221,8 +207,8 @@ class Catalogue:
 
     def listed(self) -> Iterator[Held]:
         """Blocks of listed pairs, all of which are of this sweep."""
-        for number in self._listed:
-            if self._is_whole(number):
+        for number, found in enumerate(self._found):
+            if found.listed is not None and self._is_whole(number):
                 yield self._held(number)
 
     def _is_whole(self, number: int) -> bool:
@@ -230,15 +216,23 @@ class Catalogue:
         return len(np.unique(self._held(number).rows)) == self.blocks[number].contents.rows
 
     def tables(
-        self, cells: Iterable[Cell], columns: Sequence[str]
+        self,
+        cells: Iterable[Cell],
+        columns: Sequence[str],
+        sides: tuple[Mask, Mask] | None = None,
     ) -> Iterator[tuple[Held, pa.Table]]:
         """Columns of the pairs of blocks of the grid, with where they are.
 
         What is damaged is left out, aloud; what is merged meanwhile is found where it went.
+
+        Args:
+            cells: the blocks of the grid.
+            columns: names of columns that are stored.
+            sides: as for :meth:`held`.
         """
         kept: OrderedDict[str, pa.Table | None] = OrderedDict()
         for cell in cells:
-            for held in self.held(cell):
+            for held in self.held(cell, sides):
                 try:
                     table = self._kept(kept, held.block, columns)
                 except FileNotFoundError:
@@ -302,13 +296,13 @@ class Catalogue:
         wanted = np.zeros((len(left), len(right)), np.bool_)
         wanted[lost.left - left.start, lost.right - right.start] = True
         for held in self.held(cell):
-            some = _some(held, wanted[held.left - left.start, held.right - right.start])
+            some = held.some(wanted[held.left - left.start, held.right - right.start])
             if len(some.rows) and (table := self.store.read(some.block, columns)) is not None:
                 yield some, _rows(table, some.rows)
 
 
 def _twice(contents: Contents) -> tuple[Side, Side, Side, Side]:
-    """The side of a block that each entry of :class:`_Where` is of."""
+    """The side of a block that each entry of :class:`Where` is of."""
     return contents.sources, contents.sources, contents.targets, contents.targets
 
 
@@ -316,17 +310,3 @@ def _rows(table: pa.Table, rows: Indices) -> pa.Table:
     if len(rows) == len(table) and (np.diff(rows) == 1).all():
         return table
     return table.take(pa.array(rows))
-
-
-def _within(held: Held, left: range, right: range) -> Held:
-    """The pairs whose regions are in these ranges of positions."""
-    inside = (held.left >= left.start) & (held.left < left.stop)
-    inside &= (held.right >= right.start) & (held.right < right.stop)
-    return held if inside.all() else _some(held, inside)
-
-
-def _some(held: Held, chosen: NDArray[np.bool_]) -> Held:
-    return Held(
-        *(held.block, held.rows[chosen], held.left[chosen], held.right[chosen]),
-        swapped=held.swapped[chosen],
-    )

@@ -12,7 +12,8 @@ from geospot_gpu import files
 from geospot_gpu.arrays import Columns, Indices
 from geospot_gpu.distances.columns import mirrors
 from geospot_gpu.runs.block import Side
-from geospot_gpu.runs.catalogue import Catalogue, Held
+from geospot_gpu.runs.catalogue import Catalogue
+from geospot_gpu.runs.held import Held
 from geospot_gpu.runs.pair_store import Block, PairStore
 
 log = logging.getLogger("geospot_gpu")

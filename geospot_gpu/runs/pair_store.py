@@ -27,6 +27,7 @@ from geospot_gpu.runs.block import (
 
 log = logging.getLogger("geospot_gpu")
 
+_NAMED = "block-", ".parquet"
 _TAIL = 2**16
 _WORDS = ("source", "target", "kernel")
 """Columns of few different texts."""
@@ -102,10 +103,14 @@ class PairStore:
             FileNotFoundError: somebody merged some meanwhile: list them anew.
             GeospotError: a file cannot be read, or is of another version.
         """
-        stamps = self.place.stamps("block-", ".parquet")
+        stamps = self.place.stamps(*_NAMED)
         found = [b for b in self._pool.map(self._described, stamps, stamps.values()) if b]
         own = [block for block in found if block.contents.about == self.about]
         return sorted(own, key=lambda block: (-len(block.contents.outputs), block.name))
+
+    def names(self) -> list[str]:
+        """Of all files of blocks."""
+        return self.place.names(*_NAMED)
 
     def read(self, block: Block, columns: Sequence[str]) -> pa.Table | None:
         """Columns of a block, null where it lacks them; None where it is damaged and set aside.

@@ -27,6 +27,7 @@ from geospot_gpu.names import Name
 from geospot_gpu.points.table import Points
 from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import Regions
+from geospot_gpu.runs.catalogue import Catalogue
 from geospot_gpu.runs.identity import method_of, region_keys, run_identity
 from geospot_gpu.runs.manifest import Manifest, entries
 from geospot_gpu.runs.origin import drawn_again, engine_of, keep
@@ -140,7 +141,9 @@ class Run:
         Raises:
             GeospotError: there is no such column or region.
         """
-        return StoredPairs(self._store.pairs, self.manifest, columns, source, target)
+        catalogue = self._catalogue
+        catalogue.look()
+        return StoredPairs(self._store.pairs, self.manifest, columns, source, target, catalogue)
 
     def row(self, name: Name, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The pairs of one region with all others, the nearest first.
@@ -183,6 +186,10 @@ class Run:
                 "some of it, as with run.dataset().sel, or take run.distances()"
             )
         return found.load()
+
+    @cached_property
+    def _catalogue(self) -> Catalogue:
+        return StoredPairs(self._store.pairs, self.manifest).catalogue
 
     @property
     def place(self) -> Place:

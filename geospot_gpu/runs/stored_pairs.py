@@ -51,6 +51,7 @@ class StoredPairs:
         columns: that it has, in order; all of them if not given.
         source: names of regions that the source is one of; any if not given.
         target: the same of the target.
+        catalogue: where the pairs are, if that is known.
 
     Raises:
         GeospotError: there is no such column or region.
@@ -63,6 +64,7 @@ class StoredPairs:
         columns: Sequence[str] | None = None,
         source: Name | Collection[Name] | None = None,
         target: Name | Collection[Name] | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self._store, self._manifest = store, manifest
         every = [*_OF_REGIONS, *schema(store.table).names]
@@ -76,8 +78,9 @@ class StoredPairs:
             _chosen(self._names[: self._n] if square else self._names[self._n :], target, "target",
                     0 if square else self._n),
         )  # fmt: skip
+        self._everything = source is None and target is None
         self.grid = grid_of(manifest)
-        self._catalogue: Catalogue | None = None
+        self._catalogue = catalogue
         self._levels: tuple[set[str], list[_Level]] | None = None
 
     @property
@@ -179,12 +182,9 @@ class StoredPairs:
         self, catalogue: Catalogue, cells: Iterable[Cell], columns: Sequence[str]
     ) -> Iterator[PairTable]:
         """Pairs of blocks of the grid of which the two regions are asked for."""
-        sources, targets = self._sides
         mirror = mirrors()
-        for held, table in catalogue.tables(cells, columns):
-            own = sources[held.left] & targets[held.right]
-            if self.grid.square:
-                own |= sources[held.right] & targets[held.left]
+        sides = None if self._everything else self._sides
+        for held, table in catalogue.tables(cells, columns, sides):
             there = {name: _numpy(table[name]) for name in columns}
             found = there
             if held.swapped.any():
@@ -196,19 +196,15 @@ class StoredPairs:
                 }
             n_points = catalogue.n_points
             found |= {"n_source": n_points[held.left], "n_target": n_points[held.right]}
-            if own.all():
-                yield PairTable(held.left, held.right, found)
-            elif own.any():
-                some = {name: values[own] for name, values in found.items()}
-                yield PairTable(held.left[own], held.right[own], some)
+            yield PairTable(held.left, held.right, found)
 
     def _as_asked(self, part: PairTable, columns: Sequence[str]) -> PairTable:
         """Pairs with a source and a target that are asked for as such, whichever comes first."""
+        found = {name: part[name] for name in (*columns, *_OF_REGIONS[2:])}
+        if self._everything:
+            return PairTable(part.left, part.right, found)
         sources, targets = self._sides
         turned = ~(sources[part.left] & targets[part.right])
-        found = {name: part[name] for name in (*columns, *_OF_REGIONS[2:])}
-        if not turned.any():
-            return PairTable(part.left, part.right, found)
         for name, other in (mirrors() | {"n_source": "n_target", "n_target": "n_source"}).items():
             if name in found:
                 found[name] = np.where(turned, part[other], part[name])

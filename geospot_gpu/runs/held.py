@@ -1,0 +1,98 @@
+"""Rows of a block that are pairs of a sweep."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geospot_gpu.arrays import Indices
+from geospot_gpu.runs.block import Contents
+from geospot_gpu.runs.pair_store import Block
+
+Mask = NDArray[np.bool_]
+
+
+class Where(NamedTuple):
+    """Positions in a sweep of the regions on the two sides of a block, -1 where it has none."""
+
+    sources_left: Indices
+    sources_right: Indices
+    targets_left: Indices
+    targets_right: Indices
+
+
+class Wanted(NamedTuple):
+    """The regions that are wanted on one side of a pair."""
+
+    positions: range
+    mask: Mask | None = None
+    """Which of all regions, [R]; all if not given."""
+
+    def among(self, positions: Indices) -> Mask:
+        """Which of some positions, [K]."""
+        found: Mask = (positions >= self.positions.start) & (positions < self.positions.stop)
+        return found if self.mask is None else found & self.mask[positions]
+
+
+class Held(NamedTuple):
+    """Rows of a block that are pairs of a sweep."""
+
+    block: Block
+    rows: Indices
+    """Which rows of the block, [K]."""
+    left: Indices
+    right: Indices
+    swapped: Mask
+    """Where the block has the right region as the source."""
+
+    def some(self, chosen: Mask) -> Held:
+        """Those of the rows that are chosen, [K]."""
+        if chosen.all():
+            return self
+        rows = self.rows[chosen], self.left[chosen], self.right[chosen], self.swapped[chosen]
+        return Held(self.block, *rows[:3], swapped=rows[3])
+
+
+class Found(NamedTuple):
+    """A block of the store, as a sweep sees it."""
+
+    block: Block
+    where: Where
+    listed: tuple[Indices, Indices] | None
+    """Places of the two regions of each pair in the block's sides, where it lists them."""
+
+    def held(self, left: Wanted, right: Wanted, *, square: bool) -> Held:
+        """Its rows that are pairs of wanted regions."""
+        where = self.where
+        rows, i, j = self._rows(where.sources_left, where.targets_right, left, right)
+        turned, b, a = self._rows(where.sources_right, where.targets_left, right, left)
+        found = Held(
+            self.block,
+            np.concatenate([rows, turned]),
+            np.concatenate([i, a]),
+            np.concatenate([j, b]),
+            np.repeat([False, True], [len(rows), len(turned)]),
+        )
+        return found.some(found.left < found.right) if square else found
+
+    def _rows(
+        self, of_source: Indices, of_target: Indices, source: Wanted, target: Wanted
+    ) -> tuple[Indices, Indices, Indices]:
+        """Rows, and positions of their sources and targets."""
+        sources, targets = source.among(of_source), target.among(of_target)
+        if not (sources.any() and targets.any()):
+            return _NONE, _NONE, _NONE
+        contents: Contents = self.block.contents
+        if contents.shape == "all":  # as most are: no more is looked at than is wanted
+            a, b = np.flatnonzero(sources), np.flatnonzero(targets)
+            rows = (a[:, None] * len(targets) + b).ravel()
+            return rows, np.repeat(of_source[a], len(b)), np.tile(of_target[b], len(a))
+        places = self.listed or contents.places()
+        assert places is not None, "of listed pairs they are read"
+        rows = np.flatnonzero(sources[places[0]] & targets[places[1]])
+        return rows, of_source[places[0][rows]], of_target[places[1][rows]]
+
+
+_NONE = np.array([], np.int64)
