@@ -78,7 +78,8 @@ def sweep(config: DictConfig) -> None:
             "distances/ has all pairs"
         )
     say(
-        f"time: {preparing_seconds:.1f} s reading and encoding, {result.seconds:.1f} s solving",
+        f"time: {preparing_seconds:.1f} s reading and encoding, {result.seconds:.1f} s solving, "
+        f"{result.solving:.1f} s of it by workers",
         f"results in {out}",
         f"pairs total={result.total} computed={result.computed} reused={result.reused} "
         f"unconverged={result.overview.unconverged}"
