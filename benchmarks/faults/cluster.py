@@ -173,7 +173,7 @@ def drive(folder: Path, kind: str) -> None:
         count, points = 20, 250
         features = random.normal(size=(count * points, 4096)).astype(np.float32)
         features /= np.linalg.norm(features, axis=1, keepdims=True)
-    lon, lat = random.uniform(-180, 180, (count, 1)), random.uniform(-60, 60, (count, 1))
+    lon, lat = random.uniform(-170, 170, (count, 1)), random.uniform(-60, 60, (count, 1))
     shift = random.normal(size=(2, count, points))
     regions = gs.Regions.from_points(
         lon=(lon + shift[0]).ravel(),
