@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from geospot_gpu.arrays import Indices
 from geospot_gpu.cluster.pool import Pool
 from geospot_gpu.distances.growth import Larger, grow
 from geospot_gpu.distances.pair_table import PairTable
@@ -17,11 +19,16 @@ from geospot_gpu.runs.missing import listed_blocks, solve_blocks
 from geospot_gpu.runs.plan import Grid
 from geospot_gpu.runs.store import Store
 from geospot_gpu.runs.stored_pairs import GROWTH, StoredPairs
-from geospot_gpu.runs.work import SweepJob
+from geospot_gpu.runs.work import PairBlock, SweepJob
 
 
 def grow_samples(
-    pool: Pool, store: Store, job: SweepJob, manifest: Manifest, drafts: set[Path]
+    pool: Pool,
+    store: Store,
+    job: SweepJob,
+    manifest: Manifest,
+    drafts: set[Path],
+    now: Sequence[PairBlock],
 ) -> int:
     """Solve the pairs of a sweep again whose error is above its target, from larger samples.
 
@@ -31,9 +38,10 @@ def grow_samples(
         job: the sweep.
         manifest: of the sweep, which then says which larger samples there are.
         drafts: manifests of the unfinished run, which are added to.
+        now: blocks of the sweep that were solved now.
 
     Returns:
-        How many pairs of the sweep were solved now.
+        How many pairs were solved again that are in none of these.
     """
     solved: set[int] = set()
     n_sources = len(manifest["sources"])
@@ -79,4 +87,11 @@ def grow_samples(
     right = np.concatenate([part.right for part in parts])
     columns = {name: np.concatenate([part[name] for part in parts]) for name in GROWTH}
     grow(job.regions, PairTable(left, right, columns), manifest["target_error"], solve_larger)
-    return len(solved)
+    again = np.array(sorted(solved), np.int64)
+    codes = [_code(*job.positions(block), job) for block in now]
+    return int((~np.isin(_code(left[again], right[again], job), np.concatenate([[], *codes]))).sum())
+
+
+def _code(left: Indices, right: Indices, job: SweepJob) -> Indices:
+    """A number for each pair."""
+    return left * len(job.regions) + right

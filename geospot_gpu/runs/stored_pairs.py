@@ -136,12 +136,12 @@ class StoredPairs:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The pairs in Arrow's form, some at a time."""
         stored = [name for name in self.columns if name not in _OF_REGIONS]
-        words = pa.array(self._names)
-        form = self.schema
+        form, before = self.schema, 0 if self.grid.square else self._n
+        words = pa.array(self._names[: self._n]), pa.array(self._names[before:])
         for part in self.parts(stored):
-            sides = {"source": part.left, "target": part.right}
+            sides = {"source": (part.left, words[0]), "target": (part.right - before, words[1])}
             arrays = [
-                pa.DictionaryArray.from_arrays(pa.array(sides[name], pa.int32()), words)
+                pa.DictionaryArray.from_arrays(pa.array(sides[name][0], pa.int32()), sides[name][1])
                 if name in sides
                 else _arrow(part[name], form.field(name).type)
                 for name in self.columns
@@ -217,6 +217,8 @@ class StoredPairs:
         above = np.ones(len(part), np.bool_)
         if self._levels is None or not set(columns) <= self._levels[0]:
             self._levels = set(columns), self._larger(columns)
+        for name in part.columns:  # Arrow's own may not be written to
+            part.columns[name] = part[name].copy()
         for level in self._levels[1]:
             above &= above_target(part["std_error"], part["bias"], part["upper"], target)
             code = self._code(part)
@@ -224,8 +226,8 @@ class StoredPairs:
             found = np.flatnonzero(above & (level.code[at] == code))
             above = np.zeros(len(part), np.bool_)
             above[found] = True
-            for name, values in level.columns.items():
-                part.columns[name][found] = values[at[found]]
+            for name, values in part.columns.items():
+                values[found] = level.columns[name][at[found]]
 
     def _larger(self, columns: Sequence[str]) -> list[_Level]:
         """Pairs of each of the larger samples."""
@@ -279,7 +281,7 @@ def _chosen(
 
 
 def _numpy(column: pa.ChunkedArray) -> NDArray[Any]:
-    """Values as NumPy has them, which may be written to; missing numbers are NaN."""
+    """Values as NumPy has them; missing numbers are NaN."""
     if pa.types.is_dictionary(column.type):
         chunks = [
             np.array(chunk.dictionary.to_pylist(), object)[chunk.indices.fill_null(0)]

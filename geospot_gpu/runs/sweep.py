@@ -178,7 +178,7 @@ def run_sweep(
         found = solve_blocks(pool, store, job, blocks, what, sum(map(grid.count, cells)))
         grown = 0
         if target_error is not None:
-            grown = grow_samples(pool, store, job, manifest, drafts)
+            grown = grow_samples(pool, store, job, manifest, drafts, blocks)
     pairs = StoredPairs(store.pairs, manifest)
     merge(store.pairs, pairs.catalogue)
     missing: dict[int, int] = {}
@@ -192,7 +192,7 @@ def run_sweep(
         value=value,
         total=grid.total,
         computed=found.computed + grown,
-        reused=grid.total - found.computed - sum(missing.values()),
+        reused=grid.total - found.computed - grown - sum(missing.values()),
         overview=overview(pairs, value, SHOWN),
         seconds=time.perf_counter() - started,
         solving=found.seconds,
