@@ -11,7 +11,7 @@ import pandas as pd
 
 from geospot_gpu.arrays import Columns, Indices
 from geospot_gpu.distances import baselines as simple
-from geospot_gpu.distances.columns import stored, stored_in
+from geospot_gpu.distances.columns import schema, stored, stored_in
 from geospot_gpu.distances.pair_table import PairTable
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors.kept import kept
@@ -58,7 +58,7 @@ def stored_baselines(
     store = PairStore(place.child("baselines"), "baselines", f"width {width!r}")
     grid = Grid(np.ones(len(regions), np.int64), None, "cpu")
     catalogue = Catalogue(store, keys, grid, len(regions))
-    names = stored("baselines")
+    names, types = stored("baselines"), schema("baselines")
     outputs = [column.name for column in stored_in("baselines")]
     known, found = catalogue.find(left, right, names, outputs)
     missing = np.flatnonzero(~known)
@@ -74,8 +74,9 @@ def stored_baselines(
         costs = [float(len(chunk)) for chunk in chunks]
         for k, result in pool.run(job, items, costs, job.name):
             done.append(result.unwritable is None)
-            for name in names:
-                found[name][chunks[k]] = result.columns[name]
+            for name in names:  # as it is stored, so that whoever reads it finds the same
+                kind = types.field(name).type.to_pandas_dtype()
+                found[name][chunks[k]] = result.columns[name].astype(kind)
             if result.unwritable is not None and sum(not stored for stored in done) == 1:
                 log.warning("baselines are not kept: %s", result.unwritable)
             counted.update(len(chunks[k]))
