@@ -14,7 +14,7 @@ from typing import Any, cast
 from benchmarks import gpu_tables
 from benchmarks.record import RESULTS
 from geospot_gpu.distances.column import Column, Table
-from geospot_gpu.distances.columns import stored_in
+from geospot_gpu.distances.columns import REGISTER
 
 PAGE = Path(__file__).with_name("README.md")
 README = PAGE.parent.parent / "README.md"
@@ -65,8 +65,9 @@ def columns(name: str) -> str:
     table = cast(Table, name)
     rows = ["| column | unit | meaning |", "|---|---|---|"]
     last = ("covariate", "record")
-    for column in sorted(stored_in(table), key=lambda column: column.group in last):
-        if table == "pairs" or column.table == table:
+    tables = (table, None) if table == "pairs" else (table,)
+    for column in sorted(REGISTER, key=lambda column: column.group in last):
+        if column.table in tables:
             rows.append(f"| {_names(column)} | {column.unit} | {column.meaning} |")
     return "\n".join(rows)
 
