@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
@@ -23,6 +22,7 @@ from geospot_gpu.distances.pairwise import all_pairs
 from geospot_gpu.distances.solve import solve
 from geospot_gpu.engine.method import Method, default_cost
 from geospot_gpu.regions import Regions
+from geospot_gpu.runs.block import Side
 from geospot_gpu.runs.store import Store
 from geospot_gpu.selection.target_distances import check_distance
 from geospot_gpu.transfer.evidence import matrices
@@ -40,7 +40,7 @@ def lengths(regions: Regions, left: Indices, right: Indices) -> tuple[Indices, I
 
 
 LETTERS = Column(
-    *("letters", "float64", "Letters of the source", "letters of the first region's name"),
+    *("letters", "float32", "Letters of the source", "letters of the first region's name"),
     group="own",
     unit="letters",
     table="baselines",
@@ -48,7 +48,7 @@ LETTERS = Column(
     compute=lengths,
 )
 GAP = Column(
-    *("gap", "float64", "Gap", "what lies between two regions", "transport", "km"),
+    *("gap", "float32", "Gap", "what lies between two regions", "transport", "km"),
     bounds=("gap_lower", "gap_upper"),
     of_self=(0.0, "self_lower", 7.0),
 )
@@ -76,7 +76,7 @@ def test_a_column_is_of_one_piece(column: Column) -> None:
     assert column.of_self == () or len(column.of_self) == len(column.variables)
     assert not column.directed or all(name.startswith(column.name) for name in column.variables)
     assert not column.mirror or find(column.mirror).mirror == column.name
-    quantity = column.dtype in ("int64", "float64")
+    quantity = column.dtype in ("int32", "float32")
     assert bool(column.unit) == quantity
     assert quantity or column.group in ("record", "evidence")
     assert column.meaning[0].islower()
@@ -90,8 +90,8 @@ def test_baselines_are_stored_as_they_always_were() -> None:
         *("energy_distance", "gaussian_mmd"),
         *("dissimilarity_source_to_target", "dissimilarity_target_to_source"),
     )
-    assert found.names == ["key", "source", "target", *floats]
-    assert [str(kind) for kind in found.types] == ["string"] * 3 + ["double"] * len(floats)
+    assert found.names == [*floats]
+    assert [str(kind) for kind in found.types] == ["float"] * len(floats)
 
 
 def test_every_variable_of_a_dataset_says_what_it_is() -> None:
@@ -118,17 +118,21 @@ def test_what_is_not_asked_has_no_matrix() -> None:
 def test_a_column_of_pairs_is_one_entry(tmp_path: Path) -> None:
     """It is stored, read again, in datasets, tables and choices, by being in the register."""
     assert schema("pairs").names[-3:] == ["gap", "gap_lower", "gap_upper"]
-    rows = pd.DataFrame({"key": ["k"], "source": ["a"], "target": ["b"], "converged": True})
-    rows = rows.assign(gap=3.0, gap_lower=2.0, gap_upper=4.0)
-    store = Store(tmp_path)
-    store.prepare()
-    store.pairs.write(rows)
-    stored = store.pairs.read(pa.array(["k"]))
+    side, one = (Side((name,), (name,), (1,)) for name in "ab"), np.zeros(1, np.int64)
+    values = {"converged": [True], "gap": [3.0], "gap_lower": [2.1], "gap_upper": [4.1]}
+    rows = {name: np.array(column) for name, column in values.items()}
+    store = Store(tmp_path).pairs
+    block = store.write((next(side), next(side)), "all", ["gap"], (one, one), rows)
+    table = store.read(block, ["source", "target", *schema("pairs").names])
+    assert table is not None
+    stored = table.to_pandas()
+    assert float(stored["gap_lower"][0]) < 2.1
+    assert float(stored["gap_upper"][0]) > 4.1
     selves = pd.DataFrame({"name": ["a", "b"], "self_lower": [0.25, 0.5], "self_converged": True})
     selves = selves.assign(self_ot=0.0, self_upper=1.0)
     dataset = to_dataset(stored, outputs_by_default(), selves)
     np.testing.assert_array_equal(dataset.gap, [[0.0, 3.0], [3.0, 0.0]])
-    np.testing.assert_array_equal(dataset.gap_lower, [[0.25, 2.0], [2.0, 0.5]])
+    np.testing.assert_array_equal(dataset.gap_lower, np.float32([[0.25, 2.1], [2.1, 0.5]]))
     assert dataset.gap_upper.attrs == {"long_name": "Gap, upper bound", "units": "km"}
     assert {"gap"} == set(matrices(stored, ["a", "b"])) - {"transport_cost"}
     assert (group_of("gap"), group_of("gap_lower")) == ("transport", "own")

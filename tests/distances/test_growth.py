@@ -58,7 +58,7 @@ def above(pairs: pd.DataFrame) -> NDArray[np.bool_]:
 
 def test_every_pair_meets_the_target_with_no_more_points_than_it_needs(tmp_path: Path) -> None:
     result = sweep(tmp_path, TARGET)
-    pairs = result.pairs
+    pairs = result.pairs.to_pandas()
     assert not above(pairs).any()
     sizes = pairs["n_source"]
     assert set(sizes) <= {50, 100, 200, 400, 800}
@@ -79,18 +79,19 @@ def test_every_pair_meets_the_target_with_no_more_points_than_it_needs(tmp_path:
 
 
 def test_the_run_reads_back_and_goes_on_where_it_was(tmp_path: Path) -> None:
-    base = sweep(tmp_path, None)
+    base = sweep(tmp_path, None).pairs.to_pandas()
     first = sweep(tmp_path, TARGET)
+    pairs = first.pairs.to_pandas()
     assert first.total == 6
     assert 0 < first.computed <= 6, "the small samples were there already"
     again = sweep(tmp_path, TARGET)
     assert (again.computed, again.reused) == (0, 6)
-    pd.testing.assert_frame_equal(again.pairs, first.pairs)
+    pd.testing.assert_frame_equal(again.pairs.to_pandas(), pairs)
     finer = sweep(tmp_path, TARGET / 2)
-    assert (finer.pairs["n_source"] >= first.pairs["n_source"]).all()
+    assert (finer.pairs.to_pandas()["n_source"] >= pairs["n_source"]).all()
     assert sweep(tmp_path, TARGET).computed == 0, "and back"
     dataset = gs.open_run(tmp_path)
-    for _, row in first.pairs.iterrows():
+    for _, row in pairs.iterrows():
         for name in ("divergence", "std_error", "bias", "ot_value"):
             stored = float(dataset[name].loc[row["source"], row["target"]])
             np.testing.assert_equal(stored, row[name])
@@ -100,16 +101,17 @@ def test_the_run_reads_back_and_goes_on_where_it_was(tmp_path: Path) -> None:
     np.testing.assert_allclose(in_memory.divergence, dataset.divergence, rtol=1e-6)
     sweep(tmp_path, None)
     plain = gs.open_run(tmp_path).divergence
-    for _, row in base.pairs.iterrows():
+    for _, row in base.iterrows():
         assert float(plain.loc[row["source"], row["target"]]) == row["divergence"]
 
 
 def test_rectangular_sweeps_grow_both_sides(tmp_path: Path) -> None:
     result = sweep(tmp_path, TARGET, regions("a", "c"), regions("a", "d"))
     assert result.total == 4
-    assert not above(result.pairs).any()
+    pairs = result.pairs.to_pandas()
+    assert not above(pairs).any()
     dataset = gs.open_run(tmp_path)
-    for _, row in result.pairs.iterrows():
+    for _, row in pairs.iterrows():
         assert float(dataset.divergence.loc[row["source"], row["target"]]) == row["divergence"]
 
 
@@ -117,7 +119,7 @@ def test_without_subsamples_there_is_nothing_to_grow(tmp_path: Path) -> None:
     everything = regions(max_points=None)
     result = sweep(tmp_path, 1e-9, everything)
     assert result.computed == 6
-    assert (result.pairs[["std_error", "bias"]] == 0.0).all(axis=None)
+    assert (result.pairs.to_pandas()[["std_error", "bias"]] == 0.0).all(axis=None)
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ def test_the_example_computes_and_stores_a_distance(
     gap = gs.open_run(folder).latitude_gap
     assert gap.attrs == {"long_name": "Gap in latitude", "units": "degrees"}
     np.testing.assert_array_equal(
-        gap.where(gap.source != gap.target), made["distances"].latitude_gap
+        gap.where(gap.source != gap.target), made["distances"].latitude_gap.astype(np.float32)
     )
     assert float(gap.sel(source="Oslo", target="Suva")) == pytest.approx(78, abs=3)
     assert "latitude_gap" in capsys.readouterr().out
@@ -52,7 +52,7 @@ def test_a_column_that_was_not_there_is_computed_for_stored_pairs(tmp_path: Path
 
 def ones() -> gs.Column:
     return gs.Column(
-        *("ones", "float64", "Ones", "nothing", "own"),
+        *("ones", "float32", "Ones", "nothing", "own"),
         compute=lambda regions, left, right: np.ones(len(left)),
     )
 

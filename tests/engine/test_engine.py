@@ -13,7 +13,6 @@ from geospot_gpu.cluster import LocalPool, RayPool
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.kernels.spec import Workload
-from geospot_gpu.runs.plan import plan_blocks
 from tests.helpers.clouds import random_regions
 
 CPU = gs.Engine(device="cpu")
@@ -133,13 +132,6 @@ def test_geomloss_on_points_that_coincide() -> None:
     regions = gs.Regions.from_points(lon=[1, 1], lat=[1, 1], region=["a", "b"])
     result = gs.pairwise(regions, solver=gs.GeomLoss(), engine=CPU)
     assert float(result.ot_value[0, 1]) == pytest.approx(0.0, abs=1e-6)
-
-
-def test_shards_of_tiny_regions_are_not_endless() -> None:
-    ones = np.ones(250_000, np.int64)
-    batches = plan_blocks(ones, ones, "cpu")
-    assert max(map(len, batches)) <= 100_000
-    assert sum(map(len, batches)) == 250_000
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")

@@ -4,7 +4,6 @@ import pkgutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from geospot_gpu.errors import GeospotError
@@ -42,9 +41,11 @@ def nth(count: int, real: Any, error: type[BaseException] = KeyboardInterrupt) -
     return failing
 
 
-def one_by_one(n: Any, *_: Any) -> Any:
-    """Batches of one pair each."""
-    return np.arange(len(n))[:, None]
+@pytest.fixture
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of one pair each."""
+    for limit in ("_LARGEST_GROUP", "_MOST_PAIRS"):
+        monkeypatch.setattr(f"geospot_gpu.runs.plan.{limit}", 1)
 
 
 INTERRUPTED = {
@@ -53,12 +54,13 @@ INTERRUPTED = {
     "building": ("geospot_gpu.regions.drawing.merge_duplicates", 3, ""),
     "encoding first": ("geospot_gpu.encoders.geoclip.unit_rows", 1, ""),
     "encoding": ("geospot_gpu.encoders.geoclip.unit_rows", 3, f"; encoded points {GOES_ON}"),
-    "solving first": ("geospot_gpu.runs.missing.PairSolver.solve", 1, ""),
-    "solving": ("geospot_gpu.runs.missing.PairSolver.solve", 2, f"; finished batches {GOES_ON}"),
+    "solving first": ("geospot_gpu.distances.solve.PairSolver.solve", 1, ""),
+    "solving": ("geospot_gpu.distances.solve.PairSolver.solve", 2, f"; finished batches {GOES_ON}"),
 }
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_by_one")
 @pytest.mark.parametrize("where", INTERRUPTED)
 def test_an_interruption_says_what_is_kept(
     where: str, sweep: Geospot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -66,8 +68,6 @@ def test_an_interruption_says_what_is_kept(
     function, count, kept = INTERRUPTED[where]
     monkeypatch.setenv("GEOSPOT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("geospot_gpu.encoders.cache.MOST", 20)
-    for module in ("plan", "missing"):
-        monkeypatch.setattr(f"geospot_gpu.runs.{module}.plan_blocks", one_by_one)
     monkeypatch.setattr(function, nth(count, pkgutil.resolve_name(function)))
     arguments = ["encoder=geoclip"] if where.startswith("encoding") else []
     done = sweep(*arguments)
@@ -109,11 +109,10 @@ def test_other_commands_keep_nothing(
     assert last(done.stderr) == "interrupted"
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_an_error_says_what_is_kept(sweep: Geospot, monkeypatch: pytest.MonkeyPatch) -> None:
-    function = "geospot_gpu.runs.missing.PairSolver.solve"
+    function = "geospot_gpu.distances.solve.PairSolver.solve"
     monkeypatch.setattr(function, nth(2, pkgutil.resolve_name(function), MemoryError))
-    for module in ("plan", "missing"):
-        monkeypatch.setattr(f"geospot_gpu.runs.{module}.plan_blocks", one_by_one)
     error = last(sweep().stderr)
     assert error.startswith("error: out of memory while running geospot sweep: take fewer regions")
     assert error.endswith(f"; finished batches {GOES_ON}")

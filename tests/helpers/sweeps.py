@@ -41,11 +41,8 @@ def counts(result: SweepResult) -> tuple[int, int, int]:
 
 
 def contents(out: Path) -> dict[str, bytes]:
+    """The files of a run that hold its pairs, by their names."""
     return {path.name: path.read_bytes() for path in (out / "distances").iterdir()}
-
-
-def stored(out: Path) -> pd.DataFrame:
-    return pd.concat([pd.read_parquet(path) for path in (out / "distances").glob("*.parquet")])
 
 
 def assert_same(run: xarray.Dataset, memory: xarray.Dataset) -> None:

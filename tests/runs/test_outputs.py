@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 import geospot_gpu as gs
-from geospot_gpu.files import content_hash
-from tests.helpers.sweeps import CPU, GEOGRAPHY, assert_same, counts, regions_of, stored, sweep
+from tests.helpers.stored import stored
+from tests.helpers.sweeps import CPU, GEOGRAPHY, assert_same, counts, regions_of, sweep
 
 
 def test_a_folder_takes_more_outputs_and_keeps_those_it_has(tmp_path: Path, towns: Path) -> None:
@@ -24,7 +21,7 @@ def test_a_folder_takes_more_outputs_and_keeps_those_it_has(tmp_path: Path, town
     assert counts(sweep(tmp_path, regions_of(towns), outputs=["nearest"])) == (6, 0, 6)
     assert next(iter(gs.open_run(tmp_path).data_vars)) == "nearest"
     rows = stored(tmp_path)
-    assert not rows["key"].duplicated().any(), "rows that say less are tidied away"
+    assert not rows.duplicated(["source", "target"]).any(), "rows that say less are tidied away"
     assert counts(sweep(tmp_path, regions_of(towns))) == (6, 0, 6)
 
 
@@ -35,15 +32,12 @@ def test_outputs_without_self_terms_leave_these_for_later(tmp_path: Path, towns:
     assert_same(gs.open_run(tmp_path), every)
 
 
-def test_rows_of_before_say_by_their_values_what_they_have(tmp_path: Path, towns: Path) -> None:
-    """Rows of version 0.1 do not name their outputs, and its identity says that it debiased."""
-    sweep(tmp_path, regions_of(towns))
-    for path in (tmp_path / "distances").iterdir():
-        table = pq.read_table(path).drop_columns(["outputs"])
-        path.unlink()
-        content = pa.BufferOutputStream()
-        pq.write_table(table, content)
-        content = content.getvalue().to_pybytes()
-        (path.parent / f"part-{content_hash(content)}.parquet").write_bytes(content)
-    assert counts(sweep(tmp_path, regions_of(towns))) == (6, 0, 6)
-    assert not gs.open_run(tmp_path).coverage.isnull().all()
+def test_what_is_there_of_a_pair_is_kept_where_more_is_asked(tmp_path: Path, towns: Path) -> None:
+    """A row has all that is known of its pair, so that no two have to be put together."""
+    for outputs in (["coverage"], ["nearest"], ["divergence"]):
+        assert sweep(tmp_path, regions_of(towns), outputs=outputs).computed == 6
+    together = ["divergence", "coverage", "nearest"]
+    assert counts(sweep(tmp_path, regions_of(towns), outputs=together)) == (6, 0, 6)
+    assert len(stored(tmp_path)) == 6
+    every = gs.pairwise(regions_of(towns), cost=GEOGRAPHY, engine=CPU, outputs=together)
+    assert_same(gs.open_run(tmp_path), every)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import permutations
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,58 +14,87 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import geospot_gpu as gs
+from geospot_gpu.arrays import Indices
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.runs import plan
-from geospot_gpu.runs.plan import missing_blocks, plan_blocks
+from geospot_gpu.runs.missing import missing_blocks
+from geospot_gpu.runs.plan import Cell, Grid
 from geospot_gpu.runs.shard import Shard, share_of
-from tests.helpers.stored import all_pairs, regions_of
+from tests.helpers.stored import all_pairs, blocks, pairs_in, regions_of
 from tests.helpers.sweeps import GEOGRAPHY
 
 ENGINE = gs.Engine(device="cpu", backend="torch", memory_budget="64MiB")
 """Torch, whose sums depend on what else is in a batch."""
-sizes = st.lists(st.tuples(st.integers(1, 20_000), st.integers(1, 20_000)), min_size=1, max_size=60)
+side = st.lists(st.integers(1, 20_000), min_size=2, max_size=40)
+devices = st.sampled_from(["cpu", "cuda"])
 
 
-@given(pairs=sizes, of=st.integers(1, 8), device=st.sampled_from(["cpu", "cuda"]))
+def grid_of(sizes: list[int], others: list[int] | None, device: str) -> Grid:
+    return Grid(np.array(sizes), None if others is None else np.array(others), device)
+
+
+@given(left=side, right=st.none() | side, of=st.integers(1, 8), device=devices)
 def test_shards_are_a_partition_into_blocks_of_about_equal_work(
-    pairs: list[tuple[int, int]], of: int, device: str
+    left: list[int], right: list[int] | None, of: int, device: str
 ) -> None:
-    n, m = np.array(pairs, np.int64).T
-    blocks = plan_blocks(n, m, device)
-    if of > len(blocks):
+    grid = grid_of(left, right, device)
+    if of > len(grid):
         with pytest.raises(GeospotError, match=rf"shard=1/{of}: the .* of work on {device}"):
-            share_of(Shard(1, of), n, m, device)
+            share_of(Shard(1, of), grid)
         return
-    shares = [share_of(Shard(number, of), n, m, device) for number in range(1, of + 1)]
-    assert np.array_equal(np.sum([share.own for share in shares], axis=0), np.ones(len(n)))
-    assert all(np.array_equal(share.owner, shares[0].owner) for share in shares)
-    assert all(len(np.unique(shares[0].owner[block])) == 1 for block in blocks)
-    loads = [int((n * m)[share.own].sum()) for share in shares]
+    shares = [share_of(Shard(number, of), grid) for number in range(1, of + 1)]
+    assert sorted(cell for share in shares for cell in share.own) == list(grid)
+    assert all(share.owner == shares[0].owner for share in shares)
+    loads = [sum(map(grid.work, share.own)) for share in shares]
     assert min(loads) > 0
-    assert max(loads) - min(loads) <= max(int((n * m)[block].sum()) for block in blocks)
+    assert max(loads) - min(loads) <= max(map(grid.work, grid))
 
 
 @pytest.mark.parametrize("of", [2, 4, 8])
 def test_shards_of_a_large_sweep_are_within_3_percent_of_each_other(of: int) -> None:
-    points = np.random.default_rng(0).integers(100, 1000, 300)
-    n, m = (points[side] for side in np.triu_indices(300, 1))
-    owner = share_of(Shard(1, of), n, m, "cpu").owner
-    loads = np.bincount(owner, n * m)[1:]
-    assert loads.max() <= 1.03 * loads.min()
+    grid = Grid(np.random.default_rng(0).integers(100, 1000, 300), None, "cpu")
+    loads = dict.fromkeys(range(1, of + 1), 0)
+    for cell, number in share_of(Shard(1, of), grid).owner.items():
+        loads[number] += grid.work(cell)
+    assert max(loads.values()) <= 1.03 * min(loads.values())
 
 
-@given(pairs=sizes, seed=st.integers(0, 5), device=st.sampled_from(["cpu", "cuda"]))
+class Held(NamedTuple):
+    """A catalogue of a store that lacks some pairs of one grid."""
+
+    grid: Grid
+    lacks: set[tuple[int, int]]
+
+    def missing(self, cell: Cell, outputs: object) -> dict[tuple[str, ...], Indices]:
+        pairs = zip(*(side.tolist() for side in self.grid.pairs(cell)), strict=True)
+        at = [k for k, pair in enumerate(pairs) if pair in self.lacks]
+        return {(): np.array(at, np.int64)} if at else {}
+
+
+@given(left=side, right=st.none() | side, seed=st.integers(0, 5), device=devices)
 def test_of_what_is_missing_untouched_blocks_stay_as_they_are(
-    pairs: list[tuple[int, int]], seed: int, device: str
+    left: list[int], right: list[int] | None, seed: int, device: str
 ) -> None:
-    n, m = np.array(pairs, np.int64).T
-    missing = np.random.default_rng(seed).random(len(n)) < seed / 5
-    blocks = missing_blocks(n, m, device, missing)
-    found = np.concatenate([[], *blocks])
-    assert sorted(found.tolist()) == np.flatnonzero(missing).tolist()
-    kept = {tuple(block) for block in blocks}
-    for block in plan_blocks(n, m, device):
-        assert (tuple(block) in kept) or not missing[block].all()
+    grid = grid_of(left, right, device)
+    generator = np.random.default_rng(seed)
+    pairs = [pair for cell in grid for pair in zip(*map(np.ndarray.tolist, grid.pairs(cell)))]  # noqa: B905
+    lacks = {pair for pair in pairs if generator.random() < seed / 5}
+    lacks |= {pair for pair in zip(*map(np.ndarray.tolist, grid.pairs(next(iter(grid)))))}  # noqa: B905, C416
+    sizes = np.array(left + (right or []))
+    job: Any = SimpleNamespace(grid=grid, outputs=("divergence",), regions=SimpleNamespace())
+    job.regions.sizes = sizes
+    catalogue: Any = Held(grid, lacks)
+    blocks = missing_blocks(job, catalogue, grid.shuffled(), device)
+    found: list[tuple[int, int]] = []
+    whole = set()
+    for block in blocks:
+        if isinstance(block.pairs, Cell):
+            whole.add(block.pairs)
+        i, j = grid.pairs(block.pairs) if isinstance(block.pairs, Cell) else block.pairs
+        found += zip(i.tolist(), j.tolist(), strict=True)
+    assert sorted(found) == sorted(lacks)
+    assert whole == {cell for cell in grid if len(catalogue.missing(cell, ())) and
+                     len(catalogue.missing(cell, ())[()]) == grid.count(cell)}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -142,8 +173,12 @@ def test_the_split_does_not_depend_on_what_is_there(tmp_path: Path, regions: gs.
     """Other shards may have been done by none, one or all, in whichever folder."""
     alone = tmp_path / "alone"
     solve(alone, regions, "1/3")
-    own = set(all_pairs(alone)["key"])
+    own = named(alone)
     solve(tmp_path / "run", regions.subset(regions.names[:4]))
-    there = set(all_pairs(tmp_path / "run")["key"])
+    there = named(tmp_path / "run")
     solve(tmp_path / "run", regions, "1/3")
-    assert set(all_pairs(tmp_path / "run")["key"]) == there | own
+    assert named(tmp_path / "run") == there | own
+
+
+def named(folder: Path) -> set[tuple[str, str]]:
+    return set().union(*map(pairs_in, blocks(folder)))

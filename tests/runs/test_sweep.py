@@ -13,6 +13,7 @@ import xarray
 import geospot_gpu as gs
 from geospot_gpu.arrays import Indices
 from geospot_gpu.commands.sweep_summary import summary
+from geospot_gpu.distances.columns import schema
 from geospot_gpu.distances.pair_table import PairTable
 from geospot_gpu.distances.solve import PairSolver
 from geospot_gpu.engine.method import Method
@@ -22,6 +23,7 @@ from geospot_gpu.runs import plan
 from geospot_gpu.runs.identity import describe_difference, method_of, run_identity, same
 from geospot_gpu.runs.store import Store
 from geospot_gpu.sinkhorn.divergence import SelfTerms
+from tests.helpers.stored import blocks, pairs_in, stored
 from tests.helpers.sweeps import (
     CPU,
     GEOGRAPHY,
@@ -30,7 +32,6 @@ from tests.helpers.sweeps import (
     contents,
     counts,
     regions_of,
-    stored,
     sweep,
 )
 
@@ -39,11 +40,11 @@ def test_each_unordered_pair_is_stored_once_and_comes_back(tmp_path: Path, towns
     regions = regions_of(towns)
     result = sweep(tmp_path, regions)
     assert counts(result) == (6, 6, 0)
-    assert result.unconverged == 0
+    assert result.overview.unconverged == 0
     pairs = stored(tmp_path)
     assert (pairs["source"] < pairs["target"]).all()
     assert len(pairs) == len(set(zip(pairs["source"], pairs["target"], strict=True))) == 6
-    assert pairs["key"].is_unique
+    assert len(result.pairs) == result.overview.count == 6
 
     run, memory = gs.open_run(tmp_path), gs.pairwise(regions, cost=GEOGRAPHY, engine=CPU)
     assert run.source.to_numpy().tolist() == run.target.to_numpy().tolist() == TOWNS
@@ -93,7 +94,7 @@ def test_adding_a_region_computes_only_its_row(
     assert counts(sweep(tmp_path, regions_of(towns))) == (6, 3, 3)
     assert solved == [TOWNS.index("rome")]
     after = contents(tmp_path)
-    assert before.items() <= after.items(), "old shards never change"
+    assert before.items() <= after.items(), "old blocks never change"
     (new,) = after.keys() - before.keys()
     pairs = pd.read_parquet(tmp_path / "distances" / new)
     assert {frozenset(pair) for pair in zip(pairs["source"], pairs["target"], strict=True)} == {
@@ -108,7 +109,8 @@ def test_a_removed_region_never_surfaces_and_is_reused_when_it_returns(
     sweep(tmp_path, regions_of(towns))
     result = sweep(tmp_path, regions_of(towns, "lima", "rome", "suva"))
     assert counts(result) == (3, 0, 3)
-    assert set(result.pairs["source"]) | set(result.pairs["target"]) == {"lima", "rome", "suva"}
+    ends = result.pairs.to_pandas()[["source", "target"]]
+    assert set(ends.stack()) == {"lima", "rome", "suva"}
     assert gs.open_run(tmp_path).source.to_numpy().tolist() == ["lima", "rome", "suva"]
     monkeypatch.delattr(PairEngine, "_solve")  # neither pairs nor self terms are solved again
     assert counts(sweep(tmp_path, regions_of(towns))) == (6, 0, 6)
@@ -120,7 +122,7 @@ def test_a_changed_region_is_computed_again_and_its_old_rows_stay_hidden(
 ) -> None:
     table = pd.read_csv(towns)
     sweep(tmp_path, regions_of(table))
-    original = gs.open_run(tmp_path)
+    original = gs.open_run(tmp_path).load()
     moved = table.copy()
     moved.loc[moved["town"] == "oslo", "lat"] -= 40.0
     assert counts(sweep(tmp_path, regions_of(moved))) == (6, 3, 3)
@@ -215,9 +217,11 @@ def test_what_is_not_computed_is_null(
     how: dict[str, Any] = {"cost": cost, "solver": solver, "outputs": outputs}
     result = sweep(tmp_path, regions_of(towns), **how)
     pairs = stored(tmp_path)
-    assert set(pairs.columns[pairs.isna().all()]) == null
-    assert not pairs[[*set(pairs.columns) - null]].isna().any().any()
-    assert result.unconverged == 0
+    assert set(pairs.columns) == {"source", "target", *schema("pairs").names} - null
+    assert not pairs.isna().any().any()
+    read = result.pairs.to_pandas()
+    assert set(read.columns[read.isna().all()]) == null
+    assert result.overview.unconverged == 0
     dataset = gs.open_run(tmp_path)
     assert dataset.attrs["value"] == ("transport_cost" if outputs else "divergence")
     assert dataset.transport_cost.notnull().sum() == 12
@@ -229,7 +233,7 @@ def test_what_is_not_computed_is_null(
 def test_pairs_that_did_not_converge_are_counted_and_shown(tmp_path: Path, towns: Path) -> None:
     solver = gs.Sinkhorn(tolerance=1e-7, max_iterations=2)
     result = sweep(tmp_path, regions_of(towns), solver=solver)
-    assert result.unconverged == 6
+    assert result.overview.unconverged == 6
     dataset = gs.open_run(tmp_path)
     assert not dataset.converged.any()
     assert (dataset.lower < dataset.upper).sum() == 12, "their intervals still hold, and are wide"
@@ -267,13 +271,15 @@ def test_an_unfinished_run_opens_with_gaps_and_is_finished_later(
         return solve(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(plan, "plan_blocks", lambda n, *_: [*np.arange(len(n))[:, None]])
+        patch.setattr(plan, "_LARGEST_GROUP", 1)
+        patch.setattr(plan, "_MOST_PAIRS", 1)
         patch.setattr(PairSolver, "solve", twice)
         with pytest.raises(KeyboardInterrupt):
             sweep(tmp_path, regions)
     first = contents(tmp_path)
     dataset = gs.open_run(tmp_path)
-    known = [("lima", "oslo"), ("lima", "rome")]
+    known = set().union(*map(pairs_in, blocks(tmp_path)))
+    assert len(known) == 2
     for a, b in known:
         assert dataset.divergence.loc[a, b] == dataset.divergence.loc[b, a] > 0
         assert dataset.converged.loc[a, b]
@@ -286,7 +292,7 @@ def test_an_unfinished_run_opens_with_gaps_and_is_finished_later(
     assert gs.open_run(tmp_path).divergence.notnull().all()
     assert caplog.text == ""
     assert first.items() <= contents(tmp_path).items()
-    assert stored(tmp_path)["key"].is_unique
+    assert not stored(tmp_path).duplicated(["source", "target"]).any()
     assert_same(gs.open_run(tmp_path), gs.pairwise(regions, cost=GEOGRAPHY, engine=CPU))
 
 
@@ -297,7 +303,7 @@ def test_a_run_killed_before_its_manifest_leaves_the_old_one_whole(
         raise KeyboardInterrupt
 
     sweep(tmp_path, regions_of(towns, "lima", "oslo", "rome"))
-    before = gs.open_run(tmp_path)
+    before = gs.open_run(tmp_path).load()
     with monkeypatch.context() as patch:
         patch.setattr(Store, "write_manifest", killed)
         with pytest.raises(KeyboardInterrupt):
