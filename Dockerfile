@@ -48,7 +48,7 @@ RUN ln --symbolic libnvrtc.so.13 "$CUDA_HOME/lib/libnvrtc.so" \
     && ldconfig
 
 COPY . .
-RUN pip install --no-cache-dir --constraint constraints-gpu.txt '.[cpu,geo,cluster]'
+RUN pip install --no-cache-dir --constraint constraints-gpu.txt '.[cpu,geo,cloud,cluster]'
 
 USER 10001
 WORKDIR /runs

@@ -8,6 +8,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # there is a process for every core alr
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ if not torch.cuda.is_available():  # before Triton is imported, by torch.compile
 import geospot_gpu as gs
 from geospot_gpu.transfer import correlation, predictor
 from tests.helpers.commands import GEOSPOT, Geospot, code_of
+from tests.helpers.s3 import ObjectServer
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("geospot", deadline=None)
@@ -56,6 +58,16 @@ def geospot_here(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Geospot:
         return subprocess.CompletedProcess(arguments, code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
+    """Object storage with an empty bucket, which the environment tells of."""
+    server = ObjectServer()
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    yield server
+    server.stop()
 
 
 @pytest.fixture

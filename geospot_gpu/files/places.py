@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from geospot_gpu import files
-from geospot_gpu.errors import GeospotError
 
 
 class Stamp(NamedTuple):
@@ -107,6 +106,10 @@ class Place(ABC):
         Raises:
             Unwritable: it cannot be.
         """
+
+    @abstractmethod
+    def newest(self, suffix: str = "") -> list[str]:
+        """Names of its files with this end, the one that was put last first."""
 
     def set_aside(self, name: str) -> None:
         """Give a file a name that nobody reads, where that can be done: a reader may not write."""
@@ -207,20 +210,10 @@ class Folder(Place):
         except OSError as error:
             raise files.unwritable(self.path / name, error) from error
 
+    def newest(self, suffix: str = "") -> list[str]:
+        found = self.stamps(suffix=suffix)
+        return sorted(found, key=lambda name: (int(found[name].version), name), reverse=True)
+
     def set_aside(self, name: str) -> None:
         with contextlib.suppress(OSError):
             (self.path / name).rename((self.path / name).with_suffix(".damaged"))
-
-
-def place(where: str | Path) -> Place:
-    """The place that people write as a path, or as a URL of object storage.
-
-    Raises:
-        GeospotError: there is no storage of this kind.
-
-    >>> print(place("runs/world").child("distances").file("a.parquet"))
-    runs/world/distances/a.parquet
-    """
-    if isinstance(where, str) and "://" in where:
-        raise GeospotError(f"{where}: there is no storage of this kind: give a folder")
-    return Folder(where)
