@@ -112,6 +112,11 @@ def _run(command: str, arguments: list[str]) -> bool:
             raise GeospotError(f"{setting!r} is no setting: write key=value")
         key, _, value = setting.partition("=")
         check_former(key, value)
+        if key == "out" and "://" in value and {"-m", "--multirun"} & set(flags):
+            raise GeospotError(
+                f"{setting}: a grid makes a folder for each of its points: give a folder, or sweep "
+                "one after the other into places of object storage"
+            )
 
     import hydra
     from hydra.core.hydra_config import HydraConfig

@@ -39,7 +39,7 @@ def explain(config: DictConfig) -> None:
         density = some["contribution"] / some["weight"]
         for row in some.loc[density.nlargest(_MOST).index].itertuples():
             say(f"  lon {row.lon:8.2f}  lat {row.lat:7.2f}  {row.contribution:.2e}")
-    say(f"results in {results.folder}", f"divergence={found.divergence:.6g} points={len(points)}")
+    say(f"results in {results.place}", f"divergence={found.divergence:.6g} points={len(points)}")
 
 
 def _write_points(points: pd.DataFrame, staged: Path) -> None:

@@ -10,7 +10,8 @@ from omegaconf import DictConfig
 from geospot_gpu.config import objects, settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.errors.say import say
-from geospot_gpu.files.outputs import OutputFolder, write_csv, write_summary
+from geospot_gpu.files.outputs import write_csv, write_summary
+from geospot_gpu.files.urls import outputs_in
 from geospot_gpu.pictures.selection import neighbour_map
 from geospot_gpu.selection.neighbours import nearest_regions
 
@@ -20,7 +21,7 @@ _FILES = ("nearest.csv", "nearest.png", "summary.json")
 def nearest(config: DictConfig) -> None:
     """Find the neighbours that ``config`` asks for, and say which they are."""
     typed = checked(config, settings.NearestConfig)
-    results = OutputFolder(
+    results = outputs_in(
         typed.out, _FILES, inputs=settings.inputs(typed), overwrite=typed.overwrite
     )
     results.check_writable()
@@ -66,7 +67,7 @@ def nearest(config: DictConfig) -> None:
         if side is not None:
             say(side.account(typed.regions.by))
     say(
-        f"results in {results.folder}",
+        f"results in {results.place}",
         f"nearest={len(table)} candidates={found.candidates} "
         f"solved={found.solved} unconverged={unconverged}",
     )

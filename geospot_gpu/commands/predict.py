@@ -60,7 +60,7 @@ def predict(config: DictConfig) -> None:
     say(found.evaluation.text)
     say(
         found.verdict,
-        f"results in {results.folder}",
+        f"results in {results.place}",
         f"sources={len(found.sources)} targets={len(found.best)} extrapolates={found.extrapolated}",
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 
 from geospot_gpu.config import settings
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import expanded
-from geospot_gpu.files.outputs import OutputFolder
+from geospot_gpu.files.outputs import Outputs
+from geospot_gpu.files.urls import outputs_in
 from geospot_gpu.runs.run import Run
 from geospot_gpu.transfer.scores import Scores, read_scores
 
@@ -16,7 +17,7 @@ def open_sweep(
     config: settings.TransferConfig | settings.SelectConfig | settings.ExplainConfig,
     names: Collection[str],
     stale: Collection[str] = (),
-) -> tuple[Run, OutputFolder]:
+) -> tuple[Run, Outputs]:
     """The run ``sweep``, and the folder ``out``, found fit to be written before anything is done.
 
     Args:
@@ -28,9 +29,9 @@ def open_sweep(
         GeospotError: there is no such sweep, nothing can be written there, or a file is there that
             is not to be replaced: an input of the command or of the sweep, or one of the user's.
     """
-    run = Run.open(expanded(config.sweep))
+    run = Run.open(os.path.expanduser(config.sweep))
     inputs = [*settings.inputs(config), *settings.inputs(run.manifest.get("config"))]
-    found = OutputFolder(config.out, names, inputs=inputs, overwrite=config.overwrite, stale=stale)
+    found = outputs_in(config.out, names, inputs=inputs, overwrite=config.overwrite, stale=stale)
     found.check_writable()
     return run, found
 

@@ -17,7 +17,8 @@ from geospot_gpu.encoders import Precomputed
 from geospot_gpu.encoders.files import is_table
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.say import say
-from geospot_gpu.files.outputs import OutputFolder, write_csv, write_summary
+from geospot_gpu.files.outputs import Outputs, write_csv, write_summary
+from geospot_gpu.files.urls import place
 from geospot_gpu.names import Names
 from geospot_gpu.pictures.selection import point_map, selection_picture
 from geospot_gpu.points.readers import read_points, read_table
@@ -90,7 +91,7 @@ def _named(value: Any, key: str) -> Any:
     return dict(pairs)
 
 
-def _select_regions(config: settings.SelectConfig, run: Run, results: OutputFolder) -> None:
+def _select_regions(config: settings.SelectConfig, run: Run, results: Outputs) -> None:
     check_method(config.method, config.exhaustive)
     prices = None if config.prices is None else _read_prices(Path(config.prices))
     found = select_regions(
@@ -138,7 +139,7 @@ def _select_regions(config: settings.SelectConfig, run: Run, results: OutputFold
     say(*_report(found.table))
     say(text)
     say(
-        f"results in {results.folder}",
+        f"results in {results.place}",
         f"regions={len(found.table)} samples={samples} "
         f"coverage={found.coverage:.6g} improves_until={found.improves_until}",
     )
@@ -171,7 +172,7 @@ def _report(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _select_points(config: settings.SelectConfig, run: Run, results: OutputFolder) -> None:
+def _select_points(config: settings.SelectConfig, run: Run, results: Outputs) -> None:
     pool = None if config.pool.path is None else _read_pool(config.pool, run)
     found = select_points(
         run.regions,
@@ -211,14 +212,14 @@ def _select_points(config: settings.SelectConfig, run: Run, results: OutputFolde
         point_map(found, run.against or run.regions, staged / "points.png")
         write_summary(staged, summary)
     say(f"for {', '.join(found.targets)}, by {config.method}: {text}")
-    say(f"results in {results.folder}", f"points={len(table)} coverage={found.distance:.6g}")
+    say(f"results in {results.place}", f"points={len(table)} coverage={found.distance:.6g}")
 
 
 def _read_pool(config: settings.PoolConfig, run: Run) -> Pool:
     """The points of a table of their own, encoded as those of the sweep."""
     encoder, own = run.encoder, settings.PointsConfig()
     if configured(run.manifest):
-        own = settings.of_manifest(run.manifest["config"], str(run.folder / MANIFEST)).points
+        own = settings.of_manifest(run.manifest["config"], place(run.folder).file(MANIFEST)).points
     if config.features is not None:
         if not isinstance(encoder, Precomputed) or encoder.path is None:
             raise GeospotError(

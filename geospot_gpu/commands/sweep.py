@@ -36,8 +36,7 @@ def sweep(config: DictConfig) -> None:
     check_shard(typed.shard, typed.target_error)
     method = Method(objects.make_cost(typed), objects.make_solver(typed))
     engine, encoder = objects.make_engine(typed), objects.make_encoder(typed)
-    out = Path(typed.out)
-    store = Store(out)
+    store = Store(typed.out)
     results = store.output_folder(settings.inputs(typed), overwrite=typed.overwrite)
     store.check_identity(run_identity(encoder.version, typed.regions.seed, method))
     device = str(engine.torch_device())
@@ -51,7 +50,7 @@ def sweep(config: DictConfig) -> None:
 
     largest = max(len(regions), len(against or ()))
     result = run_sweep(
-        out,
+        store.folder,
         regions,
         against,
         method=method,
@@ -80,7 +79,7 @@ def sweep(config: DictConfig) -> None:
     say(
         f"time: {preparing_seconds:.1f} s reading and encoding, {result.seconds:.1f} s solving, "
         f"{result.solving:.1f} s of it by workers",
-        f"results in {out}",
+        f"results in {store.folder}",
         f"pairs total={result.total} computed={result.computed} reused={result.reused} "
         f"unconverged={result.overview.unconverged}"
         + ("" if typed.shard is None else f" missing={sum(result.missing.values())}"),

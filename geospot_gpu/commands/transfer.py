@@ -37,7 +37,7 @@ def transfer(config: DictConfig) -> None:
     if found.evaluation is not None:
         say(found.evaluation.text)
     say(
-        f"results in {results.folder}",
+        f"results in {results.place}",
         f"verdict={verdict.verdict.replace(' ', '_')} "
         f"regions={summary['regions']} pairs={summary['pairs']} missing={scores.missing}",
     )

@@ -169,6 +169,12 @@ def path(value: object, key: str) -> Path:
     return Path(value)
 
 
+def location(value: object, key: str) -> str | Path:
+    """The value as a path of a folder, or as the URL that it is."""
+    found = path(value, key)
+    return value if isinstance(value, str) and "://" in value else found
+
+
 def shown(value: object) -> str:
     """A value in a message: one short line, whatever it is."""
     text = " ".join(repr(value).split())

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from geospot_gpu import files
+from geospot_gpu.errors import GeospotError
 
 
 class Stamp(NamedTuple):

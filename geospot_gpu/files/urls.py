@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.objects import STORES, Bucket
+from geospot_gpu.files.output_objects import OutputObjects
+from geospot_gpu.files.outputs import OutputFolder, Outputs
 from geospot_gpu.files.places import Folder, Place
 
 _URL = re.compile(r"([A-Za-z][\w+.-]*)://([^/]*)/*(.*)", re.DOTALL)
@@ -38,6 +41,22 @@ def place(where: str | Path) -> Place:
     return Bucket(scheme.lower(), bucket, prefix.rstrip("/"))
 
 
-def is_url(where: str | Path) -> bool:
-    """Whether this is a URL, of whatever kind."""
-    return _URL.fullmatch(str(where)) is not None
+def outputs_in(
+    where: str | Path,
+    names: Collection[str],
+    *,
+    inputs: Iterable[str | Path] = (),
+    overwrite: bool = False,
+    stale: Collection[str] = (),
+) -> Outputs:
+    """What a command may write into the place that a path or URL is of: see :class:`Outputs`.
+
+    Args:
+        where: of the files.
+        names, overwrite, stale: as for :class:`Outputs`.
+        inputs: files that the command reads, which no output may be.
+    """
+    found = place(where)
+    if isinstance(found, Folder):
+        return OutputFolder(found.path, names, inputs=inputs, overwrite=overwrite, stale=stale)
+    return OutputObjects(found, names, overwrite=overwrite, stale=stale)  # inputs are all files

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +26,7 @@ def grow_samples(
     store: Store,
     job: SweepJob,
     manifest: Manifest,
-    drafts: set[Path],
+    drafts: set[str],
     now: Sequence[PairBlock],
 ) -> int:
     """Solve the pairs of a sweep again whose error is above its target, from larger samples.
@@ -89,7 +88,9 @@ def grow_samples(
     grow(job.regions, PairTable(left, right, columns), manifest["target_error"], solve_larger)
     again = np.array(sorted(solved), np.int64)
     codes = [_code(*job.positions(block), job) for block in now]
-    return int((~np.isin(_code(left[again], right[again], job), np.concatenate([[], *codes]))).sum())
+    return int(
+        (~np.isin(_code(left[again], right[again], job), np.concatenate([[], *codes]))).sum()
+    )
 
 
 def _code(left: Indices, right: Indices, job: SweepJob) -> Indices:

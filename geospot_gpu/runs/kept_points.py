@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import reduce
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from geospot_gpu import files
 from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder
 from geospot_gpu.encoders.base import checked_rows
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files.places import Place
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions import Regions
 from geospot_gpu.regions.counts import union_of
@@ -73,8 +73,8 @@ class KeptFeatures(Encoder):
         return found
 
 
-def keep_points(regions: Regions, folder: Path) -> list[dict[str, Any]]:
-    """Write the points of regions into a folder.
+def keep_points(regions: Regions, place: Place) -> list[dict[str, Any]]:
+    """Write the points of regions into a place.
 
     Features are written of points in samples, where no encoder of geospot_gpu gives them again.
 
@@ -83,10 +83,10 @@ def keep_points(regions: Regions, folder: Path) -> list[dict[str, Any]]:
         points.
     """
     tables = groupby(range(len(regions)), key=lambda k: id(regions.sources[k].points))
-    return [_keep(regions, list(members), folder) for _, members in tables]
+    return [_keep(regions, list(members), place) for _, members in tables]
 
 
-def _keep(regions: Regions, members: list[int], folder: Path) -> dict[str, Any]:
+def _keep(regions: Regions, members: list[int], place: Place) -> dict[str, Any]:
     sources = [regions.sources[k] for k in members]
     points, encoder = sources[0].points, sources[0].encoder
     rows = np.concatenate([source.rows for source in sources])
@@ -104,14 +104,9 @@ def _keep(regions: Regions, members: list[int], folder: Path) -> dict[str, Any]:
     pq.write_table(table, content, compression="zstd")
     part = content.getvalue().to_pybytes()
     name = files.content_hash(part)
-    path = folder / f"{name}.parquet"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise files.unwritable(folder, error) from error
-    if not path.exists():
-        with files.written(path) as temporary:
-            temporary.write_bytes(part)
+    place.prepare()
+    if _file_of(name) not in place.names(name):
+        place.write(_file_of(name), part)
     return {
         "file": name,
         "origin": points.origin,
@@ -138,14 +133,14 @@ def _features(regions: Regions, members: list[int], rows: NDArray[np.int64]) -> 
 
 
 def kept_regions(
-    kept: list[dict[str, Any]], folder: Path, identity: dict[str, Any], max_points: int | None,
+    kept: list[dict[str, Any]], place: Place, identity: dict[str, Any], max_points: int | None,
     device: str,
 ) -> Regions:  # fmt: skip
-    """The regions whose points :func:`keep_points` wrote into a folder.
+    """The regions whose points :func:`keep_points` wrote into a place.
 
     Args:
         kept: what it returned.
-        folder: where it wrote them.
+        place: where it wrote them.
         identity: of the run.
         max_points: of their samples.
         device: where the regions will live.
@@ -154,19 +149,19 @@ def kept_regions(
         GeospotError: a file is missing or damaged, or its encoder is not here.
     """
     try:
-        parts = [_drawn(entry, folder, identity, max_points, device) for entry in kept]
+        parts = [_drawn(entry, place, identity, max_points, device) for entry in kept]
         return reduce(Regions.concatenated, parts)
     except (KeyError, TypeError) as error:
-        raise GeospotError(f"{folder.parent}: its manifest is damaged: {_AGAIN}") from error
+        raise GeospotError(f"{place}: the manifest of its run is damaged: {_AGAIN}") from error
 
 
 def _drawn(
-    entry: dict[str, Any], folder: Path, identity: dict[str, Any], max_points: int | None,
+    entry: dict[str, Any], place: Place, identity: dict[str, Any], max_points: int | None,
     device: str,
 ) -> Regions:  # fmt: skip
-    table = _read(folder / f"{entry['file']}.parquet", str(entry["file"]))
+    table = _read(place, str(entry["file"]))
     names, row = table["region"].to_numpy(), table["row"].to_numpy()
-    rows, first, place = np.unique(row, return_index=True, return_inverse=True)
+    rows, first, at = np.unique(row, return_index=True, return_inverse=True)
     mass = table["mass"].to_numpy()
     lon, lat = (table[key].to_numpy()[first] for key in ("lon", "lat"))
     attributes = pd.DataFrame(index=pd.Index(rows))
@@ -174,7 +169,7 @@ def _drawn(
     encoder = _encoder(entry, identity["encoder"], points, table, first)
     starts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]]))
     sources = [
-        Source(points, place[some], mass[some], encoder, device)
+        Source(points, at[some], mass[some], encoder, device)
         for some in np.split(np.arange(len(row)), starts[1:])
     ]
     sampling = Sampling(max_points, identity["seed"])
@@ -206,11 +201,17 @@ def _encoder(
     )
 
 
-def _read(path: Path, name: str) -> pa.Table:
+def _read(place: Place, name: str) -> pa.Table:
+    where = place.file(_file_of(name))
     try:
-        content = files.stored(path)
+        content = place.read(_file_of(name))
     except FileNotFoundError:
-        raise GeospotError(f"{path}: the points of this run are not there: {_AGAIN}") from None
+        raise GeospotError(f"{where}: the points of this run are not there: {_AGAIN}") from None
     if files.content_hash(content) != name:
-        raise GeospotError(f"{path}: is damaged: {_AGAIN}")
+        place.set_aside(_file_of(name))  # what is there is not written again
+        raise GeospotError(f"{where}: is damaged: {_AGAIN}")
     return pq.read_table(pa.BufferReader(content))
+
+
+def _file_of(name: str) -> str:
+    return f"{name}.parquet"

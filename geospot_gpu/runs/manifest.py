@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from geospot_gpu import files
 from geospot_gpu.distances.columns import choices
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files.places import Place
 
 Manifest = dict[str, Any]
 
@@ -27,7 +27,7 @@ def seal(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(sealed | {"checksum": _checksum(sealed)}, indent=2) + "\n").encode()
 
 
-def unseal(path: Path) -> Manifest:
+def unseal(place: Place, name: str) -> Manifest:
     """The content of a file that :func:`seal` made, or a manifest of format 1.
 
     Raises:
@@ -35,39 +35,40 @@ def unseal(path: Path) -> Manifest:
         Damaged: it is no JSON, or its checksum says that it was changed.
         GeospotError: it cannot be read, is not of geospot, or of a newer version.
     """
+    where = place.file(name)
     try:
-        content: Manifest = json.loads(files.stored(path))
+        content: Manifest = json.loads(place.read(name))
     except (RecursionError, ValueError) as error:
         if isinstance(error, GeospotError):
             raise
-        raise Damaged(f"{path}: is damaged, or not of geospot") from error
+        raise Damaged(f"{where}: is damaged, or not of geospot") from error
     version = content.get("format") if isinstance(content, dict) else None
     if type(version) is not int or not isinstance(content.get("identity"), dict):
-        raise foreign(path)
+        raise foreign(where)
     if version > FORMAT:
         raise GeospotError(
-            f"{path}: was written by a newer version of geospot_gpu (format {version}, and this "
+            f"{where}: was written by a newer version of geospot_gpu (format {version}, and this "
             f"one knows {FORMAT}): update geospot_gpu, or choose another folder with out=..."
         )
     if version == 1 and "checksum" not in content:
         return content
     if content.pop("checksum", None) != _checksum(content):
-        raise Damaged(f"{path}: is damaged, or was changed by hand")
+        raise Damaged(f"{where}: is damaged, or was changed by hand")
     return content
 
 
-def foreign(path: Path) -> GeospotError:
+def foreign(where: str) -> GeospotError:
     """What to say of a file that only has the name of one of ours."""
     return GeospotError(
-        f"{path}: is not of geospot, and stays as it is: choose another folder with out=..."
+        f"{where}: is not of geospot, and stays as it is: choose another folder with out=..."
     )
 
 
-def unseal_manifest(path: Path) -> Manifest:
+def unseal_manifest(place: Place, name: str) -> Manifest:
     """As :func:`unseal`, with everything in it of the kind that it should be."""
-    manifest = unseal(path)
+    manifest = unseal(place, name)
     if not _is_manifest(manifest):
-        raise foreign(path)
+        raise foreign(place.file(name))
     return manifest
 
 

@@ -9,6 +9,7 @@ from geospot_gpu.config import settings
 from geospot_gpu.config.objects import make_encoder, make_engine, make_regions
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.files.urls import place
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.kept_points import keep_points, kept_regions
 from geospot_gpu.runs.manifest import Manifest
@@ -19,10 +20,11 @@ KEPT = "kept_points"
 """In the place of a configuration: points that a run keeps, as those of regions in Python."""
 
 
-def keep(folder: Path, regions: Regions, against: Regions | None) -> dict[str, object]:
+def keep(where: str | Path, regions: Regions, against: Regions | None) -> dict[str, object]:
     """Keep the points of regions with their run; what to put in the place of a configuration."""
+    points = place(where).child(_POINTS)
     sides = [side for side in (regions, against) if side is not None]
-    return {KEPT: [keep_points(side, folder / _POINTS) for side in sides]}
+    return {KEPT: [keep_points(side, points) for side in sides]}
 
 
 def configured(manifest: Manifest) -> bool:
@@ -30,14 +32,16 @@ def configured(manifest: Manifest) -> bool:
     return manifest["config"] is not None and KEPT not in manifest["config"]
 
 
-def engine_of(manifest: Manifest, folder: Path) -> Engine:
+def engine_of(manifest: Manifest, where: str | Path) -> Engine:
     """Device, backend, storage and memory budget of a run, or the usual ones."""
     if not configured(manifest):
         return Engine()
-    return make_engine(_settings(manifest, folder))
+    return make_engine(_settings(manifest, where))
 
 
-def drawn_again(manifest: Manifest, folder: Path, device: str) -> tuple[Regions, Regions | None]:
+def drawn_again(
+    manifest: Manifest, where: str | Path, device: str
+) -> tuple[Regions, Regions | None]:
     """The regions of a run, and those of the second table where there is one.
 
     Raises:
@@ -45,13 +49,14 @@ def drawn_again(manifest: Manifest, folder: Path, device: str) -> tuple[Regions,
     """
     if manifest["config"] is None:
         raise GeospotError(
-            f"{folder}: does not say where its points are: make it with geospot sweep, or with "
+            f"{where}: does not say where its points are: make it with geospot sweep, or with "
             "geospot_gpu.sweep in Python"
         )
     identity = manifest["identity"]
     if not configured(manifest):
+        points = place(where).child(_POINTS)
         sides = [
-            kept_regions(side, folder / _POINTS, identity, manifest["max_points"], device)
+            kept_regions(side, points, identity, manifest["max_points"], device)
             for side in manifest["config"][KEPT]
         ]
         counted = [
@@ -59,15 +64,15 @@ def drawn_again(manifest: Manifest, folder: Path, device: str) -> tuple[Regions,
             for side, counts in zip(sides, manifest["points"], strict=True)
         ]
         return counted[0], counted[1] if len(counted) > 1 else None
-    config = _settings(manifest, folder)
+    config = _settings(manifest, where)
     encoder, known = make_encoder(config), identity["encoder"]
     if encoder.version != known:
         raise GeospotError(
-            f"{folder}: its features are from {known}, and the encoder here is {encoder.version}: "
+            f"{where}: its features are from {known}, and the encoder here is {encoder.version}: "
             "run geospot sweep again with its settings in a new folder"
         )
     return make_regions(config, encoder, device)
 
 
-def _settings(manifest: Manifest, folder: Path) -> settings.SweepConfig:
-    return settings.of_manifest(manifest["config"], f"{folder / MANIFEST}")
+def _settings(manifest: Manifest, where: str | Path) -> settings.SweepConfig:
+    return settings.of_manifest(manifest["config"], place(where).file(MANIFEST))

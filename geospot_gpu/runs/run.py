@@ -63,7 +63,7 @@ class Run:
 
     def __init__(
         self,
-        folder: Path,
+        folder: str | Path,
         manifest: Manifest,
         *,
         engine: Engine | None = None,
@@ -83,7 +83,7 @@ class Run:
         Raises:
             GeospotError: the folder holds no sweep, or a damaged one.
         """
-        store = Store(checks.path(folder, "folder"))
+        store = Store(checks.location(folder, "folder"))
         if engine is not None:
             checks.instance(engine, Engine, "engine")
         store.check_form()
@@ -349,7 +349,7 @@ def sweep(
     method, engine = method_for(regions, cost, solver), settled(engine)
     together = joined(regions, against)
     check_shard(shard, target_error)
-    store = Store(checks.path(out, "out"))
+    store = Store(checks.location(out, "out"))
     results = store.output_folder()
     store.check_identity(run_identity(together.encoder, together.sampling.seed, method))
     result = run_sweep(
@@ -377,4 +377,4 @@ def open_run(out: str | Path) -> xarray.Dataset:
     Raises:
         GeospotError: the folder holds no sweep, or a damaged one.
     """
-    return Run.open(checks.path(out, "out")).dataset()
+    return Run.open(checks.location(out, "out")).dataset()

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from geospot_gpu import files
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import outputs
-from geospot_gpu.files.places import Place, place
+from geospot_gpu.files import record
+from geospot_gpu.files.outputs import Outputs
+from geospot_gpu.files.places import Folder, Place
+from geospot_gpu.files.urls import outputs_in, place
 from geospot_gpu.runs.identity import Identity, describe_difference, same
 from geospot_gpu.runs.manifest import (
     Damaged,
@@ -44,13 +46,14 @@ REGIONS = pa.schema(
 )
 """Columns of regions: what follows from the content that their key is a hash of."""
 
+_IDENTITY = "identity.json"
 MANIFEST = "manifest.json"
 OUTPUTS = ("matrix.csv", "heatmap.png", "regions.parquet", MANIFEST)
 """What the last run that ended leaves to look at; replaced together."""
 
 
 class Store:
-    """A folder that several runs may share, one after the other or at once, of one identity.
+    """A place that several runs may share, one after the other or at once, of one identity.
 
     - ``identity.json`` is written once, by the first.
     - ``distances/`` holds a :class:`PairStore`, and ``regions/`` :class:`Parts`: whatever any of
@@ -58,15 +61,21 @@ class Store:
     - ``manifests/`` has a manifest of every run, named by its content: which of the stored rows
       are its own is for the manifest to say.
     - ``manifest.json`` is that of the last run that ended, and changes with its outputs.
+
+    Args:
+        where: a place, path of a folder, or URL of object storage.
+
+    Attributes:
+        folder: the path or URL.
+        place: the same, to read from and write to.
     """
 
-    def __init__(self, folder: str | Path | Place) -> None:
-        self.place = folder if isinstance(folder, Place) else place(folder)
-        self.folder = Path(str(self.place))
+    def __init__(self, where: str | Path | Place) -> None:
+        self.place = where if isinstance(where, Place) else place(where)
+        self.folder = self.place.path if isinstance(self.place, Folder) else str(self.place)
         self.pairs = PairStore(self.place.child("distances"), "pairs")
         self.regions = Parts(self.place.child("regions"), REGIONS, "regions", _self_terms_known)
-        self.manifests = self.folder / "manifests"
-        self._identity = self.folder / "identity.json"
+        self.manifests = self.place.child("manifests")
 
     def prepare(self) -> None:
         """Create the folder, and clear away what an interrupted run half wrote.
@@ -74,37 +83,29 @@ class Store:
         Raises:
             GeospotError: the folder cannot be created, or holds somebody else's manifest.
         """
-        try:
-            self.manifests.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise GeospotError(
-                f"{self.folder}: cannot be created ({files.reason(error)})"
-            ) from error
-        for folder in (self.folder, self.manifests):
-            files.clear_leftovers(folder)
-        for parts in (self.pairs, self.regions):
-            parts.place.prepare()
+        for part in (self.place, self.pairs.place, self.regions.place, self.manifests):
+            part.prepare()
 
     def output_folder(
         self, inputs: Iterable[str | Path] = (), *, overwrite: bool = False
-    ) -> outputs.OutputFolder:
-        """The folder's files to look at.
+    ) -> Outputs:
+        """The files to look at.
 
         Raises:
             GeospotError: they are somebody else's.
         """
-        path = self.folder / MANIFEST
         try:
-            unseal_manifest(path)
-            if not outputs.has_record(self.folder, MANIFEST):  # of version 0.1, or lost in a copy
-                outputs.adopt(self.folder, OUTPUTS)
+            unseal_manifest(self.place, MANIFEST)
+            if not record.markers(self.place, MANIFEST):  # of version 0.1, or lost in a copy
+                record.adopt(self.place, OUTPUTS)
         except FileNotFoundError:
             pass
         except Damaged as error:
-            if not self._identity.exists() and not self._latest():
+            ours = _IDENTITY in self.place.names(_IDENTITY) or self.manifests.names(suffix=".json")
+            if not ours:
                 raise GeospotError(f"{error}: choose another folder with out=...") from None
-            self._set_aside(path)
-        return outputs.OutputFolder(self.folder, OUTPUTS, inputs=inputs, overwrite=overwrite)
+            self._set_aside(MANIFEST)
+        return outputs_in(self.folder, OUTPUTS, inputs=inputs, overwrite=overwrite)
 
     def check_identity(self, identity: Identity) -> None:
         """Raise where the folder holds distances of another encoder, cost, solver or seed.
@@ -129,12 +130,12 @@ class Store:
         Raises:
             GeospotError: it has another one, or cannot be written.
         """
-        if not self._identity.exists():
+        if _IDENTITY not in self.place.names(_IDENTITY):
             try:
-                files.create(self._identity, seal({"identity": identity}))
-            except OSError as error:
+                self.place.create(_IDENTITY, seal({"identity": identity}))
+            except files.Unwritable:
                 if self._settled() is None:
-                    raise files.unwritable(self._identity, error) from error
+                    raise
         self.check_identity(identity)
         return self._settled() or identity
 
@@ -149,28 +150,31 @@ class Store:
     def _settled(self) -> Identity | None:
         """The identity of the folder, if it has one."""
         try:
-            stored: Identity = unseal(self._identity)["identity"]
+            stored: Identity = unseal(self.place, _IDENTITY)["identity"]
             return stored
         except FileNotFoundError:
             pass
         except Damaged:
-            self._set_aside(self._identity)
+            self._set_aside(_IDENTITY)
         manifest = self.read_manifest()
         return None if manifest is None else manifest["identity"]
 
-    def write_manifest(self, manifest: Manifest) -> Path:
-        """Keep the manifest of a run, whatever other runs there are."""
+    def write_manifest(self, manifest: Manifest) -> str:
+        """Keep the manifest of a run, whatever other runs there are.
+
+        Returns:
+            Its name among the manifests.
+        """
         content = seal(manifest)
-        path = self.manifests / f"{files.content_hash(content)}.json"
-        if not path.exists():
-            with files.written(path) as temporary:
-                temporary.write_bytes(content)
-        return path
+        name = _name_of(content)
+        if name not in self.manifests.names(name):
+            self.manifests.write(name, content)
+        return name
 
     def holds(self, manifest: Manifest) -> bool:
         """Whether this is the manifest that is there."""
         try:
-            return files.stored(self.folder / MANIFEST) == seal(manifest)
+            return self.place.read(MANIFEST) == seal(manifest)
         except FileNotFoundError:
             return False
 
@@ -180,51 +184,47 @@ class Store:
         Raises:
             GeospotError: it is damaged, and there is no other; or it is not of this version.
         """
-        damaged, path = None, self.folder / MANIFEST
+        damaged = None
         try:
-            manifest = unseal_manifest(path)
-            if self._is_own(path):
+            manifest = unseal_manifest(self.place, MANIFEST)
+            if self._is_own():
                 return manifest
-            damaged = Damaged(f"{path}: is not that of the last run here")
+            damaged = Damaged(f"{self.place.file(MANIFEST)}: is not that of the last run here")
         except FileNotFoundError:
             pass
         except Damaged as error:
             damaged = error
-        for path in self._latest():
+        for name in self.manifests.newest(".json"):
             with contextlib.suppress(FileNotFoundError, Damaged):
-                manifest = unseal_manifest(path)
+                manifest = unseal_manifest(self.manifests, name)
                 if damaged is not None:
-                    log.warning("%s; %s is read instead", damaged, path)
+                    log.warning("%s; %s is read instead", damaged, self.manifests.file(name))
                 return manifest
         if damaged is not None:
             raise GeospotError(f"{damaged}: run geospot sweep again: stored distances are kept")
         return None
 
-    def _is_own(self, path: Path) -> bool:
-        """Whether a whole manifest is this folder's, and not a copy from another or of an older."""
-        if outputs.has_record(self.folder, MANIFEST):
-            return outputs.knows(self.folder, MANIFEST)
-        if self._latest():  # the record was lost in a copy
-            name = files.content_hash(files.stored(path))
-            return (self.manifests / f"{name}.json").exists()
+    def _is_own(self) -> bool:
+        """Whether a whole manifest is of this place, and not a copy from another or of an older."""
+        if record.markers(self.place, MANIFEST):
+            return record.marker(self.place, MANIFEST) is not None
+        if self.manifests.names(suffix=".json"):  # the record was lost in a copy
+            name = _name_of(self.place.read(MANIFEST))
+            return name in self.manifests.names(name)
         return True
 
-    def _latest(self) -> list[Path]:
-        """Manifests of runs, the last first."""
-        dated = []
-        for path in self.manifests.glob("*.json"):
-            with contextlib.suppress(OSError):
-                dated.append((path.stat().st_mtime_ns, path))
-        return [path for _, path in sorted(dated, reverse=True)]
-
-    def _set_aside(self, path: Path) -> None:
+    def _set_aside(self, name: str) -> None:
         """Move a damaged file away, which is made anew."""
-        with outputs.locked(self.folder), contextlib.suppress(FileNotFoundError):
+        with record.locked(self.place), contextlib.suppress(FileNotFoundError):
             try:
-                unseal(path)  # another run may have mended it
+                unseal(self.place, name)  # another run may have mended it
             except Damaged as error:
-                log.warning("%s: set aside as %s", error, path.with_suffix(".damaged").name)
-                path.rename(path.with_suffix(".damaged"))
+                log.warning("%s: set aside as %s", error, Path(name).with_suffix(".damaged"))
+                self.place.set_aside(name)
+
+
+def _name_of(manifest: bytes) -> str:
+    return f"{files.content_hash(manifest)}.json"
 
 
 def _self_terms_known(regions: pd.DataFrame) -> NDArray[np.int64]:

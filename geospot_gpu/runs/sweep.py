@@ -25,7 +25,7 @@ from geospot_gpu.engine.warm import WarmStarts
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.kept import kept
 from geospot_gpu.files import Unwritable, content_hash
-from geospot_gpu.files.outputs import OutputFolder
+from geospot_gpu.files.outputs import Outputs
 from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.catalogue import Catalogue
@@ -108,7 +108,7 @@ def run_sweep(
     shard: str | None = None,
     config: dict[str, object] | None = None,
     warm: WarmStarts | None = None,
-    results: OutputFolder | None = None,
+    results: Outputs | None = None,
     draw: Draw | None = None,
     progress: bool = False,
 ) -> SweepResult:
@@ -169,7 +169,7 @@ def run_sweep(
             catalogue.refresh()
         cells = grid.shuffled() if share is None else share.own
         blocks = missing_blocks(job, catalogue, cells, pool.device_type)
-        drafts: set[Path] = set()
+        drafts: set[str] = set()
         if blocks:
             drafts.add(store.write_manifest(manifest))  # an unfinished run can be opened, too
         what = f"solving, {together.sampling.max_points} points"
@@ -218,9 +218,9 @@ def value_of(outputs: Sequence[str]) -> str:
 
 def _finish(
     store: Store,
-    results: OutputFolder,
+    results: Outputs,
     manifest: Manifest,
-    drafts: set[Path],
+    drafts: set[str],
     result: SweepResult,
     draw: Draw | None,
 ) -> None:
@@ -238,7 +238,7 @@ def _finish(
                 draw(dataset_of(manifest, regions, result.pairs), staged)
             (staged / MANIFEST).write_bytes(seal(manifest))
         for draft in drafts - {final}:
-            draft.unlink(missing_ok=True)
+            store.manifests.remove(draft)
     except Unwritable as error:
         if not there:
             raise

@@ -51,6 +51,7 @@ def test_a_run_of_before_opens(geospot_here: Geospot, tmp_path: Path) -> None:
     config = json.loads(json.dumps(manifest["config"]))
     assert config["engine"].pop("backend") == config["engine"].pop("storage") == "auto"
     before = manifest | {"config": config | {"kernel": {"name": "streaming"}}}
-    shutil.copy(store.write_manifest(before), tmp_path / "run" / "manifest.json")
+    name = store.write_manifest(before)
+    shutil.copy(tmp_path / "run" / "manifests" / name, tmp_path / "run" / "manifest.json")
     found = gs.Run.open(tmp_path / "run")
     assert (found.engine.backend, found.engine.storage) == ("auto", "streamed")

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files.outputs import RECORD, OutputFolder, adopt
+from geospot_gpu.files.outputs import OutputFolder
+from geospot_gpu.files.places import Folder
+from geospot_gpu.files.record import RECORD, adopt
 from tests.helpers.results import NAMES, NEW, OLD, command, content, write
 
 
@@ -140,10 +142,10 @@ def test_adopting_what_an_older_version_wrote(tmp_path: Path) -> None:
     for name in NAMES[:2]:
         (tmp_path / name).write_text("old")
     command(tmp_path, "other", names=("other.csv",))
-    adopt(tmp_path, NAMES)
+    adopt(Folder(tmp_path), NAMES)
     command(tmp_path, "new")
     (tmp_path / "map.png").write_text("edited")
-    adopt(tmp_path, NAMES)
+    adopt(Folder(tmp_path), NAMES)
     with pytest.raises(GeospotError, match=r"map\.png: was not written"):
         command(tmp_path, "newer")
 

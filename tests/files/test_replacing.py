@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import outputs
-from geospot_gpu.files.outputs import RECORD, OutputFolder
+from geospot_gpu.files import record
+from geospot_gpu.files.outputs import OutputFolder
+from geospot_gpu.files.record import RECORD
 from tests.helpers.folders import mounted_disk
 from tests.helpers.results import NAMES, NEW, OLD, command, content, write
 
@@ -238,7 +239,7 @@ def test_a_command_that_starts_while_another_one_ends(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the look at a file and at the record both are replaced."""
-    digest, calls = outputs._digest, iter(range(1000))
+    digest, calls = record._digest, iter(range(1000))
 
     def late(path: Path) -> str | None:
         found = digest(path)
@@ -246,7 +247,7 @@ def test_a_command_that_starts_while_another_one_ends(
             command(out, "new")
         return found
 
-    monkeypatch.setattr(outputs, "_digest", late)
+    monkeypatch.setattr(record, "_digest", late)
     OutputFolder(out, NAMES)
 
 

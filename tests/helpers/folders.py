@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from geospot_gpu.files import outputs
+from geospot_gpu.files import record
+from geospot_gpu.files.places import Folder
 from geospot_gpu.runs.manifest import seal
 
 ROOT = Path(__file__).parents[2]
@@ -24,9 +25,9 @@ def rewrite_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -
     change(content)
     del content["checksum"]
     (folder / "manifest.json").write_bytes(seal(content))
-    for marker in (folder / outputs.RECORD).glob("manifest.json-*"):
+    for marker in (folder / record.RECORD).glob("manifest.json-*"):
         marker.unlink()
-    outputs.adopt(folder, ["manifest.json"])
+    record.adopt(Folder(folder), ["manifest.json"])
 
 
 @contextmanager

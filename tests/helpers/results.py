@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from geospot_gpu.files.outputs import RECORD, OutputFolder
+from geospot_gpu.files.outputs import OutputFolder
+from geospot_gpu.files.record import RECORD
 
 NAMES = ("table.csv", "map.png", "summary.json")
 OLD, NEW = dict.fromkeys(NAMES, "old"), dict.fromkeys(NAMES, "new")
