@@ -31,6 +31,7 @@ COMMANDS = {
     "select": ("geospot_gpu.commands.select", "which samples to take for a target"),
     "nearest": ("geospot_gpu.commands.nearest", "the regions most like one of them"),
     "doctor": ("geospot_gpu.commands.doctor", "what is there to compute with, and is it right"),
+    "convert": ("geospot_gpu.commands.convert", "a run of version 0.1 into the form of now"),
 }
 """Module of each command, which has a function of the same name, and one line about it."""
 
@@ -125,11 +126,21 @@ def _run(command: str, arguments: list[str]) -> bool:
     from omegaconf.errors import OmegaConfBaseException
 
     from geospot_gpu.config.composed import offer, options
-    from geospot_gpu.config.overrides import FolderNames, environment, keep_text, literal, text_keys
+    from geospot_gpu.config.overrides import (
+        FolderNames,
+        environment,
+        keep_text,
+        literal,
+        quoted,
+        text_keys,
+    )
     from geospot_gpu.distances.columns import choices
     from geospot_gpu.files import expanded
 
     text = text_keys(command)
+    # The folder of a multirun's job is called as its settings are: only those of it have a slash.
+    if typed and "sweep" in text and ("=" not in typed[0] or "/" in typed[0].partition("=")[0]):
+        typed[0] = f"sweep={quoted(typed[0])}"
     # A shell leaves the ~ of out=~/runs as it is, and Hydra makes folders of a multirun itself.
     typed = [
         f"out={literal(str(expanded(setting[4:])))}" if setting.startswith("out=~") else setting

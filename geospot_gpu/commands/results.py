@@ -10,6 +10,7 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.outputs import Outputs
 from geospot_gpu.files.urls import outputs_in
 from geospot_gpu.runs.run import Run
+from geospot_gpu.runs.store import Store
 from geospot_gpu.transfer.scores import Scores, read_scores
 
 
@@ -34,6 +35,11 @@ def open_sweep(
     found = outputs_in(config.out, names, inputs=inputs, overwrite=config.overwrite, stale=stale)
     found.check_writable()
     return run, found
+
+
+def store_of(config: settings.RunConfig) -> Store:
+    """The store of the run ``sweep``, which need not be of this version."""
+    return Store(config.sweep if "://" in config.sweep else expanded(config.sweep))
 
 
 def scores_of(config: settings.TransferConfig, run: Run) -> Scores:

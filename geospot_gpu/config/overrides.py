@@ -84,6 +84,17 @@ def literal(text: str) -> str:
     return _INTERPOLATION.sub(r"\1\1\\${", text)
 
 
+def quoted(text: str) -> str:
+    r"""Text as a value that stands for itself in Hydra's grammar, too, whatever it holds.
+
+    >>> print(quoted("runs/seed=1,k=2"), quoted("it's"))
+    'runs/seed=1,k=2' 'it\'s'
+    """
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    return QuotedString(literal(text), Quote.single).with_quotes()
+
+
 def environment(typed: Iterable[str]) -> Callable[..., Any]:
     """What ``${oc.env:NAME}`` gives: variables of the environment, if it was typed.
 

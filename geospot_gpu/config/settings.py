@@ -212,6 +212,13 @@ class DoctorConfig(Settings):
     """All of ``geospot doctor``."""
 
 
+@dataclass
+class RunConfig:
+    """All of ``geospot convert`` and ``geospot verify``."""
+
+    sweep: str = MISSING
+
+
 SCHEMAS: dict[str, type] = {
     "sweep": SweepConfig,
     "transfer": TransferConfig,
@@ -220,6 +227,7 @@ SCHEMAS: dict[str, type] = {
     "select": SelectConfig,
     "nearest": NearestConfig,
     "doctor": DoctorConfig,
+    "convert": RunConfig,
 }
 """Of each command."""
 

@@ -120,31 +120,45 @@ class Parts:
         content = pa.BufferOutputStream()
         pq.write_table(table.replace_schema_metadata(None), content, compression="zstd")
         part = content.getvalue().to_pybytes()
-        name = _name(part)
+        name = part_name(part)
         self.place.prepare()
         self.place.write(name, part)
         return name
 
+    def names(self) -> list[str]:
+        """Of the parts, damaged ones among them."""
+        return self.place.names("part-", ".parquet")
+
+    def table(self, name: str) -> pa.Table | None:
+        """A part; None where it is damaged, and set aside aloud.
+
+        Raises:
+            FileNotFoundError: it is not there any more.
+            GeospotError: it cannot be read, or is of another version.
+        """
+        content, where = self.place.read(name), self.place.file(name)
+        if name != part_name(content):
+            log.warning("%s: is damaged, its %s have to be computed again", where, self._what)
+            self.place.set_aside(name)
+            return None
+        try:
+            return pq.read_table(pa.BufferReader(content), schema=self.schema)
+        except MemoryError:  # one of Arrow's is an ArrowException, too
+            raise
+        except (ValueError, pa.ArrowException) as error:
+            raise GeospotError(
+                f"{where}: was not written by this version of geospot_gpu ({error}): update "
+                "the package, or move the file away"
+            ) from error
+
     def _tables(self) -> Iterator[tuple[str, pa.Table]]:
         """The parts with their tables, undamaged ones only."""
-        for name in self.place.names("part-", ".parquet"):
-            content = self.place.read(name)
-            where = self.place.file(name)
-            if name != _name(content):
-                log.warning("%s: is damaged, its %s have to be computed again", where, self._what)
-                self.place.set_aside(name)
-                continue
-            try:
-                table = pq.read_table(pa.BufferReader(content), schema=self.schema)
-            except MemoryError:  # one of Arrow's is an ArrowException, too
-                raise
-            except (ValueError, pa.ArrowException) as error:
-                raise GeospotError(
-                    f"{where}: was not written by this version of geospot_gpu ({error}): update "
-                    "the package, or move the file away"
-                ) from error
-            yield name, table
+        for name in self.names():
+            table = self.table(name)
+            if table is not None:
+                yield name, table
 
 
-def _name(content: bytes) -> str:
+def part_name(content: bytes) -> str:
+    """What a part is called, which proves its content."""
     return f"part-{files.content_hash(content)}.parquet"
