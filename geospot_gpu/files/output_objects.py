@@ -56,19 +56,30 @@ class OutputObjects(Outputs):
         self._check()
         markers = {f"{name}-{files.content_hash(content)}" for name, content in made.items()}
         # All old files go before a new one comes, and the record knows both until the end.
-        for marker in markers:
-            self._known.write(marker, about.encode())
+        self._mark(markers, about)
         for name in self._every:
             if name in made or record.marker(self.place, name) is not None:
                 self.place.remove(name)
         for name in self._names:  # in this order: the last says what the others are from
             if name in made:
                 self.place.write(name, made[name])
-        # Markers that came meanwhile are of a command that is putting its files just now.
-        for marker in self._former - markers:
-            with contextlib.suppress(files.Unwritable):  # it does no harm
-                self._known.remove(marker)
+        self._mark(markers, about)  # another command that ended meanwhile took them for old
+        self._forget(self._former - markers)
         self._former = self._markers()
+
+    def _mark(self, markers: Collection[str], about: str) -> None:
+        for marker in markers:
+            self._known.write(marker, about.encode())
+
+    def _forget(self, markers: Collection[str]) -> None:
+        """Remove markers of files that are not there any more."""
+        for marker in markers:
+            with contextlib.suppress(FileNotFoundError, files.Unwritable):  # it does no harm
+                about = self._known.read(marker)
+                self._known.remove(marker)
+                # Only now: another command may have put its file before, else it marks it after.
+                if record.digest(self.place, marker[:-33]) == marker[-32:]:
+                    self._known.write(marker, about)
 
     def _markers(self) -> set[str]:
         return {marker for name in self._every for marker in record.markers(self.place, name)}
