@@ -39,7 +39,7 @@ def open_sweep(
 
 def store_of(config: settings.RunConfig) -> Store:
     """The store of the run ``sweep``, which need not be of this version."""
-    return Store(config.sweep if "://" in config.sweep else expanded(config.sweep))
+    return Store(os.path.expanduser(config.sweep))
 
 
 def scores_of(config: settings.TransferConfig, run: Run) -> Scores:
