@@ -46,7 +46,7 @@ def stop_after_some_shards(command: list[str], folder: Path, number: int) -> tup
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
-    while len(list(folder.glob("run/distances/part-*.parquet"))) < 2:
+    while len(list(folder.glob("run/distances/block-*.parquet"))) < 2:
         assert process.poll() is None, "it ended before it could be stopped"
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -69,7 +69,7 @@ def test_a_stopped_run_goes_on(
         )
     else:
         assert code == -signal.SIGKILL
-    shards = {path: path.read_bytes() for path in tmp_path.glob("run/distances/part-*.parquet")}
+    shards = {path: path.read_bytes() for path in tmp_path.glob("run/distances/block-*.parquet")}
     done = sum(len(pd.read_parquet(path)) for path in shards)
     assert 0 < done < 66, "stopped in the middle"
     assert int(gs.open_run(tmp_path / "run").divergence.notnull().sum()) == 2 * done + 12
@@ -100,7 +100,7 @@ def test_files_that_may_not_grow(limit: int, towns: Path, tmp_path: Path, here: 
     kept = "(; .* are kept, and the same command goes on from there)?"
     assert re.fullmatch(rf"error: run(/\S+)?: cannot be written \(File too large\){kept}", line)
     assert not list((tmp_path / "run").rglob(".*.tmp")), "nothing half written is left"
-    shards = len(list(tmp_path.glob("run/distances/part-*.parquet")))
+    shards = len(list(tmp_path.glob("run/distances/block-*.parquet")))
     assert counts(here("out=run"))[:2] == (6, 0 if shards else 6)
 
 

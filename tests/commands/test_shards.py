@@ -16,7 +16,7 @@ import pytest
 import geospot_gpu as gs
 from geospot_gpu.runs import plan
 from tests.helpers.commands import Geospot
-from tests.helpers.stored import all_pairs, shards
+from tests.helpers.stored import all_pairs, blocks
 from tests.helpers.swept import TOWNS, Run, the_error
 
 LEAST = 10_000
@@ -74,7 +74,7 @@ def test_shards_at_once_one_of_them_killed(many: Path, geospot_here: Geospot) ->
     assert geospot_here(*ARGUMENTS, "out=whole").returncode == 0
     running = {shard: started(many, shard) for shard in ("1/3", "2/3", "3/3")}
     deadline = time.monotonic() + 300
-    while len(shards(many / "run")) < 4:
+    while len(blocks(many / "run")) < 4:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     running["2/3"].send_signal(signal.SIGKILL)
@@ -87,7 +87,7 @@ def test_shards_at_once_one_of_them_killed(many: Path, geospot_here: Geospot) ->
         assert re.search(r"missing yet: \d+ pairs, of shards .*2/3 \(\d+\)", stdout)
         assert re.search(rf"solving shard {shard}: 100%.* {computed}/{computed} \[", stderr)
     assert not (many / "run" / "matrix.csv").exists()
-    parts = {path: path.read_bytes() for path in shards(many / "run")}
+    parts = {path: path.read_bytes() for path in blocks(many / "run")}
     there = len(all_pairs(many / "run"))
     assert sum(own.values()) <= there < 66, "killed in the middle"
     assert gs.Run.open(many / "run").pairs.shape[0] == there, "it can be opened"
@@ -98,7 +98,7 @@ def test_shards_at_once_one_of_them_killed(many: Path, geospot_here: Geospot) ->
     assert (many / "run" / "matrix.csv").read_bytes() == (
         many / "whole" / "matrix.csv"
     ).read_bytes()
-    assert parts.items() <= {path: path.read_bytes() for path in shards(many / "run")}.items()
+    assert parts.items() <= {path: path.read_bytes() for path in blocks(many / "run")}.items()
     pd.testing.assert_frame_equal(
         all_pairs(many / "run"), all_pairs(many / "whole"), check_exact=True
     )

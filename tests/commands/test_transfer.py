@@ -280,7 +280,7 @@ def test_baselines_of_other_regions_are_computed_again(run: Geospot, tmp_path: P
 
 
 def test_an_unfinished_sweep_is_not_judged(run: Geospot, tmp_path: Path) -> None:
-    for shard in (tmp_path / "run" / "distances").glob("part-*.parquet"):
+    for shard in (tmp_path / "run" / "distances").glob("block-*.parquet"):
         shard.unlink()
     done = run("transfer", *REPORT, "out=report")
     assert done.returncode == 1
