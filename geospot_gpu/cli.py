@@ -31,6 +31,7 @@ COMMANDS = {
     "select": ("geospot_gpu.commands.select", "which samples to take for a target"),
     "nearest": ("geospot_gpu.commands.nearest", "the regions most like one of them"),
     "doctor": ("geospot_gpu.commands.doctor", "what is there to compute with, and is it right"),
+    "verify": ("geospot_gpu.commands.verify", "is all of a run there, and as it was written"),
     "convert": ("geospot_gpu.commands.convert", "a run of version 0.1 into the form of now"),
 }
 """Module of each command, which has a function of the same name, and one line about it."""

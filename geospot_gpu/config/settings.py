@@ -228,6 +228,7 @@ SCHEMAS: dict[str, type] = {
     "nearest": NearestConfig,
     "doctor": DoctorConfig,
     "convert": RunConfig,
+    "verify": RunConfig,
 }
 """Of each command."""
 

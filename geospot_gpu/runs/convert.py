@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from geospot_gpu.arrays import Columns, Indices
-from geospot_gpu.distances.columns import bounds_stored_in, outputs_by_default, schema
+from geospot_gpu.distances.columns import bounds_stored_in, find, outputs_by_default, schema
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.files.places import Place
@@ -264,21 +264,22 @@ class _Conversion:
 
     def _write(self, rows: _Rows, values: pa.Table) -> None:
         """Write a block, and read it again."""
+        (number,) = np.unique(rows.outputs).tolist()
+        outputs = list(self._outputs)[number]
+        asked = {name for output in outputs for name in find(output).stored}
         columns: Columns = {
             name: _numpy(values[name])
             for name in values.column_names
-            if values[name].null_count < len(values)
+            if name in asked or values[name].null_count < len(values)
         }
         sides, places = [], []
         for numbers in (rows.left, rows.right):
             index, at = np.unique(numbers, return_inverse=True)
             sides.append(self._side(index.tolist()))
             places.append(at)
-        (outputs,) = np.unique(rows.outputs).tolist()
         block = self._store.write(
-            (sides[0], sides[1]), "listed", list(self._outputs)[outputs], (places[0], places[1]),
-            columns,
-        )  # fmt: skip
+            (sides[0], sides[1]), "listed", outputs, (places[0], places[1]), columns
+        )
         wanted = in_stored_form(columns, schema("pairs"), bounds_stored_in("pairs"))
         found = self._store.read(block, ["source", "target", *wanted.column_names])
         if found is None or not (
