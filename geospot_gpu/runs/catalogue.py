@@ -291,14 +291,29 @@ class Catalogue:
         self, cell: Cell, lost: Held, columns: Sequence[str]
     ) -> Iterator[tuple[Held, pa.Table]]:
         """The pairs of a block that is not there any more, from others that have them, if any."""
-        self.refresh()
         left, right = self.grid.ends(cell)
         wanted = np.zeros((len(left), len(right)), np.bool_)
         wanted[lost.left - left.start, lost.right - right.start] = True
-        for held in self.held(cell):
-            some = held.some(wanted[held.left - left.start, held.right - right.start])
-            if len(some.rows) and (table := self.store.read(some.block, columns)) is not None:
+        for attempt in range(_RELIST):
+            self.refresh()
+            complete = True
+            for held in self.held(cell):
+                some = held.some(wanted[held.left - left.start, held.right - right.start])
+                if len(some.rows) == 0:
+                    continue
+                try:
+                    table = self.store.read(some.block, columns)
+                except FileNotFoundError:
+                    if attempt == _RELIST - 1:
+                        raise
+                    table = None
+                if table is None:
+                    complete = False
+                    continue
+                wanted[some.left - left.start, some.right - right.start] = False
                 yield some, _rows(table, some.rows)
+            if complete:
+                return
 
 
 def _twice(contents: Contents) -> tuple[Side, Side, Side, Side]:

@@ -75,7 +75,15 @@ class Found(NamedTuple):
             np.concatenate([j, b]),
             np.repeat([False, True], [len(rows), len(turned)]),
         )
-        return found.some(found.left < found.right) if square else found
+        if square:
+            found = found.some(found.left < found.right)
+        if len(turned) == 0 or len(rows) == 0:
+            return found
+        # Of regions that are on both sides of a block it may have either direction of a pair.
+        code = found.left * (1 + max(left.positions.stop, right.positions.stop)) + found.right
+        first = np.zeros(len(code), np.bool_)
+        first[np.unique(code, return_index=True)[1]] = True
+        return found.some(first)
 
     def _rows(
         self, of_source: Indices, of_target: Indices, source: Wanted, target: Wanted
