@@ -36,6 +36,8 @@ _THREADS = 4
 
 _proved: set[tuple[str, str, Stamp]] = set()
 """Files that this process has found to be as they were written, so that it hashes each once."""
+_damaged: set[tuple[str, str, Stamp]] = set()
+"""Those that are not, which a reader who may not write cannot set aside."""
 _said: dict[tuple[str, str, Stamp], Contents] = {}
 """What blocks say of themselves, read once in a process."""
 
@@ -180,6 +182,7 @@ class PairStore:
         if name == file_name(content):
             _proved.add((str(self.place), name, stamp))
             return content
+        _damaged.add((str(self.place), name, stamp))
         log.warning(
             "%s: is damaged, its %s have to be computed again", self.place.file(name), self.table
         )
@@ -187,6 +190,8 @@ class PairStore:
         return None
 
     def _described(self, name: str, stamp: Stamp) -> Block | None:
+        if (str(self.place), name, stamp) in _damaged:
+            return None
         known = _said.get((str(self.place), name, stamp))
         if known is not None:
             return Block(name, stamp, known)
@@ -219,4 +224,5 @@ class PairStore:
 def forget() -> None:
     """Forget what was proved, as a new process would."""
     _proved.clear()
+    _damaged.clear()
     _said.clear()
