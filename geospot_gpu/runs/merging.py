@@ -38,20 +38,23 @@ def merge(store: PairStore, catalogue: Catalogue) -> None:
     try:
         for block in catalogue.redundant():
             store.remove(block)
-        for blocks in _small(catalogue).values():
+        for blocks in _small(store, catalogue):
             _merge(store, catalogue, blocks)
     except (FileNotFoundError, files.Unwritable) as error:  # somebody merges, or nobody can write
         log.warning("%s: some files stay as they are: %s", store.place, error)
     catalogue.refresh()
 
 
-def _small(catalogue: Catalogue) -> dict[tuple[str, ...], list[Held]]:
-    """Small blocks that are merged, by their outputs."""
-    found: dict[tuple[str, ...], list[Held]] = defaultdict(list)
-    for held in catalogue.listed():
-        if held.block.contents.rows <= SMALL:
-            found[held.block.contents.outputs].append(held)
-    return {outputs: held for outputs, held in found.items() if len(held) >= ENOUGH}
+def _small(store: PairStore, catalogue: Catalogue) -> list[list[Held]]:
+    """Small blocks that are merged, those of the same outputs and columns together."""
+    found: dict[tuple[tuple[str, ...], ...], list[Held]] = defaultdict(list)
+    small = [held for held in catalogue.listed() if held.block.contents.rows <= SMALL]
+    if len(small) < ENOUGH:
+        return []
+    for held in small:
+        columns = tuple(store.columns(held.block))
+        found[held.block.contents.outputs, columns].append(held)
+    return [blocks for blocks in found.values() if len(blocks) >= ENOUGH]
 
 
 def _merge(store: PairStore, catalogue: Catalogue, small: list[Held]) -> None:
@@ -92,9 +95,8 @@ def _write(
     blocks = [block for block, *_ in group]
     left, right = (np.concatenate([part[k] for part in group]) for k in (1, 2))
     first = np.unique(left * (1 + int(right.max())) + right, return_index=True)[1]
-    names = set.intersection(*(set(columns) for *_, columns in group))
     columns = {
-        name: np.concatenate([part[3][name] for part in group])[first] for name in sorted(names)
+        name: np.concatenate([part[3][name] for part in group])[first] for name in group[0][3]
     }
     known: dict[str, tuple[str, str, int]] = {}
     for block in blocks:
