@@ -56,9 +56,8 @@ class StoredMatrix(BackendArray):
 
     @out_of_memory("putting pairs into a matrix", "look at some of the regions, as with .sel")
     def _read(self, key: tuple[Any, Any]) -> NDArray[Any]:
-        rows, columns = (
-            np.atleast_1d(np.arange(size)[part]) for part, size in zip(key, self.shape, strict=True)
-        )
+        chosen = [np.arange(size)[part] for part, size in zip(key, self.shape, strict=True)]
+        rows, columns = map(np.unique, chosen)
         found = np.full((len(rows), len(columns)), False if self.dtype == bool else np.nan,
                         self.dtype)  # fmt: skip
         grid = self._pairs.grid
@@ -80,8 +79,11 @@ class StoredMatrix(BackendArray):
             same = at_row[columns]
             own = np.flatnonzero(same >= 0)
             found[same[own], own] = self._diagonal[columns[own]]
-        back = [slice(None) if np.ndim(np.arange(n)[k]) else 0 for k, n in zip(key, self.shape)]  # noqa: B905
-        return found[tuple(back)]
+        for axis, side in ((1, columns), (0, rows)):
+            place = np.searchsorted(side, chosen[axis])  # which may come twice, or be one alone
+            if not np.array_equal(place, np.arange(len(side))):
+                found = np.take(found, place, axis)
+        return found
 
     def _cells(self, rows: Indices, columns: Indices) -> list[Cell]:
         """Blocks of the grid that have pairs of these regions."""
