@@ -170,7 +170,8 @@ def in_stored_form(
             continue
         values: NDArray[Any] = np.asarray(columns[field.name])
         if pa.types.is_float32(field.type):
-            found = values.astype(np.float32)
+            with np.errstate(over="ignore"):
+                found = values.astype(np.float32)
             if field.name in lower:
                 found = np.where(found > values, np.nextafter(found, np.float32(-np.inf)), found)
             elif field.name in upper:
