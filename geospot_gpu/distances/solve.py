@@ -112,7 +112,7 @@ class PairSolver:
         """The outputs of pairs of regions [K], and the evidence for them; see :func:`solve`."""
         if target_error is not None:
             target_error = check_target_error(target_error, outputs)
-        self.know(np.unique(np.concatenate([left, right])), outputs)
+        self.know(members(left, right, len(self.regions)), outputs)
         solved = self.engine.pairs(left, right, _needs(outputs))
         pairs = self._finished(left, right, solved, outputs)
         if target_error is None:
@@ -137,6 +137,13 @@ class PairSolver:
             columns |= column.computed(self.regions, left, right)
             columns |= {name: solved[name] for name in column.stored if name in solved}
         return PairTable(left, right, columns)
+
+
+def members(left: Indices, right: Indices, count: int) -> Indices:
+    """Which of ``count`` regions are in pairs [K], ascending: these may be many more."""
+    found = np.zeros(count, np.bool_)
+    found[left] = found[right] = True
+    return np.flatnonzero(found)
 
 
 def chosen_outputs(outputs: Sequence[str] | None) -> tuple[str, ...]:

@@ -98,9 +98,9 @@ class SamplingError:
     def unknown(self, left: Indices, right: Indices) -> Indices:
         """Regions of pairs whose self terms are needed and were not solved in this process."""
         some = self.subsampled[left] | self.subsampled[right]
-        needed = np.unique(np.concatenate([left[some], right[some]]))
-        unknown: Indices = needed[np.isnan(self._half_terms[needed])]
-        return unknown
+        needed = np.zeros(len(self._half_terms), np.bool_)
+        needed[left[some]] = needed[right[some]] = True
+        return np.flatnonzero(needed & np.isnan(self._half_terms))
 
     def variance(
         self,

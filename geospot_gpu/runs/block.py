@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from geospot_gpu import files
 from geospot_gpu.arrays import Columns, Indices
+from geospot_gpu.runs.proof import name_of, proven_file
 
 FORMAT = 3
 """Of blocks; version 0.1 had a table of keys in every row."""
-_FOOTER, _PROOF = b"geospot", b"geospot_hash"
+_FOOTER = b"geospot"
 
 Shape = Literal["all", "triangle", "listed"]
 """Which pairs there are: every source with every target, row by row; every region with those after
@@ -60,24 +60,20 @@ class Contents(NamedTuple):
     """What else the values depend on."""
 
     def footer(self) -> dict[bytes, bytes]:
-        """It as JSON, and a hash of that: it is believed before the rest of the file is read."""
+        """It as JSON."""
         sides = [list(self.sources)] if self.shape == "triangle" else [*map(list, self[:2])]
         plain = self._asdict() | {"format": FORMAT, "sides": sides}
         del plain["sources"], plain["targets"], plain["rows"]
-        content = json.dumps(plain, separators=(",", ":")).encode()
-        return {_FOOTER: content, _PROOF: files.content_hash(content).encode()}
+        return {_FOOTER: json.dumps(plain, separators=(",", ":")).encode()}
 
     @classmethod
     def of(cls, metadata: pq.FileMetaData) -> Self:
         """What a file says.
 
         Raises:
-            ValueError: it is no block of this format, or what it says is damaged.
+            ValueError: it is no block of this format.
         """
-        said = metadata.metadata or {}
-        content = said.get(_FOOTER, b"")
-        is_whole = said.get(_PROOF) == files.content_hash(content).encode()
-        plain = json.loads(content) if is_whole else {}
+        plain = json.loads((metadata.metadata or {}).get(_FOOTER, b"{}"))
         if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:
             raise ValueError("it does not say which pairs it holds")
         sides = [Side.of(side) for side in plain.pop("sides")]
@@ -132,25 +128,24 @@ def encoded(contents: Contents, places: tuple[Indices, Indices], values: pa.Tabl
     table = pa.table(sides | dict(zip(values.column_names, values.columns, strict=True)))
     words = [field.name for field in table.schema if not pa.types.is_floating(field.type)]
     numbers = [name for name in table.column_names if name not in words]
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(
-        sink,
-        table.schema,
+    return proven_file(
+        table,
+        contents.footer(),
         compression="zstd",
         use_dictionary=[name for name in words if name != "converged"],
         column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
         write_statistics=False,
-        store_schema=False,
-    ) as writer:
-        writer.write_table(table, row_group_size=max(len(table), 1))  # it is read as a whole
-        writer.add_key_value_metadata(contents.footer())
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
+    )
 
 
 def file_name(content: bytes) -> str:
-    """What a block is called, which proves its content."""
-    return f"block-{files.content_hash(content)}.parquet"
+    """What a block is called, or one with this footer, which proves its content."""
+    return f"block-{name_of(content)}.parquet"
+
+
+def proof_in(name: str) -> str:
+    """What proves a block of this name."""
+    return name.removeprefix("block-").removesuffix(".parquet")
 
 
 def in_stored_form(

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from geospot_gpu.arrays import Indices
 from geospot_gpu.distances.columns import find
 from geospot_gpu.distances.pair_table import PairTable
 from geospot_gpu.runs.stored_pairs import StoredPairs
@@ -54,16 +56,14 @@ def overview(pairs: StoredPairs, value: str, shown: int) -> Overview:
         found.count += len(part)
         found.unconverged += int((~part["converged"]).sum())
         found.marginal_error = float(np.fmax(found.marginal_error, _largest(part)))
-        kernels = pd.Series(part["kernel"]).value_counts()
-        found.kernels.update({str(name): int(number) for name, number in kernels.items()})
+        found.kernels.update(part["kernel"].tolist())
         most = np.maximum(part["n_source"], part["n_target"])
-        sizes, counts = np.unique(most, return_counts=True)
-        found.samples.update(dict(zip(sizes.tolist(), counts.tolist(), strict=True)))
+        counts = np.bincount(most)
+        found.samples.update({int(size): int(counts[size]) for size in np.flatnonzero(counts)})
         values = part[sides[0]]
         known = np.flatnonzero(~np.isnan(values))
-        order = known[np.argsort(values[known], kind="stable")]
-        nearest.append(_rows(part, order[:shown], sides))
-        farthest.append(_rows(part, order[::-1][:shown], sides))
+        nearest.append(_rows(part, known[_smallest(values[known], shown)], sides))
+        farthest.append(_rows(part, known[_smallest(-values[known], shown)], sides))
     names = np.array(pairs.names, object)
     for into, rows, ascending in (("nearest", nearest, True), ("farthest", farthest, False)):
         if rows:
@@ -73,6 +73,16 @@ def overview(pairs: StoredPairs, value: str, shown: int) -> Overview:
             ends = {"source": names[together["left"]], "target": names[together["right"]]}
             setattr(found, into, together.drop(columns=["left", "right"]).assign(**ends))
     return found
+
+
+def _smallest(values: NDArray[np.float32], count: int) -> Indices:
+    """Positions of the smallest values, in order, and of all that are equal to the last."""
+    if len(values) > count:
+        last = np.partition(values, count - 1)[count - 1]
+        some = np.flatnonzero(values <= last)
+    else:
+        some = np.arange(len(values))
+    return some[np.argsort(values[some], kind="stable")]
 
 
 def _largest(part: PairTable) -> float:

@@ -23,12 +23,13 @@ from geospot_gpu.runs.block import (
     encoded,
     file_name,
     in_stored_form,
+    proof_in,
 )
+from geospot_gpu.runs.proof import DamagedFile, ProvenFile, footer_of, is_proven
 
 log = logging.getLogger("geospot_gpu")
 
 _NAMED = "block-", ".parquet"
-_TAIL = 2**16
 _WORDS = ("source", "target", "kernel")
 """Columns of few different texts."""
 _THREADS = 4
@@ -97,9 +98,9 @@ class PairStore:
         return Block(name, stamp, contents)
 
     def blocks(self) -> list[Block]:
-        """All blocks, those that say most first; damaged ones are set aside, aloud.
+        """All blocks, those that say most first.
 
-        What a block says is believed until its values are read, which proves both.
+        Those whose footers are damaged are set aside, aloud; values are proved when they are read.
 
         Raises:
             FileNotFoundError: somebody merged some meanwhile: list them anew.
@@ -121,21 +122,21 @@ class PairStore:
             FileNotFoundError: somebody merged it: its pairs are in another.
             GeospotError: it cannot be read.
         """
-        source: pa.NativeFile | pa.BufferReader
-        if (str(self.place), block.name, block.stamp) in _proved:
-            source = self.place.open(block.name)
-        else:
-            content = self._proven(block.name, block.stamp)
-            if content is None:
-                return None
-            source = pa.BufferReader(content)
-        with source:
-            metadata = pq.read_metadata(source)
-            names = metadata.schema.names
-            there = [name for name in columns if name in names]
-            words = [name for name in _WORDS if name in names]
-            with pq.ParquetFile(source, metadata=metadata, read_dictionary=words) as file:
-                table = file.read(columns=there, use_threads=False)
+        try:
+            with (
+                self.place.open(block.name) as opened,
+                ProvenFile(opened, proof_in(block.name)) as source,
+            ):
+                names = source.metadata.schema.names
+                there = [name for name in columns if name in names]
+                words = [name for name in _WORDS if name in names]
+                with pq.ParquetFile(
+                    source, metadata=source.metadata, read_dictionary=words
+                ) as file:
+                    table = file.read(columns=there, use_threads=False)
+        except DamagedFile:
+            self._set_aside(block.name, block.stamp)
+            return None
         types = schema(self.table)
         for name in columns:
             if name not in there:
@@ -169,25 +170,25 @@ class PairStore:
         return self._threads
 
     def _is_proved(self, block: Block) -> bool:
-        if (str(self.place), block.name, block.stamp) in _proved:
+        known = str(self.place), block.name, block.stamp
+        if known in _proved:
             return True
         try:
-            return self._proven(block.name, block.stamp) is not None
+            content = self.place.read(block.name)
         except FileNotFoundError:
             return True  # merged meanwhile
+        if is_proven(content, proof_in(block.name)):
+            _proved.add(known)
+            return True
+        self._set_aside(block.name, block.stamp)
+        return False
 
-    def _proven(self, name: str, stamp: Stamp) -> bytes | None:
-        """The content of a file that is as it was written; None where it is not, and set aside."""
-        content = self.place.read(name)
-        if name == file_name(content):
-            _proved.add((str(self.place), name, stamp))
-            return content
+    def _set_aside(self, name: str, stamp: Stamp) -> None:
         _damaged.add((str(self.place), name, stamp))
         log.warning(
             "%s: is damaged, its %s have to be computed again", self.place.file(name), self.table
         )
         self.place.set_aside(name)
-        return None
 
     def _described(self, name: str, stamp: Stamp) -> Block | None:
         if (str(self.place), name, stamp) in _damaged:
@@ -196,26 +197,23 @@ class PairStore:
         if known is not None:
             return Block(name, stamp, known)
         try:
-            contents = Contents.of(pq.read_metadata(io.BytesIO(self._footer(name, stamp.size))))
-        except (FileNotFoundError, GeospotError):
+            footer = footer_of(lambda size: self.place.tail(name, size), stamp.size)
+            if file_name(footer) != name:
+                raise DamagedFile("its footer is not that which it was named by")
+        except DamagedFile:
+            self._set_aside(name, stamp)
+            return None
+        try:
+            contents = Contents.of(pq.read_metadata(io.BytesIO(footer)))
+        except MemoryError:  # one of Arrow's is an ArrowException, too
             raise
-        except (ValueError, TypeError, KeyError, pa.ArrowException, OSError) as error:
-            if self._proven(name, stamp) is None:
-                return None
-            if isinstance(error, MemoryError):  # one of Arrow's is an ArrowException, too
-                raise
+        except (ValueError, TypeError, KeyError, pa.ArrowException) as error:
             raise GeospotError(
                 f"{self.place.file(name)}: was not written by this version of geospot_gpu "
                 f"({error}): update the package, or move the file away"
             ) from error
         self._remember(name, stamp, contents)
         return Block(name, stamp, contents)
-
-    def _footer(self, name: str, size: int) -> bytes:
-        """The end of a file, with its whole footer."""
-        tail = self.place.tail(name, min(_TAIL, size))
-        length = int.from_bytes(tail[-8:-4], "little") + 8
-        return tail if length <= len(tail) else self.place.tail(name, min(length, size))
 
     def _remember(self, name: str, stamp: Stamp, contents: Contents) -> None:
         _said[(str(self.place), name, stamp)] = contents

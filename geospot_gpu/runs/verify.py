@@ -19,13 +19,14 @@ from geospot_gpu.files import record
 from geospot_gpu.files.places import Place
 from geospot_gpu.files.read_only import ReadOnly
 from geospot_gpu.progress import Progress
-from geospot_gpu.runs.block import Contents, file_name
+from geospot_gpu.runs.block import Contents, proof_in
 from geospot_gpu.runs.catalogue import Catalogue
 from geospot_gpu.runs.identity import Identity
 from geospot_gpu.runs.manifest import Manifest, entries, unseal, unseal_manifest
 from geospot_gpu.runs.origin import KEPT
 from geospot_gpu.runs.pair_store import Block, PairStore
 from geospot_gpu.runs.parts import part_name
+from geospot_gpu.runs.proof import is_proven
 from geospot_gpu.runs.soundness import wrong_in
 from geospot_gpu.runs.store import MANIFEST, OUTPUTS, REGIONS, Store
 from geospot_gpu.runs.stored_pairs import grid_of
@@ -204,7 +205,7 @@ class _Verification:
         """A block in which nothing is wrong."""
         where = place.file(name)
         again = _SWEEP if kind == "pairs" else "run the same command again"
-        if not name.startswith("block-") or name != file_name(content):
+        if not name.startswith("block-") or not is_proven(content, proof_in(name)):
             self._say(where, "is damaged", f"{again}: it is set aside, and computed again")
             return None
         try:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.distances.pair_table import PairTable
-from geospot_gpu.distances.solve import PairSolver, needs_self_terms
+from geospot_gpu.distances.solve import PairSolver, members, needs_self_terms
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.engine.warm import WarmStarts
@@ -202,7 +202,7 @@ class SweepWorker:
         What the store does not keep of half samples is solved in the blocks in which the self terms
         were, so that it has the same bits.
         """
-        needed = np.unique(np.concatenate([left, right]))
+        needed = members(left, right, len(self.job.regions))
         if needs_self_terms(asked) and np.isnan(self._solver.selves.ot[needed]).any():
             known = known_selves(self._store, self.job.keys)
             there = known.there & np.isnan(self._solver.selves.ot)

@@ -76,3 +76,7 @@ class Memory(Place):
         if name not in self.files:
             raise FileNotFoundError(name)
         return self.files[name]
+
+    def newest(self, suffix: str = "") -> list[str]:
+        found = self.stamps(suffix=suffix)
+        return sorted(found, key=lambda name: int(found[name].version), reverse=True)

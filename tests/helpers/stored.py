@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 import geospot_gpu as gs
 from geospot_gpu.engine.method import Method
-from geospot_gpu.files import content_hash
 from geospot_gpu.runs import pair_store
+from geospot_gpu.runs.block import file_name
+from geospot_gpu.runs.proof import proven_file
 from geospot_gpu.runs.sweep import SweepResult, run_sweep
 
 
@@ -62,12 +63,8 @@ def read_pairs(out: Path) -> pd.DataFrame:
 
 def put_block(out: Path, table: pa.Table) -> Path:
     """Store a table as it is: its columns are values, its metadata say which pairs these are."""
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, table.schema, store_schema=False) as writer:
-        writer.write_table(table)
-        writer.add_key_value_metadata(table.schema.metadata or {})
-    content = sink.getvalue().to_pybytes()
-    path = out / "distances" / f"block-{content_hash(content)}.parquet"
+    content = proven_file(table, table.schema.metadata or {})
+    path = out / "distances" / file_name(content)
     path.write_bytes(content)
     return path
 
