@@ -71,7 +71,7 @@ def footer_of(read_tail: Any, size: int) -> bytes:
     Raises:
         DamagedFile: there is none.
     """
-    tail: bytes = read_tail(min(_TAIL, size)) if size > _END else b""
+    tail: bytes = read_tail(min(_TAIL, size))
     length = _length(tail)
     if not _END < length <= size:
         raise DamagedFile("it has no footer")

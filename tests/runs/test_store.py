@@ -148,7 +148,7 @@ def test_unreadable_is_not_damaged(two_blocks: Path, monkeypatch: pytest.MonkeyP
     assert len(pairs.catalogue.blocks) == 2, "it is known what is there"
     pair_store.forget()
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", too_many_files)
+        patch.setattr(Path, "open", too_many_files)
         with pytest.raises(GeospotError, match=r"parquet: cannot be read \(Too many open"):
             pairs.to_table()
     assert len(read_pairs(two_blocks)) == 6
