@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from geospot_gpu.cluster.schedule import TRIES, Schedule
@@ -14,6 +14,10 @@ log = logging.getLogger("geospot_gpu")
 
 WAIT = 0.25
 """Seconds after which workers say at the latest that nothing has happened."""
+
+_REST = 0.5
+"""Seconds that a worker rests when it could not write, twice as many each time: disks are emptied,
+and other workers join."""
 
 
 class Outcome(NamedTuple):
@@ -71,12 +75,14 @@ class Workers(Protocol):
 class Failures(NamedTuple):
     """What could not be done."""
 
-    items: dict[int, str]
+    items: Mapping[int, str]
     """Why, by item; the last to fail is the last."""
+    error: str
+    """The last failure of all."""
     trace: str
-    """Of the last failure."""
+    """Where it was."""
     refused: bool
-    """Whether the rest was not tried, as nothing can be written anywhere."""
+    """Whether items were not tried three times, or at all, as nothing can be written anywhere."""
 
 
 def dispatch(schedule: Schedule, workers: Workers) -> Generator[tuple[int, Any], None, Failures]:
@@ -86,12 +92,14 @@ def dispatch(schedule: Schedule, workers: Workers) -> Generator[tuple[int, Any],
         Each item that is done, once, and its result.
 
     Returns:
-        What failed, as the value of the generator.
+        What failed.
     """
-    refusals: dict[int, int] = {}  # of each worker, how often in a row it could not write
     idle: set[int] = set()
-    trace = ""
-    while schedule.left:
+    refusals: dict[int, int] = {}  # of each worker, how often in a row it could not write
+    resting: dict[int, float] = {}  # of those that could not, until when they get nothing
+    error = trace = ""
+    refused = False
+    while schedule.left and not refused:
         done: list[tuple[int, Any]] = []
         for event in workers.wait(WAIT):
             idle.add(event.worker)
@@ -101,28 +109,31 @@ def dispatch(schedule: Schedule, workers: Workers) -> Generator[tuple[int, Any],
             elif isinstance(event, Gone):
                 _say_gone(schedule, event)
                 refusals.pop(event.worker, None)
-            else:
+            elif event.worker in refusals:
                 outcome = event.outcome
                 for text in outcome.warnings:
                     warn_once(text)
                 if schedule.ended(event.worker, event.item, outcome.seconds, outcome.error):
                     done.append((event.item, outcome.result))
-                if event.worker in refusals:
-                    refusals[event.worker] = refusals[event.worker] + 1 if outcome.refused else 0
-                trace = outcome.trace or trace
+                if outcome.error is not None:
+                    error, trace = outcome.error, outcome.trace
+                refusals[event.worker] = refusals[event.worker] + 1 if outcome.refused else 0
+                if outcome.refused:
+                    rest = _REST * 2.0 ** refusals[event.worker]
+                    resting[event.worker] = workers.now() + rest
             if not isinstance(event, Ended):
                 note(f"{len(schedule.nodes)} workers")
-        if refusals and min(refusals.values()) >= TRIES:
-            yield from done
-            return Failures(schedule.failed, trace, True)
+        refused = bool(refusals) and min(refusals.values()) >= TRIES
         now = workers.now()
-        for worker in sorted(idle):
+        for worker in sorted(idle) if not refused else ():
+            if now < resting.get(worker, now):
+                continue
             while (item := schedule.next_for(worker, now)) is not None:
                 workers.hand(worker, item)
                 idle.discard(worker)
         idle &= schedule.nodes.keys()
         yield from done
-    return Failures(schedule.failed, trace, False)
+    return Failures(schedule.failed, error, trace, refused)
 
 
 def _say_gone(schedule: Schedule, event: Gone) -> None:

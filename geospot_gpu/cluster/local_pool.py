@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 from geospot_gpu.cluster.pool import Item, Job, Result
-from geospot_gpu.devices import find_device
 
 
 class LocalPool:
@@ -25,6 +24,8 @@ class LocalPool:
     """
 
     def __init__(self, device: str = "auto") -> None:
+        from geospot_gpu.devices import find_device  # loads torch, of no use to who plans alone
+
         self._device = find_device(device)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,12 +25,13 @@ class Parcel(NamedTuple):
 
 def packed(thing: object) -> Parcel:
     """A parcel of a thing, which shares the memory of its arrays and of its tensors on the CPU."""
-    import torch
     from ray.cloudpickle import CloudPickler  # takes classes of scripts and notebooks, too
+
+    torch = sys.modules.get("torch")  # without it there are no tensors
 
     class Packer(CloudPickler):  # type: ignore[misc]
         def reducer_override(self, value: Any) -> Any:
-            if type(value) is torch.Tensor and value.device.type == "cpu":
+            if torch and type(value) is torch.Tensor and value.device.type == "cpu":
                 # Left alone tensors would be copied into the content, of views all that they view.
                 flat = value.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
                 return _tensor, (flat, value.dtype, tuple(value.shape))

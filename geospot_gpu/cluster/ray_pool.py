@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
@@ -15,6 +17,8 @@ from geospot_gpu.cluster.ray_workers import RayWorkers
 from geospot_gpu.cluster.schedule import TRIES, Schedule
 from geospot_gpu.cluster.settings import Ray
 from geospot_gpu.errors import GeospotError
+
+log = logging.getLogger("geospot_gpu")
 
 _NAMED = 5
 """Items that failed and are named; the others are counted."""
@@ -80,7 +84,7 @@ class RayPool:
             assert self._workers is not None
             self._workers.begin(_put(job), items)
             failures = yield from dispatch(Schedule(costs), self._workers)
-        if failures.items:
+        if failures.items or failures.refused:
             raise _failed(failures, [name(items[item]) for item in failures.items])
 
     def __enter__(self) -> Self:
@@ -131,22 +135,36 @@ def connected(address: str) -> Iterator[bool]:
         yield True
         return
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    growing = address != "local" and _connect(address, quiet)
-    if not growing:
-        _start(quiet)
-    try:
+    named = None if address == "auto" else address
+    named = named or os.environ.get("RAY_ADDRESS")
+    with contextlib.ExitStack() as stack:
+        # What Ray prints of nodes and workers that are gone, on standard output, we say ourselves.
+        stack.enter_context(_instead(ray._private.worker, "print_to_stdstream", _say_nothing))
+        stack.callback(ray.shutdown)
+        with _own_handler():
+            growing = named != "local" and _connect(named, quiet)
+            if not growing:
+                _start(quiet)
         yield growing
+
+
+@contextlib.contextmanager
+def _own_handler() -> Iterator[None]:
+    """Keep what this process does when it is told to end: Ray would exit, and say nothing."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
     finally:
-        ray.shutdown()
+        if callable(before) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
-def _connect(address: str, quiet: dict[str, Any]) -> bool:
+def _connect(named: str | None, quiet: dict[str, Any]) -> bool:
     """Connect to a cluster; whether there is one. There has to be one that is named."""
     import ray
 
-    named = address if address != "auto" else os.environ.get("RAY_ADDRESS")
     try:
-        ray.init(address=address, **quiet)
+        ray.init(address=named or "auto", **quiet)
     except (ConnectionError, RuntimeError, ValueError, ImportError) as error:
         if named is None and isinstance(error, ConnectionError):
             return False
@@ -163,14 +181,27 @@ def _start(quiet: dict[str, Any]) -> None:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     # Ray asks for the address of this machine in the network, but where it knows no clusters.
-    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    with _instead(ray_constants, "ENABLE_RAY_CLUSTER", False):
+        try:
+            ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            text = " ".join(str(error).split())
+            raise GeospotError(f"engine=ray: Ray does not start on this machine: {text}") from error
+
+
+@contextlib.contextmanager
+def _instead(module: Any, name: str, value: Any) -> Iterator[None]:
+    """Have another value in Ray's own code, where no argument says the same."""
+    before = getattr(module, name)
+    setattr(module, name, value)
     try:
-        ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        text = " ".join(str(error).split())
-        raise GeospotError(f"engine=ray: Ray does not start on this machine: {text}") from error
+        yield
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
+        setattr(module, name, before)
+
+
+def _say_nothing(data: Any, ignore_prefix: bool) -> None:
+    log.debug("Ray: %s", data)
 
 
 def _put(job: object) -> Any:
@@ -194,12 +225,16 @@ def _put(job: object) -> Any:
 
 
 def _failed(failures: Failures, names: Sequence[str]) -> GeospotError:
-    shown = ", ".join(names[:_NAMED])
-    if len(names) > _NAMED:
-        shown += f" and {len(names) - _NAMED:,} more"
-    rest = "the rest was not tried" if failures.refused else "all others are done"
-    last = list(failures.items.values())[-1]
-    error = GeospotError(f"{shown}: failed {TRIES} times, and {rest}: {last}")
+    if failures.refused:
+        text = f"no worker can write, so that the rest was not tried: {failures.error}"
+    else:
+        text = list(failures.items.values())[-1]
+    if names:
+        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+        shown = f"{', '.join(names[:_NAMED])}{more}: failed {TRIES} times"
+        rest = "; " if failures.refused else ", and all others are done: "
+        text = f"{shown}{rest}{text}"
+    error = GeospotError(text)
     if failures.trace:
         error.__cause__ = RuntimeError(failures.trace)
     return error

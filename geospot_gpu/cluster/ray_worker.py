@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import socket
+import sys
 import time
 import traceback
 import warnings
@@ -57,7 +58,7 @@ class RayWorker:
     """
 
     def __init__(self, device: str, cores: int) -> None:
-        self._device, self._run = device, 0
+        self._device, self._cores, self._run = device, cores, 0
         self._worker: Worker[Any, Any, Any] | None = None
         # Before anything that computes is imported.
         for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
@@ -66,7 +67,7 @@ class RayWorker:
         from geospot_gpu.caches import provide_all
 
         provide_all()
-        self._computing = ThreadPoolExecutor(1, "geospot-compute", _set_threads, (cores,))
+        self._computing = ThreadPoolExecutor(1, "geospot-compute")
         self._storing = ThreadPoolExecutor(1, "geospot-store")
         self._warned = _Warned()
         logging.getLogger("geospot_gpu").addHandler(self._warned)
@@ -115,7 +116,12 @@ class RayWorker:
         import ray
 
         self._worker = None  # its memory is free before the next one takes its own
-        self._worker = unpacked(ray.get(job)).worker(self._device)
+        found = unpacked(ray.get(job))
+        if "torch" in sys.modules:
+            import torch
+
+            torch.set_num_threads(self._cores)  # which our own loops ask for, too
+        self._worker = found.worker(self._device)
 
     def _compute(self, run: int, item: Any) -> tuple[float, Worker[Any, Any, Any], Any] | None:
         if run != self._run or self._worker is None:
@@ -143,13 +149,6 @@ def _is_refusal(error: Exception) -> bool:
     from geospot_gpu.files import Unwritable
 
     return isinstance(error, Unwritable)
-
-
-def _set_threads(cores: int) -> None:
-    """Let this thread compute with so many; it is asked for that by torch, and by our loops."""
-    import torch
-
-    torch.set_num_threads(cores)
 
 
 class _Warned(logging.Handler):

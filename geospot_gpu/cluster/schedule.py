@@ -96,7 +96,7 @@ class Schedule:
         if item is None and self._fresh:
             item = self._fresh.popleft()
         if item is None and not held:
-            item = self._late_item(now)
+            item = self._late_item(worker, now)
         if item is not None:
             held[item] = now
             self._copies[item] = self._copies.get(item, 0) + 1
@@ -139,21 +139,26 @@ class Schedule:
 
     def _is_elsewhere(self, item: int, worker: int) -> bool:
         """Whether an item should be tried at a worker: on another machine, where there is one."""
-        tried = self._tried[item]
+        tried = self._tried.get(item, ())
         machines = set(self.nodes.values()) - {node for _, node in tried}
         if machines:
             return self.nodes[worker] in machines
         workers = self.nodes.keys() - {one for one, _ in tried}
         return worker in workers or not workers
 
-    def _late_item(self, now: float) -> int | None:
-        """An item that one worker has had for too long, the latest first."""
+    def _late_item(self, worker: int, now: float) -> int | None:
+        """An item that one other worker has had for too long, the latest first."""
         if now - self._looked >= _LOOK_EVERY:
             self._looked = now
             self._late = self._find_late(now)
         while self._late:
             item = self._late.pop()
-            if self._copies.get(item) == 1 and not self._ended[item]:
+            alone = self._copies.get(item) == 1 and not self._ended[item]
+            if (
+                alone
+                and len(self._tried.get(item, ())) < TRIES
+                and self._is_elsewhere(item, worker)
+            ):
                 return item
         return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -91,9 +90,3 @@ def test_without_ray_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(gs.GeospotError) as caught, RayPool(Ray("local"), "cpu"):
         pass
     assert str(caught.value) == "engine=ray needs Ray: pip install 'geospot_gpu[cluster]'"
-
-
-def test_who_has_no_use_for_ray_does_not_load_it() -> None:
-    code = "import sys, geospot_gpu.config.objects; print('ray' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"

@@ -22,11 +22,11 @@ from geospot_gpu.config.signatures import Settings, arguments, with_arguments_of
 from geospot_gpu.points import Points
 
 
-def test_who_opens_a_run_loads_nothing_of_hydra() -> None:
+def test_who_opens_a_run_loads_nothing_of_hydra_or_ray() -> None:
     code = "import sys, geospot_gpu.runs.run, geospot_gpu.config.objects; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "geospot_gpu.config.settings" in done.stdout.split()
-    assert not {"hydra", "omegaconf"} & set(done.stdout.split())
+    assert not {"hydra", "omegaconf", "ray"} & set(done.stdout.split())
 
 
 ADDED = """

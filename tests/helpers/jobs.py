@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.say import warn_once
 from geospot_gpu.files import unwritable
 
@@ -40,7 +41,7 @@ class Squares:
 
     Args:
         folder: where workers leave a file for each try of an item, and for each item stored.
-        table: squares.
+        table: squares; None where no worker can begin.
         full: name of a file beside which nothing can be written, where it exists.
     """
 
@@ -48,6 +49,8 @@ class Squares:
     table: Any = field(default_factory=lambda: np.arange(1000) ** 2)
 
     def worker(self, device: str) -> Squarer:
+        if self.table is None:
+            raise GeospotError("there is no table of squares")
         return Squarer(self, device)
 
 
