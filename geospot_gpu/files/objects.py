@@ -203,6 +203,11 @@ class Bucket(Place):
                 f"{self}: object storage needs obstore: install it with "
                 "pip install 'geospot_gpu[cloud]'"
             ) from error
+        if _first_process() != os.getpid():  # it would wait for threads that are not there
+            raise GeospotError(
+                f"{self}: cannot be used in a process that was forked from one that used object "
+                "storage: start processes by multiprocessing's spawn"
+            )
         try:
             yield _reached(self.scheme, self.bucket, _environment())
         except FileNotFoundError as error:
@@ -275,6 +280,11 @@ class _Object(io.RawIOBase):
 
 def _environment() -> Environment:
     return tuple(sorted(item for item in os.environ.items() if item[0].startswith(_VARIABLES)))
+
+
+@functools.cache
+def _first_process() -> int:
+    return os.getpid()
 
 
 @functools.lru_cache(maxsize=16)

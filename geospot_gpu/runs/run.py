@@ -77,7 +77,7 @@ class Run:
         """A finished or unfinished run.
 
         Args:
-            folder: of the run.
+            folder: of the run, or its URL on object storage.
             engine: as for :class:`Run`.
 
         Raises:
@@ -322,7 +322,8 @@ def sweep(
     their features where these are not GeoCLIP's, so that commands can go on from it.
 
     Args:
-        out: folder of the run; its encoder, cost, solver and seed must be the same.
+        out: folder of the run, or a URL of object storage as ``s3://bucket/prefix``; encoder, cost,
+            solver and seed of what it holds must be the same.
         regions: the regions.
         against: compare every region of ``regions`` with every region of these instead.
         cost, solver, engine, outputs, target_error, warm, progress: as for
@@ -372,7 +373,7 @@ def open_run(out: str | Path) -> xarray.Dataset:
     """What a finished or unfinished sweep has stored: :meth:`Run.dataset` of the run in a folder.
 
     Args:
-        out: folder of the run.
+        out: folder of the run, or its URL on object storage.
 
     Raises:
         GeospotError: the folder holds no sweep, or a damaged one.

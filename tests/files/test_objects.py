@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import socket
 import sys
 import threading
@@ -278,6 +279,26 @@ def test_a_server_that_is_not_there_is_said_in_seconds(
         monkeypatch.setattr("geospot_gpu.files.objects._IMPATIENT", {"timeout": "100ms"})
         with pytest.raises(GeospotError, match=said):
             place(URL).names()
+
+
+def test_a_forked_process_is_told_so(storage: ObjectServer) -> None:
+    """And does not wait for ever."""
+    bucket = place(URL)
+    bucket.write("a", b"kept")
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            bucket.read("a")
+        except GeospotError as error:
+            os.write(writing, str(error).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    with open(reading, "rb") as said:
+        assert b"cannot be used in a process that was forked" in said.read()
+    assert bucket.read("a") == b"kept"
 
 
 def test_without_obstore(monkeypatch: pytest.MonkeyPatch) -> None:

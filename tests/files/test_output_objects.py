@@ -154,6 +154,23 @@ def test_two_commands_that_end_at_once(storage: ObjectServer, after: int) -> Non
     assert len(markers(storage)) <= 2 * len(NAMES)
 
 
+def test_an_object_that_another_command_puts_at_the_very_end(storage: ObjectServer) -> None:
+    """Its marker is one of those that are there from before, and stays."""
+    command("other")
+
+    def fault(method: str, name: str) -> None:
+        if method == "GET" and name.startswith("out/.geospot/map.png-"):
+            assert content(storage)["map.png"] == "one", "when markers are removed"
+            storage.put("out/map.png", b"other")
+
+    storage.fault = fault
+    command("one")
+    storage.fault = lambda method, name: None
+    assert content(storage) == dict.fromkeys(NAMES, "one") | {"map.png": "other"}
+    command("new")
+    assert content(storage) == NEW
+
+
 def test_a_machine_without_room_for_results(storage: ObjectServer) -> None:
     command("old")
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
