@@ -6,7 +6,7 @@ Nothing here knows what is computed. :mod:`~geospot_gpu.cluster.pool` says what 
 
 from geospot_gpu.cluster.local_pool import LocalPool
 from geospot_gpu.cluster.pool import Job, Pool, Worker
-from geospot_gpu.cluster.ray_pool import RayPool
+from geospot_gpu.cluster.ray_pool import RayPool, open_pool
 from geospot_gpu.cluster.settings import Ray
 
-__all__ = ["Job", "LocalPool", "Pool", "Ray", "RayPool", "Worker"]
+__all__ = ["Job", "LocalPool", "Pool", "Ray", "RayPool", "Worker", "open_pool"]

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any, Self
 
 from geospot_gpu.cluster.dispatch import Failures, dispatch
@@ -23,9 +24,19 @@ log = logging.getLogger("geospot_gpu")
 _NAMED = 5
 """Items that failed and are named; the others are counted."""
 
-
 _SHARES = 8
 """Items for each worker, so that the last ones to end do not end much later than the others."""
+
+_open: ContextVar[RayPool | None] = ContextVar("open", default=None)
+
+
+def open_pool() -> RayPool | None:
+    """The pool of a cluster in whose ``with`` block this is; None outside of any.
+
+    What is called deep inside such a block may share its work out, too, and workers that are there
+    already need not be started again.
+    """
+    return _open.get()
 
 
 class RayPool:
@@ -57,6 +68,7 @@ class RayPool:
             )
         self._settings, self._device = settings, device
         self._depth = 0
+        self._outside: RayPool | None = None
         self._stack = contextlib.ExitStack()
         self._workers: RayWorkers | None = None
 
@@ -70,6 +82,10 @@ class RayPool:
         with self:
             assert self._workers is not None
             return _SHARES * max(1, self._workers.room())
+
+    def is_of(self, settings: Ray, device: str) -> bool:
+        """Whether it was made with these arguments."""
+        return (self._settings, self._device) == (settings, device)
 
     def run(
         self,
@@ -95,12 +111,15 @@ class RayPool:
                 self._workers = RayWorkers(self._settings, self._gpus, growing)
                 stack.callback(self._workers.close)
                 self._stack = stack.pop_all()
+            self._outside = _open.get()
+            _open.set(self)
         self._depth += 1
         return self
 
     def __exit__(self, *error: object) -> None:
         self._depth -= 1
         if not self._depth:
+            _open.set(self._outside)
             self._workers = None
             self._stack.close()
 

@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import torch
 
-from geospot_gpu.cluster import LocalPool, Pool, Ray, RayPool
+from geospot_gpu.cluster import LocalPool, Pool, Ray, RayPool, open_pool
 from geospot_gpu.devices import device_name, find_device
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.former import no_kernel
@@ -32,7 +32,9 @@ class Engine:
             the budget.
         memory_budget: memory for costs, as ``"2GiB"`` or a number of bytes; ``auto`` is 2 GiB
             (a quarter of what is free, if that is less) on a CPU and half of what is free on a GPU.
-        cluster: of workers that sweeps are shared out to; in this process if not given.
+        cluster: of workers that sweeps are shared out to, and what else takes long: baselines,
+            predictions, encoding of many points within ``with engine.pool():``; in this process if
+            not given.
 
     Raises:
         GeospotError: a value is not understood.
@@ -57,11 +59,17 @@ class Engine:
     def pool(self) -> Pool:
         """Workers for what is shared out, from the beginning of a ``with`` block to its end.
 
+        Within such a block it is the same pool again: workers are started once for all that is in
+        the block, encoding among it.
+
         Raises:
             GeospotError: there is no such device, or none that a cluster could give.
         """
         if self.cluster is None:
             return LocalPool(self.device)
+        found = open_pool()
+        if found is not None and found.is_of(self.cluster, self.device):
+            return found
         return RayPool(self.cluster, self.device)
 
     def torch_device(self) -> torch.device:

@@ -209,6 +209,10 @@ class Regions(FromPoints, Drawn):
             features=None if self.features is None else self.features.to(device),
         )
 
+    def bare(self) -> Regions:
+        """The same on the CPU without the tables that they were drawn from, for other processes."""
+        return replace(self.to("cpu"), sources=(), counts={})
+
     @building
     def concatenated(self, other: Regions) -> Regions:
         """These regions followed by the others, on this device; names may occur twice.

@@ -96,7 +96,7 @@ class SweepJob:
     def __getstate__(self) -> dict[str, object]:
         """What other processes get: arrays, and nothing of the tables that they were drawn from."""
         plain = {name: value for name, value in vars(self).items() if name != "_worker"}
-        return plain | {"regions": replace(self.regions, sources=(), counts={}), "warm": None}
+        return plain | {"regions": self.regions.bare(), "warm": None}
 
     def size(self, block: SelfBlock | PairBlock) -> int:
         """How many regions or pairs a block has."""
