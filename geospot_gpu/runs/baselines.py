@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -28,8 +30,8 @@ from geospot_gpu.runs.plan import Grid
 
 log = logging.getLogger("geospot_gpu")
 
-_CHUNK = 5000
-"""Pairs whose baselines are stored at once."""
+_SIDE = 70
+"""Regions on either side of the pairs whose baselines are computed and stored at once."""
 
 
 @out_of_memory("computing baselines", "take fewer regions, or lower regions.max_points")
@@ -58,32 +60,91 @@ def stored_baselines(
     store = PairStore(place.child("baselines"), "baselines", f"width {width!r}")
     grid = Grid(np.ones(len(regions), np.int64), None, "cpu")
     catalogue = Catalogue(store, keys, grid, len(regions))
-    names, types = stored("baselines"), schema("baselines")
+    names = stored("baselines")
     outputs = [column.name for column in stored_in("baselines")]
     known, found = catalogue.find(left, right, names, outputs)
     missing = np.flatnonzero(~known)
-    chunks = [missing[k : k + _CHUNK] for k in range(0, len(missing), _CHUNK)]
-    job = BaselineJob(place, tuple(keys), regions, width)
-    items = [(left[chunk], right[chunk]) for chunk in chunks]
+    if len(missing):
+        job = BaselineJob(place, tuple(keys), regions, width, tuple(outputs))
+        if _compute(engine, job, left, right, missing, found):
+            catalogue.refresh()
+            merge(store, catalogue)
+    return PairTable(left, right, found).to_pandas(regions.names)
+
+
+@out_of_memory("computing baselines", "take fewer regions, or lower regions.max_points")
+def shared_baselines(
+    regions: Regions, left: Indices, right: Indices, outputs: Sequence[str], engine: Engine
+) -> pd.DataFrame:
+    """What :func:`~geospot_gpu.distances.baselines.baselines` returns, by the pool of an engine.
+
+    Args:
+        regions: the regions.
+        left, right: positions of the regions of each pair, [K].
+        outputs: names of the baselines to compute.
+        engine: who computes.
+    """
+    names = [name for c in stored_in("baselines") if c.name in outputs for name in c.stored]
+    found: Columns = {name: np.empty(len(left)) for name in names}
+    if names:
+        job = BaselineJob(None, (), regions, simple.kernel_width(regions), tuple(outputs))
+        _compute(engine, job, left, right, np.arange(len(left)), found)
+    return pd.DataFrame(found)
+
+
+def _compute(
+    engine: Engine,
+    job: BaselineJob,
+    left: Indices,
+    right: Indices,
+    missing: Indices,
+    found: Columns,
+) -> bool:
+    """Have the baselines of those pairs that are missing computed and stored, and fill them in.
+
+    Returns:
+        Whether any could be stored.
+    """
     done: list[bool] = []
     with (
         engine.pool() as pool,
         kept("finished baselines", lambda: any(done)),
         Progress("baselines", "pairs", total=len(missing)) as counted,
     ):
-        costs = [float(len(chunk)) for chunk in chunks]
+        sizes = job.regions.sizes
+        chunks = [missing[at] for at in tiles(left[missing], right[missing], pool.shares)]
+        items = [(left[chunk], right[chunk]) for chunk in chunks]
+        costs = [float((sizes[i] * sizes[j]).sum()) for i, j in items]
         for k, result in pool.run(job, items, costs, job.name):
             done.append(result.unwritable is None)
-            for name in names:  # as it is stored, so that whoever reads it finds the same
-                kind = types.field(name).type.to_pandas_dtype()
-                found[name][chunks[k]] = result.columns[name].astype(kind)
+            for name in found:
+                found[name][chunks[k]] = result.columns[name]
             if result.unwritable is not None and sum(not stored for stored in done) == 1:
                 log.warning("baselines are not kept: %s", result.unwritable)
             counted.update(len(chunks[k]))
-    if any(done):
-        catalogue.refresh()
-        merge(store, catalogue)
-    return PairTable(left, right, found).to_pandas(regions.names)
+    return any(done)
+
+
+def tiles(left: Indices, right: Indices, shares: int) -> list[Indices]:
+    """Positions of the pairs between each group of left regions and each of right ones.
+
+    What baselines need of a region is computed once for all pairs of a tile, so that tiles are as
+    square as they can be.
+
+    Args:
+        left, right: positions of the two regions of each pair, [K].
+        shares: how many tiles there should be at least, as far as there are pairs.
+
+    >>> [tile.tolist() for tile in tiles(np.array([0, 0, 1]), np.array([1, 2, 2]), 1)]
+    [[0, 1, 2]]
+    """
+    tile = np.zeros(len(left), np.int64)
+    for side in (left, right):
+        regions, place = np.unique(side, return_inverse=True)
+        groups = max(math.isqrt(2 * shares), -(-len(regions) // _SIDE))
+        tile = tile * groups + place * groups // len(regions)
+    order = np.argsort(tile, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(tile[order])) + 1)
 
 
 class Computed(NamedTuple):
@@ -97,12 +158,21 @@ class Computed(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class BaselineJob:
-    """What the baselines of all pairs of a sweep share."""
+    """What the baselines of pairs of regions share.
 
-    place: Place
+    Attributes:
+        place: of the sweep that they are stored with; None where they are not stored.
+        keys: what the regions are stored under.
+        regions: the regions.
+        width: of the Gaussian kernel.
+        outputs: names of the baselines.
+    """
+
+    place: Place | None
     keys: tuple[str, ...]
     regions: Regions
     width: float
+    outputs: tuple[str, ...]
 
     def worker(self, device: str) -> BaselineWorker:
         """One who computes baselines."""
@@ -110,13 +180,14 @@ class BaselineJob:
 
     def __getstate__(self) -> dict[str, object]:
         """Arrays, and nothing of the tables that they were drawn from."""
-        return vars(self) | {"regions": replace(self.regions, sources=(), counts={})}
+        return vars(self) | {"regions": self.regions.bare()}
 
     def name(self, item: tuple[Indices, Indices]) -> str:
         """What some pairs are called."""
         names = self.regions.names
         first, last = (f"{names[item[0][k]]} - {names[item[1][k]]}" for k in (0, -1))
-        return f"baselines of {len(item[0])} pairs, {first} to {last}"
+        count = len(item[0])
+        return f"baselines of {count} pairs, {first} to {last}" if count > 1 else first
 
 
 class BaselineWorker:
@@ -125,16 +196,25 @@ class BaselineWorker:
     def __init__(self, job: BaselineJob, device: str) -> None:
         self._job = job
         self._regions = job.regions.to(device)
-        place = job.place.child("baselines")
-        self._store = PairStore(place, "baselines", f"width {job.width!r}")
+        self._store: PairStore | None = None
+        if job.place is not None:
+            place = job.place.child("baselines")
+            self._store = PairStore(place, "baselines", f"width {job.width!r}")
 
     def compute(self, item: tuple[Indices, Indices]) -> Computed:
         """The baselines of pairs at two sides' positions, [K] each."""
-        found = simple.baselines(self._regions, *item, width=self._job.width)
-        return Computed(item, {name: found[name].to_numpy() for name in stored("baselines")})
+        table = simple.baselines(self._regions, *item, self._job.outputs, self._job.width)
+        found = {str(name): table[name].to_numpy() for name in table}
+        if self._store is not None:  # as it is stored, so that whoever reads it finds the same
+            types = schema("baselines")
+            for name in found:
+                found[name] = found[name].astype(types.field(name).type.to_pandas_dtype())
+        return Computed(item, found)
 
     def store(self, computed: Computed) -> Computed:
         """Write them, if that can be done: they are of use now, and can be computed again."""
+        if self._store is None:
+            return computed
         sides, places = [], []
         for positions in computed.pairs:
             index, at = np.unique(positions, return_inverse=True)
@@ -149,7 +229,7 @@ class BaselineWorker:
             places.append(at)
         try:
             self._store.write(
-                *((sides[0], sides[1]), "listed", [c.name for c in stored_in("baselines")]),
+                *((sides[0], sides[1]), "listed", self._job.outputs),
                 places=(places[0], places[1]),
                 columns=computed.columns,
             )
