@@ -28,8 +28,8 @@ from benchmarks.record import Stopwatch, save
 from benchmarks.transfer.tasks import DAMS, MOST, TASKS, Task, scores
 from geospot_gpu.distances.baselines import baselines
 from geospot_gpu.distances.pairwise import all_pairs
-from geospot_gpu.distances.solve import solve
 from geospot_gpu.engine.method import Method
+from geospot_gpu.runs.solving import solve
 from geospot_gpu.transfer.correlation import correlate, difference
 from geospot_gpu.transfer.evidence import features, matrices, tidy
 from geospot_gpu.transfer.groups import group_of

@@ -22,36 +22,6 @@ from geospot_gpu.sinkhorn.divergence import SelfTerms, divergence
 _EVIDENCE = ("iterations", "marginal_error", "converged", "kernel", "seconds")
 
 
-def solve(
-    regions: Regions,
-    left: Indices,
-    right: Indices,
-    method: Method,
-    outputs: Sequence[str] | None = None,
-    *,
-    engine: Engine | None = None,
-    warm: WarmStarts | None = None,
-    target_error: float | None = None,
-) -> PairTable:
-    """What is asked of pairs of regions.
-
-    Args:
-        regions: the regions.
-        left, right: positions of the two regions of each pair, [K].
-        method: cost and solver.
-        outputs: names of the columns to compute; see :func:`chosen_outputs`.
-        engine: device, kernel and memory budget.
-        warm: potentials to start from and to keep.
-        target_error: as for :func:`~geospot_gpu.pairwise`.
-
-    Raises:
-        GeospotError: an output is unknown, the cost needs features that the regions do not have, or
-            the device does not exist.
-    """
-    outputs = chosen_outputs(outputs)
-    return PairSolver(regions, method, engine, warm).solve(left, right, outputs, target_error)
-
-
 class PairSolver:
     """Solves pairs of regions that live on one device, and knows the self terms of all.
 
@@ -92,9 +62,7 @@ class PairSolver:
         """
         missing = np.isnan(self.selves.ot[index])
         found = self.engine.self_terms(index, _needs(outputs))
-        ot, lower, upper, converged = found
-        new = SelfTerms(ot[missing], lower[missing], upper[missing], converged[missing])
-        self.selves.put(index[missing], new)
+        self.selves.put(index[missing], found.at(missing))
 
     def unknown_halves(self, left: Indices, right: Indices, outputs: Sequence[str]) -> Indices:
         """Regions whose half samples the outputs of pairs [K] need, and nobody solved here yet."""
@@ -109,7 +77,13 @@ class PairSolver:
         outputs: Sequence[str],
         target_error: float | None = None,
     ) -> PairTable:
-        """The outputs of pairs of regions [K], and the evidence for them; see :func:`solve`."""
+        """The outputs of pairs of regions [K], and the evidence for them.
+
+        Args:
+            left, right: positions of the two regions of each pair.
+            outputs: names of the columns to compute; see :func:`chosen_outputs`.
+            target_error: as for :func:`~geospot_gpu.pairwise`.
+        """
         if target_error is not None:
             target_error = check_target_error(target_error, outputs)
         self.know(members(left, right, len(self.regions)), outputs)

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.distances.baselines import baselines
 from geospot_gpu.distances.columns import choices, find
-from geospot_gpu.distances.solve import solve
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.runs.baselines import shared_baselines
+from geospot_gpu.runs.solving import solve
 from geospot_gpu.selection.problem import Problem
 
 log = logging.getLogger("geospot_gpu")
@@ -64,7 +64,7 @@ def solved_distances(method: Method, engine: Engine, problem: Problem, by: str) 
     index = np.array(problem.candidates), np.array(problem.targets)
     left, right = (side.ravel() for side in np.meshgrid(*index, indexing="ij"))
     if find(by).table == "baselines":
-        pairs = baselines(problem.regions, left, right, outputs=[by])
+        pairs = shared_baselines(problem.regions, left, right, [by], engine)
         names = np.array(problem.regions.names, dtype=object)
         pairs = pairs.assign(source=names[left], target=names[right])
     else:

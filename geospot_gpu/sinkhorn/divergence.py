@@ -26,6 +26,11 @@ class SelfTerms(NamedTuple):
         ot, lower, upper = (np.full(count, np.nan) for _ in range(3))
         return cls(ot, lower, upper, np.ones(count, bool))
 
+    def at(self, index: Indices | NDArray[np.bool_]) -> SelfTerms:
+        """Those of some regions."""
+        ot, lower, upper, converged = self
+        return SelfTerms(ot[index], lower[index], upper[index], converged[index])
+
     def put(self, index: Indices, others: SelfTerms) -> None:
         """Take over the self terms [K] of the regions at ``index``."""
         for mine, values in zip(self, others, strict=True):

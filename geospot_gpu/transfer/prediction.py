@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.distances.baselines import baselines
 from geospot_gpu.distances.columns import stored_in
 from geospot_gpu.distances.pairwise import all_pairs
-from geospot_gpu.distances.solve import solve
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import Name, Names, name_of
 from geospot_gpu.regions import Regions
+from geospot_gpu.runs.baselines import shared_baselines
 from geospot_gpu.runs.run import Run
+from geospot_gpu.runs.solving import solve
 from geospot_gpu.transfer.evidence import features, matrices, tidy
 from geospot_gpu.transfer.land_cells import LandCells, land_cells
 from geospot_gpu.transfer.predictor import Evaluation, Predictor
@@ -151,7 +151,7 @@ def _distances(
             engine=run.engine, target_error=run.target_error,
         )  # fmt: skip
         found.append(solved.to_pandas(together.names))
-    found.append(baselines(together, left, right, outputs=simple))
+    found.append(shared_baselines(together, left, right, simple, run.engine))
     pairs = pd.concat(found, axis=1)
     return matrices(pairs, list(sources.names), list(targets.names))
 

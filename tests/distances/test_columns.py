@@ -19,10 +19,10 @@ from geospot_gpu.distances.column import Column
 from geospot_gpu.distances.columns import REGISTER, choices, find, outputs_by_default, schema
 from geospot_gpu.distances.dataset import to_dataset
 from geospot_gpu.distances.pairwise import all_pairs
-from geospot_gpu.distances.solve import solve
 from geospot_gpu.engine.method import Method, default_cost
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.block import Side
+from geospot_gpu.runs.solving import solve
 from geospot_gpu.runs.store import Store
 from geospot_gpu.selection.target_distances import check_distance
 from geospot_gpu.transfer.evidence import matrices

@@ -9,10 +9,11 @@ import geospot_gpu as gs
 from geospot_gpu.arrays import Indices
 from geospot_gpu.distances.columns import find, outputs_by_default, possible_outputs
 from geospot_gpu.distances.pairwise import all_pairs
-from geospot_gpu.distances.solve import chosen_outputs, solve
+from geospot_gpu.distances.solve import chosen_outputs
 from geospot_gpu.engine import solved as functions
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
+from geospot_gpu.runs.solving import solve
 from geospot_gpu.runs.sweep import value_of
 from tests.helpers.clouds import random_regions
 

@@ -11,7 +11,7 @@ import pytest
 
 import geospot_gpu as gs
 from geospot_gpu.distances.pair_table import PairTable
-from geospot_gpu.distances.solve import solve
+from geospot_gpu.runs.solving import solve
 
 CPU = gs.Engine(device="cpu")
 

@@ -17,9 +17,9 @@ import geospot_gpu as gs
 from geospot_gpu.distances import baselines
 from geospot_gpu.distances.columns import evidence, groups, measured, outputs_by_default
 from geospot_gpu.distances.pairwise import all_pairs
-from geospot_gpu.distances.solve import solve
 from geospot_gpu.engine.method import Method
 from geospot_gpu.pictures.transfer import correlation_picture
+from geospot_gpu.runs.solving import solve
 from geospot_gpu.transfer import correlation
 from geospot_gpu.transfer.correlation import Correlations, correlate
 from geospot_gpu.transfer.evidence import matrices
