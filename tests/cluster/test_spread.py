@@ -106,5 +106,5 @@ def test_predictions(cluster: gs.Engine, swept: gs.Run) -> None:
         run = gs.Run.open(swept.folder, engine=engine)
         targets = run.regions_like(places, dict(moved.groupby("region").indices))
         tables.append(gs.predict_scores(run, score, targets=targets).table)
-    pd.testing.assert_frame_equal(*tables, check_exact=True)
+    pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
     assert len(tables[0]) == 100
