@@ -129,6 +129,10 @@ class Folder(Place):
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
+    def __getstate__(self) -> dict[str, object]:
+        """What other processes get, which may be in another folder."""
+        return {"path": self.path.absolute()}
+
     def __str__(self) -> str:
         return str(self.path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from geospot_gpu.distances.solve import PairSolver, members, needs_self_terms
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.engine.warm import WarmStarts
+from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.places import Place
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.block import Shape, Side
@@ -141,6 +143,9 @@ class SweepWorker:
     Args:
         job: what the blocks share.
         device: on which it solves.
+
+    Raises:
+        GeospotError: the place of the run cannot be seen from here.
     """
 
     def __init__(self, job: SweepJob, device: str) -> None:
@@ -148,6 +153,11 @@ class SweepWorker:
         engine = replace(job.engine, device=device)
         self._solver = PairSolver(job.regions, job.method, engine, job.warm)
         self._store = Store(job.place)
+        if not job.place.names():
+            raise GeospotError(
+                f"{job.place} is not there on {platform.node()}: give out=... where all machines "
+                "of the cluster see it, on a file system that they share or in a bucket"
+            )
 
     def compute(self, block: SelfBlock | PairBlock) -> _Solved:
         """Solve the pairs or self terms of a block."""
