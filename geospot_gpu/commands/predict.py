@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from geospot_gpu.commands.results import open_sweep, scores_of
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
+from geospot_gpu.config.objects import make_cluster
 from geospot_gpu.config.validation import refuse_unused
 from geospot_gpu.errors.say import say
 from geospot_gpu.files.outputs import write_summary
@@ -36,18 +37,20 @@ def predict(config: DictConfig) -> None:
         else dict.fromkeys(("targets.degrees", "targets.points"), "a grid over the land")
     )
     refuse_unused(typed, settings.PredictConfig(), unused)
-    run, results = open_sweep(typed, (*_FILES, *_MAP) if grid else _FILES, () if grid else _MAP)
+    files, stale = ((*_FILES, *_MAP), ()) if grid else (_FILES, _MAP)
+    run, results = open_sweep(typed, files, stale, make_cluster(typed.engine))
     scores = scores_of(typed, run)
-    targets = None if grid else _targets(typed.targets, run)
-    found = predict_scores(
-        run,
-        scores,
-        source=typed.source,
-        targets=targets,
-        degrees=typed.targets.degrees,
-        points=typed.targets.points,
-        seed=typed.seed,
-    )
+    with run.engine.pool():
+        targets = None if grid else _targets(typed.targets, run)
+        found = predict_scores(
+            run,
+            scores,
+            source=typed.source,
+            targets=targets,
+            degrees=typed.targets.degrees,
+            points=typed.targets.points,
+            seed=typed.seed,
+        )
     with results.replacing() as staged:
         found.table.to_parquet(staged / "predictions.parquet", index=False)
         if found.degrees is not None:

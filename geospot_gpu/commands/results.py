@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from dataclasses import replace
 
+from geospot_gpu.cluster import Ray
 from geospot_gpu.config import settings
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.outputs import Outputs
@@ -18,6 +20,7 @@ def open_sweep(
     config: settings.TransferConfig | settings.SelectConfig | settings.ExplainConfig,
     names: Collection[str],
     stale: Collection[str] = (),
+    cluster: Ray | None = None,
 ) -> tuple[Run, Outputs]:
     """The run ``sweep``, and the folder ``out``, found fit to be written before anything is done.
 
@@ -25,12 +28,19 @@ def open_sweep(
         config: the settings of the command.
         names: files that it may write.
         stale: files that it writes with other settings.
+        cluster: who computes, on the kind of device that the sweep has; in this process, wherever
+            the sweep was made, if not given.
 
     Raises:
         GeospotError: there is no such sweep, nothing can be written there, or a file is there that
             is not to be replaced: an input of the command or of the sweep, or one of the user's.
     """
     run = Run.open(os.path.expanduser(config.sweep))
+    if cluster is not None:
+        kind = run.engine.device.partition(":")[0]  # which GPU is for the cluster to say
+        run = Run(
+            run.folder, run.manifest, engine=replace(run.engine, device=kind, cluster=cluster)
+        )
     inputs = [*settings.inputs(config), *settings.inputs(run.manifest.get("config"))]
     found = outputs_in(config.out, names, inputs=inputs, overwrite=config.overwrite, stale=stale)
     found.check_writable()

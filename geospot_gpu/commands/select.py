@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from geospot_gpu.commands.results import open_sweep
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
+from geospot_gpu.config.objects import make_cluster
 from geospot_gpu.config.validation import refuse_unused
 from geospot_gpu.encoders import Precomputed
 from geospot_gpu.encoders.files import is_table
@@ -42,10 +43,11 @@ def select(config: DictConfig) -> None:
     if typed.over not in ("regions", "points"):
         raise GeospotError(f"over={typed.over} is unknown: use regions or points")
     _check_fit(typed)
-    if typed.over == "regions":
-        _select_regions(typed, *open_sweep(typed, _REGIONS, stale=_POINTS))
-    else:
-        _select_points(typed, *open_sweep(typed, _POINTS, stale=_REGIONS))
+    regions = typed.over == "regions"
+    names, stale = (_REGIONS, _POINTS) if regions else (_POINTS, _REGIONS)
+    run, results = open_sweep(typed, names, stale, make_cluster(typed.engine))
+    with run.engine.pool():
+        (_select_regions if regions else _select_points)(typed, run, results)
 
 
 def _check_fit(config: settings.SelectConfig) -> None:

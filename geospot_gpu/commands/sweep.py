@@ -39,30 +39,30 @@ def sweep(config: DictConfig) -> None:
     store = Store(typed.out)
     results = store.output_folder(settings.inputs(typed), overwrite=typed.overwrite)
     store.check_identity(run_identity(encoder.version, typed.regions.seed, method))
-    device = str(engine.torch_device())
-    regions, against = objects.make_regions(typed, encoder, device)
-    preparing_seconds = time.perf_counter() - started
-    square = against is None
+    square = typed.against.path is None
 
     def draw(dataset: xarray.Dataset, folder: Path) -> None:
         write_matrix(dataset, folder / "matrix.csv")
         write_heatmap(dataset, folder / "heatmap.png", square=square)
 
-    largest = max(len(regions), len(against or ()))
-    result = run_sweep(
-        store.folder,
-        regions,
-        against,
-        method=method,
-        engine=engine,
-        outputs=typed.outputs,
-        target_error=typed.target_error,
-        shard=typed.shard,
-        config=_kept(config),
-        warm=_WARM if HydraConfig.get().mode == RunMode.MULTIRUN else None,
-        results=results,
-        draw=draw if largest <= LARGEST_MATRIX else None,
-    )
+    with engine.pool():
+        regions, against = objects.make_regions(typed, encoder, str(engine.torch_device()))
+        preparing_seconds = time.perf_counter() - started
+        largest = max(len(regions), len(against or ()))
+        result = run_sweep(
+            store.folder,
+            regions,
+            against,
+            method=method,
+            engine=engine,
+            outputs=typed.outputs,
+            target_error=typed.target_error,
+            shard=typed.shard,
+            config=_kept(config),
+            warm=_WARM if HydraConfig.get().mode == RunMode.MULTIRUN else None,
+            results=results,
+            draw=draw if largest <= LARGEST_MATRIX else None,
+        )
     count = f"{len(regions)}" if against is None else f"{len(regions)} x {len(against)}"
     if result.missing:
         say(f"{count} regions, {result.total} pairs:", *unfinished(result, str(typed.shard)))

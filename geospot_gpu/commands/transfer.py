@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from geospot_gpu.commands.results import open_sweep, scores_of
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
+from geospot_gpu.config.objects import make_cluster
 from geospot_gpu.errors.say import say
 from geospot_gpu.files.outputs import write_summary
 from geospot_gpu.pictures.transfer import correlation_picture
@@ -22,9 +23,10 @@ _FILES = ("correlations.parquet", "transfer.png", "summary.json")
 def transfer(config: DictConfig) -> None:
     """Run the report that ``config`` describes, and say what came out."""
     typed = checked(config, settings.TransferConfig)
-    run, results = open_sweep(typed, _FILES)
+    run, results = open_sweep(typed, _FILES, cluster=make_cluster(typed.engine))
     scores = scores_of(typed, run)
-    found = assess_transfer(run, scores, seed=typed.seed)
+    with run.engine.pool():
+        found = assess_transfer(run, scores, seed=typed.seed)
     summary, verdict = found.summary, found.verdict
     summary["scores"]["change"] = typed.scores.change
     with results.replacing() as staged:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from geospot_gpu.cluster import Ray
-from geospot_gpu.config.settings import AgainstConfig, ComparisonConfig, PointsConfig
+from geospot_gpu.config.settings import (
+    AgainstConfig,
+    ClusterConfig,
+    ComparisonConfig,
+    EngineConfig,
+    PointsConfig,
+)
 from geospot_gpu.config.signatures import arguments
 from geospot_gpu.config.validation import refuse_unused
 from geospot_gpu.cost import GroundCost
@@ -43,17 +51,22 @@ def make_solver(config: ComparisonConfig) -> Solver:
 
 def make_engine(config: ComparisonConfig) -> Engine:
     """Device, backend, storage, memory budget, and the cluster where there is one."""
-    settings = config.engine
+    given = arguments(config.engine, Engine, without=["cluster"])
+    return Engine(device=config.device, cluster=make_cluster(config.engine), **given)
+
+
+def make_cluster(settings: EngineConfig | ClusterConfig) -> Ray | None:
+    """The cluster of group ``engine``; None where all is done in this process."""
     if settings.name not in ("local", "ray"):
         raise GeospotError(f"engine.name={settings.name} is unknown: use local or ray")
-    cluster = None
+    given = arguments(settings, Ray)
     if settings.name == "ray":
-        cluster = Ray(**arguments(settings, Ray))
-    else:
-        needed = {f"engine.{key}": "engine=ray" for key in arguments(settings, Ray)}
-        refuse_unused(config, ComparisonConfig(encoder=None, solver=None), needed)
-    given = arguments(settings, Engine, without=["cluster"])
-    return Engine(device=config.device, cluster=cluster, **given)
+        return Ray(**given)
+    usual = SimpleNamespace(engine=Ray())
+    refuse_unused(
+        SimpleNamespace(engine=settings), usual, {f"engine.{key}": "engine=ray" for key in given}
+    )
+    return None
 
 
 def make_encoder(config: ComparisonConfig) -> Encoder:

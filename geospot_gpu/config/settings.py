@@ -70,6 +70,14 @@ class EngineConfig(Settings):
     name: str = "local"
 
 
+@with_arguments_of(Ray)
+@dataclass
+class ClusterConfig(Settings):
+    """Group ``engine`` of commands that go on from a sweep, whose device and backend they take."""
+
+    name: str = "local"
+
+
 def _option(name: str, kind: type) -> type:
     """Settings of a class that is chosen by its name."""
     named = make_dataclass(kind.__name__, [("name", str, name)], bases=(Settings,))
@@ -149,6 +157,7 @@ class SelectConfig:
     seed: int = 0
     neighbours: Optional[int] = None
     pool: PoolConfig = field(default_factory=PoolConfig)
+    engine: ClusterConfig = field(default_factory=ClusterConfig)
 
 
 @dataclass
@@ -185,6 +194,7 @@ class TransferConfig:
     overwrite: bool = False
     scores: ScoresConfig = field(default_factory=ScoresConfig)
     seed: int = 0
+    engine: ClusterConfig = field(default_factory=ClusterConfig)
 
 
 @dataclass

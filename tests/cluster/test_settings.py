@@ -13,8 +13,8 @@ from hydra import compose, initialize_config_module
 import geospot_gpu as gs
 from geospot_gpu.cluster import Ray, RayPool
 from geospot_gpu.config.composed import checked, offer
-from geospot_gpu.config.objects import make_engine
-from geospot_gpu.config.settings import SweepConfig, of_manifest
+from geospot_gpu.config.objects import make_cluster, make_engine
+from geospot_gpu.config.settings import SCHEMAS, SweepConfig, of_manifest
 
 
 def sweep(*typed: str) -> SweepConfig:
@@ -75,6 +75,22 @@ def test_where_a_run_was_computed_is_not_where_it_is_read() -> None:
     config = {"encoder": {"name": "none"}, "solver": {"name": "sinkhorn"}, "out": "run"}
     config |= {"engine": {"name": "ray", "address": "ray://gone:10001", "workers": 8}}
     assert make_engine(of_manifest(config, "manifest.json")) == gs.Engine()
+
+
+@pytest.mark.parametrize("command", ["transfer", "predict", "select"])
+def test_commands_that_go_on_from_a_sweep_choose_anew(command: str) -> None:
+    given = {"select": ["target=r"]}.get(command, ["scores.kind=skill"])
+
+    def cluster(*typed: str) -> Ray | None:
+        offer(command)
+        with initialize_config_module("geospot_gpu.conf", version_base="1.3"):
+            composed = compose(command, ["sweep=run", "out=out", *given, *typed])
+        return make_cluster(checked(composed, SCHEMAS[command]).engine)
+
+    assert cluster() is None
+    assert cluster("engine=ray", "engine.workers=3") == Ray(workers=3)
+    with pytest.raises(gs.GeospotError, match="has no effect without engine=ray"):
+        cluster("engine.workers=3")
 
 
 def test_without_ray_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ from geospot_gpu.distances.columns import stored_in
 from geospot_gpu.distances.pairwise import all_pairs
 from geospot_gpu.distances.solve import PairSolver, chosen_outputs
 from geospot_gpu.engine.method import Method
+from geospot_gpu.files.places import Folder
 from geospot_gpu.runs import plan
 from geospot_gpu.runs.baselines import shared_baselines
 from geospot_gpu.runs.solving import solve
+from geospot_gpu.runs.work import SweepJob
 from geospot_gpu.transfer.evidence import load
 from tests.helpers.clouds import random_regions
-from tests.helpers.scored import accuracies, points, scores
+from tests.helpers.commands import Geospot
+from tests.helpers.scored import PLAIN, REPORT, accuracies, points, scores
 
 pytestmark = pytest.mark.slow
 HERE = gs.Engine(device="cpu")
@@ -54,6 +58,23 @@ def test_workers_are_those_of_the_block(cluster: gs.Engine) -> None:
     assert cluster.pool() is cluster.pool() is open_pool()
     other = gs.Engine(device="cpu", cluster=gs.Ray("local", workers=1))
     assert other.pool() is not open_pool()
+
+
+def test_a_folder_is_the_same_to_workers_in_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sent = pickle.dumps(Folder("run").child("distances"))
+    monkeypatch.chdir("/")
+    assert str(pickle.loads(sent)) == str(tmp_path / "run" / "distances")
+
+
+def test_a_worker_that_does_not_see_the_run_says_so(regions: gs.Regions, tmp_path: Path) -> None:
+    grid = plan.Grid(regions.sizes, None, "cpu")
+    keys = tuple(regions.names)
+    job = SweepJob(Folder(tmp_path / "run"), regions, keys, grid, METHOD, HERE, ("divergence",))
+    with pytest.raises(gs.GeospotError, match="run is not there on"):
+        job.worker("cpu")
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -108,3 +129,43 @@ def test_predictions(cluster: gs.Engine, swept: gs.Run) -> None:
         tables.append(gs.predict_scores(run, score, targets=targets).table)
     pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
     assert len(tables[0]) == 100
+
+
+NEW = ("targets=points.csv", "targets.region=region")
+NEAREST = ("target=r03", "budget=20", "method=nearest", "by=energy_distance")
+COMMANDS = {
+    "select": (NEAREST, {"BaselineJob"}),
+    "transfer": (REPORT[1:], {"BaselineJob"}),
+    "predict": ((*REPORT[1:], *NEW), {"PairJob", "BaselineJob"}),
+}
+"""What each hands out, where nothing is stored beside the sweep yet."""
+
+
+@pytest.mark.usefixtures("few_models", "cluster")
+def test_commands(geospot_here: Geospot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes on from a sweep, wherever that was made, is done where the command says."""
+    points().to_csv(tmp_path / "points.csv", index=False)
+    scores().to_csv(tmp_path / "scores.csv", index=False)
+    ray = ("engine=ray", "engine.address=local", "engine.workers=2")
+    jobs, real = list[str](), RayPool.run
+
+    def watched(self: RayPool, job: Any, *rest: Any) -> Any:
+        jobs.append(type(job).__name__)
+        return real(self, job, *rest)
+
+    monkeypatch.setattr(RayPool, "run", watched)
+    swept = geospot_here("sweep", *PLAIN, "device=cpu", "out=run", *ray)
+    assert swept.returncode == 0, swept.stderr
+    assert set(jobs) == {"SweepJob"}
+    for command, (arguments, handed_out) in COMMANDS.items():
+        jobs.clear()
+        shutil.copytree(tmp_path / "run", tmp_path / command)
+        typed = (f"sweep={command}", *arguments, f"out={command}-out")
+        done = geospot_here(command, *typed, *ray)
+        assert done.returncode == 0, done.stderr
+        assert set(jobs) == handed_out
+    jobs.clear()
+    assert geospot_here("select", "sweep=run", *NEAREST, "out=here").returncode == 0
+    assert jobs == [], "the sweep was made on a cluster, and this is not"
+    chosen = [(tmp_path / out / "selection.csv").read_text() for out in ("here", "select-out")]
+    assert chosen[0] == chosen[1]
