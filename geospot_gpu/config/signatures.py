@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -98,6 +97,9 @@ def arguments(
 def _arguments(
     function: Callable[..., Any], without: Collection[str], only: Collection[str]
 ) -> Iterator[_Argument]:
+    # A class may have the signature of its base, which is written in another module.
+    init: Any = getattr(function, "__init__")  # noqa: B009
+    written: Any = inspect.unwrap(init if isinstance(function, type) else function)
     for name, parameter in inspect.signature(function).parameters.items():
         if name in without or (only and name not in only):
             continue
@@ -105,7 +107,7 @@ def _arguments(
             continue
         kind = parameter.annotation
         if isinstance(kind, str):  # some names in a signature exist for type checkers alone
-            kind = eval(kind, vars(sys.modules[function.__module__]))
+            kind = eval(kind, written.__globals__)
         plain, default = _plain(kind, f"{function.__name__}({name})"), parameter.default
         yield _Argument(name, plain, MISSING if default is parameter.empty else default)
 

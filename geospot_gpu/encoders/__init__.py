@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from geospot_gpu.encoders.base import Encoder
 from geospot_gpu.encoders.geoclip import GeoClip
+from geospot_gpu.encoders.location import LocationEncoder
 from geospot_gpu.encoders.none import NoEncoder
 from geospot_gpu.encoders.precomputed import Precomputed
 from geospot_gpu.errors import GeospotError, checks
 
-__all__ = ["ENCODERS", "Encoder", "GeoClip", "NoEncoder", "Precomputed", "get_encoder"]
+__all__ = [
+    "ENCODERS",
+    "Encoder",
+    "GeoClip",
+    "LocationEncoder",
+    "NoEncoder",
+    "Precomputed",
+    "get_encoder",
+]
 
 ENCODERS: dict[str, type[Encoder]] = {
     "geoclip": GeoClip,

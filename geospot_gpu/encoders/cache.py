@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,13 +55,16 @@ class EmbeddingCache:
     def lookup(
         self,
         lat_lon: NDArray[np.float64],
-        compute: Callable[[NDArray[np.float64]], NDArray[np.float32]],
+        compute: Callable[
+            [Sequence[NDArray[np.float64]]], Iterable[tuple[int, NDArray[np.float32]]]
+        ],
     ) -> NDArray[np.float32]:
         """Embeddings [n, d] of distinct coordinates [n, 2], computing what is missing.
 
         Args:
             lat_lon: the coordinates.
-            compute: embeddings [k, d] of some of them [k, 2].
+            compute: gives the embeddings [k, d] of chunks of them [k, 2], in any order, each with
+                the number of the chunk.
         """
         at = lat_lon @ np.array([1.0, 1.0j])  # complex numbers can be sorted and compared
         features = np.empty((len(at), self._dimension), np.float32)
@@ -72,17 +75,18 @@ class EmbeddingCache:
             missing += [(cell, members[start : start + MOST]) for start in pieces]
         if missing:
             self._clear()
-        stored, total = False, sum(len(few) for _, few in missing)
+        batches = list(_batches(missing))
+        chunks = [np.concatenate([few for _, few in batch]) for batch in batches]
+        stored = False
         with (
-            Progress("encoding", "points", total=total) as progress,
+            Progress("encoding", "points", total=sum(map(len, chunks))) as progress,
             kept("encoded points", lambda: stored),
         ):
-            for batch in _batches(missing):
-                together = np.concatenate([few for _, few in batch])
-                features[together] = compute(lat_lon[together])
-                for cell, few in batch:
+            for k, found in compute([lat_lon[chunk] for chunk in chunks]) if chunks else ():
+                features[chunks[k]] = found
+                for cell, few in batches[k]:
                     stored = self._store(cell, at[few], features[few])
-                progress.update(len(together))
+                progress.update(len(chunks[k]))
         return features
 
     def _load(

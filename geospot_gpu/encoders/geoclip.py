@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.metadata
 import sys
 import types
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geospot_gpu.devices import find_device
-from geospot_gpu.encoders.base import Encoder, checked_rows, unit_rows
-from geospot_gpu.encoders.cache import EmbeddingCache
-from geospot_gpu.errors import checks
+from geospot_gpu.encoders.base import unit_rows
+from geospot_gpu.encoders.location import LocationEncoder
 from geospot_gpu.points.gallery import geoclip_folder
-from geospot_gpu.points.table import Points
 
 if TYPE_CHECKING:
     import torch
 
-_FEATURES = 512
 _LEAST = 64
 
 
-class GeoClip(Encoder):
+class GeoClip(LocationEncoder):
     """The location encoder of GeoCLIP (Vivanco Cepeda et al. 2023), 512 features per point.
 
     Class and weights are those of the ``geoclip`` package. Vectors are normalised to length one
@@ -37,26 +32,16 @@ class GeoClip(Encoder):
         cache: folder of the cache; ``$GEOSPOT_CACHE`` or the user's cache folder if not given.
     """
 
-    reads_coordinates = True
-
-    def __init__(self, cache: str | Path | None = None) -> None:
-        self._cache_root = checks.optional(checks.path)(cache, "encoder.cache")
+    dimension = 512
 
     @property
     def version(self) -> str:
         geoclip_folder()  # says how to install the package where it is missing
         return f"geoclip-{importlib.metadata.version('geoclip')}"
 
-    def encode(self, points: Points, rows: NDArray[np.int64], device: str) -> NDArray[np.float32]:
-        rows, device = checked_rows(points, rows), str(find_device(device))
-        if len(rows) == 0:
-            return np.zeros((0, _FEATURES), np.float32)
-        cache = EmbeddingCache(self.version, _FEATURES, self._cache_root)
-        coordinates = np.stack([points.lat[rows], points.lon[rows]], axis=1)
-        unique, inverse = np.unique(coordinates, axis=0, return_inverse=True)
-        model = functools.cache(lambda: load_location_encoder(device))  # only if it is needed
-        found = cache.lookup(unique, lambda missing: self._run(missing, model(), device))
-        return found[inverse.ravel()]
+    def load(self, device: str) -> Callable[[NDArray[np.float64]], NDArray[np.float32]]:
+        model = load_location_encoder(device)
+        return lambda lat_lon: self._run(lat_lon, model, device)
 
     @staticmethod
     def _run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from geospot_gpu.cluster import RayPool, open_pool
 from geospot_gpu.distances.columns import stored_in
 from geospot_gpu.distances.pairwise import all_pairs
 from geospot_gpu.distances.solve import PairSolver, chosen_outputs
+from geospot_gpu.encoders import LocationEncoder, cache, location
+from geospot_gpu.encoders.base import unit_rows
+from geospot_gpu.encoders.location import EncodingJob
 from geospot_gpu.engine.method import Method
 from geospot_gpu.files.places import Folder
 from geospot_gpu.runs import plan
@@ -169,3 +173,73 @@ def test_commands(geospot_here: Geospot, tmp_path: Path, monkeypatch: pytest.Mon
     assert jobs == [], "the sweep was made on a cluster, and this is not"
     chosen = [(tmp_path / out / "selection.csv").read_text() for out in ("here", "select-out")]
     assert chosen[0] == chosen[1]
+
+
+# --- encoding
+
+
+def places(count: int) -> gs.Points:
+    generator = np.random.default_rng(0)
+    lon, lat = generator.uniform(-180, 180, count), generator.uniform(-90, 90, count)
+    return gs.Points.build(lon=lon, lat=lat)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many of them."""
+    monkeypatch.setattr(cache, "MOST", 100)
+    monkeypatch.setattr(location, "MANY", 500)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_encoding(cluster: gs.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = places(600)
+    rows = np.arange(len(table))
+    with monkeypatch.context() as patch:
+        patch.setattr(location, "MANY", len(table) + 1)
+        here = gs.GeoClip(tmp_path / "here").encode(table, rows, "cpu")
+    with monkeypatch.context() as patch:
+        patch.setattr(gs.GeoClip, "load", None)  # not here
+        there = gs.GeoClip(tmp_path / "there").encode(table, rows, "cpu")
+    np.testing.assert_array_equal(there, here)
+    kept = [
+        {path.name: path.read_bytes() for path in (tmp_path / where).rglob("*.f32")}
+        for where in ("here", "there")
+    ]
+    assert kept[0] == kept[1]
+    assert len(kept[0]) > 6
+    with monkeypatch.context() as patch:
+        patch.setattr(RayPool, "run", None)
+        again = gs.GeoClip(tmp_path / "there").encode(table, rows[::-1], "cpu")
+        fewer = gs.GeoClip(tmp_path / "fewer").encode(table, rows[:499], "cpu")
+    np.testing.assert_array_equal(again, here[::-1])
+    np.testing.assert_allclose(fewer, here[:499], atol=5e-5)
+
+
+class Wave(LocationEncoder):
+    """An encoder as somebody adds it: vectors of two features."""
+
+    version, dimension = "wave-1", 2
+
+    def load(self, device: str) -> Callable[[Any], Any]:
+        def model(lat_lon: Any) -> Any:
+            angle = np.radians(lat_lon.sum(axis=1))
+            return unit_rows(np.stack([np.cos(angle), np.sin(angle)], axis=1), str)
+
+        return model
+
+
+def test_an_encoder_of_ones_own_is_cached_and_can_be_sent(tmp_path: Path) -> None:
+    table = places(10)
+    found = Wave(tmp_path).encode(table, np.array([3, 1, 3]), "cpu")
+    assert found.shape == (3, 2)
+    np.testing.assert_array_equal(found[0], found[2])
+    assert list(tmp_path.rglob("wave-1/*/*.f32"))
+    assert Wave(tmp_path).encode(table, np.array([], int), "cpu").shape == (0, 2)
+    sent = pickle.loads(pickle.dumps(EncodingJob(Wave(tmp_path), "wave-1")))
+    worker = sent.worker("cpu")
+    lat_lon = np.stack([table.lat, table.lon], axis=1)
+    np.testing.assert_array_equal(worker.compute(lat_lon)[3], found[0])
+    assert sent.name(lat_lon).startswith("encoding of 10 points from (lat, lon) (")
+    with pytest.raises(gs.GeospotError, match="has encoder wave-1, and this process has wave-0"):
+        EncodingJob(Wave(tmp_path), "wave-0").worker("cpu")

@@ -28,6 +28,11 @@ def no_model(_: Any) -> Any:
     raise AssertionError("the model ran")
 
 
+def each(model: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Chunk after chunk of places to a model."""
+    return lambda chunks: ((k, model(chunk)) for k, chunk in enumerate(chunks))
+
+
 def cache_in(folder: Path, version: str = "v") -> EmbeddingCache:
     return EmbeddingCache(version, 4, folder)
 
@@ -69,8 +74,9 @@ def test_what_was_computed_comes_back(
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cache_module, "MOST", 5)
-        np.testing.assert_array_equal(cache_in(folder).lookup(lat_lon, embed), embed(lat_lon))
-        np.testing.assert_array_equal(cache_in(folder).lookup(lat_lon, no_model), embed(lat_lon))
+        for model in (embed, no_model):
+            found = cache_in(folder).lookup(lat_lon, each(model))
+            np.testing.assert_array_equal(found, embed(lat_lon))
 
 
 def asked_of(folder: Path, lat_lon: Any) -> Any:
@@ -82,7 +88,7 @@ def asked_of(folder: Path, lat_lon: Any) -> Any:
         asked.append(missing)
         return embed(missing)
 
-    np.testing.assert_array_equal(cache_in(folder).lookup(lat_lon, compute), embed(lat_lon))
+    np.testing.assert_array_equal(cache_in(folder).lookup(lat_lon, each(compute)), embed(lat_lon))
     return np.unique(np.concatenate(asked), axis=0)
 
 
@@ -98,8 +104,8 @@ def test_points_are_computed_once_whatever_their_company(tmp_path: Path, small_c
 
 
 def test_versions_do_not_mix(tmp_path: Path) -> None:
-    cache_in(tmp_path, "v1").lookup(GRID, embed)
-    other = cache_in(tmp_path, "v2").lookup(GRID, lambda missing: embed(missing) + 1)
+    cache_in(tmp_path, "v1").lookup(GRID, each(embed))
+    other = cache_in(tmp_path, "v2").lookup(GRID, each(lambda missing: embed(missing) + 1))
     np.testing.assert_array_equal(other, embed(GRID) + 1)
 
 
@@ -116,9 +122,11 @@ def test_damaged_files_are_computed_again_aloud(
     """A thousand damages of every kind, and never a wrong feature."""
     monkeypatch.setattr("os.fsync", lambda handle: None)  # it waits for the disk
     lat_lon = places(60)
-    cache_in(tmp_path).lookup(lat_lon, embed)
-    cache_in(tmp_path, "older").lookup(lat_lon, lambda missing: embed(missing) + 1)
-    EmbeddingCache("wider", 5, tmp_path).lookup(lat_lon, lambda rows: np.ones((len(rows), 5), "f4"))
+    cache_in(tmp_path).lookup(lat_lon, each(embed))
+    cache_in(tmp_path, "older").lookup(lat_lon, each(lambda missing: embed(missing) + 1))
+    EmbeddingCache("wider", 5, tmp_path).lookup(
+        lat_lon, each(lambda rows: np.ones((len(rows), 5), "f4"))
+    )
     whole = {path: path.read_bytes() for path in files(tmp_path / "embeddings" / "v")}
     assert len(whole) > 10
     generator = np.random.default_rng(0)
@@ -186,13 +194,13 @@ def test_damaged_files_are_computed_again_aloud(
 def test_what_cannot_be_replaced_does_not_keep_others_from_being_stored(
     tmp_path: Path, small_cells: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache_in(tmp_path).lookup(GRID, embed)
+    cache_in(tmp_path).lookup(GRID, each(embed))
     first, *others = files(tmp_path)
     for path in (first, *others):
         path.unlink()
     first.mkdir()
     for _ in range(2):
-        np.testing.assert_array_equal(cache_in(tmp_path).lookup(GRID, embed), embed(GRID))
+        np.testing.assert_array_equal(cache_in(tmp_path).lookup(GRID, each(embed)), embed(GRID))
     assert files(tmp_path) == others
     assert caplog.text.count(f"{first}: embeddings are computed again") == 2
     assert caplog.text.count("embeddings are not cached (Is a directory)") == 1
@@ -203,7 +211,7 @@ def test_files_of_version_0_1_are_renewed(tmp_path: Path, caplog: pytest.LogCapt
     old = tmp_path / "embeddings" / "v" / "ab" / f"ab{'0' * 30}.npz"
     old.parent.mkdir(parents=True)
     np.savez(old, features=embed(GRID))
-    np.testing.assert_array_equal(cache_in(tmp_path).lookup(GRID, embed), embed(GRID))
+    np.testing.assert_array_equal(cache_in(tmp_path).lookup(GRID, each(embed)), embed(GRID))
     assert not old.exists()
     assert not caplog.records
 
@@ -220,7 +228,7 @@ def fill(folder: Path, seed: int = 0) -> None:
     """In a process of its own: fill a cache slowly."""
     cache_module.MOST = 5
     lat_lon = places(200, seed)
-    np.testing.assert_array_equal(cache_in(folder).lookup(lat_lon, slow), embed(lat_lon))
+    np.testing.assert_array_equal(cache_in(folder).lookup(lat_lon, each(slow)), embed(lat_lon))
 
 
 def test_a_kill_loses_the_running_batch_alone(tmp_path: Path, small_cells: None) -> None:
@@ -247,7 +255,7 @@ def test_a_kill_loses_the_running_batch_alone(tmp_path: Path, small_cells: None)
 
 def test_leftovers_go_when_the_cache_is_written(tmp_path: Path) -> None:
     """Wherever they are, but neither recent ones, nor what is not ours."""
-    cache_in(tmp_path).lookup(GRID[1:], embed)
+    cache_in(tmp_path).lookup(GRID[1:], each(embed))
     stored = files(tmp_path)[0]
     folder, name = stored.parent, stored.stem
     hour_ago = time.time() - 3700
@@ -261,9 +269,9 @@ def test_leftovers_go_when_the_cache_is_written(tmp_path: Path) -> None:
         path.write_bytes(b"half")
     for path in (*old, spared[1]):
         os.utime(path, (hour_ago, hour_ago))
-    cache_in(tmp_path).lookup(GRID[1:], no_model)
+    cache_in(tmp_path).lookup(GRID[1:], each(no_model))
     assert all(path.exists() for path in old), "reading changes nothing"
-    cache_in(tmp_path).lookup(GRID, embed)
+    cache_in(tmp_path).lookup(GRID, each(embed))
     assert [path.exists() for path in (*old, *spared)] == [False, False, True, True]
 
 
@@ -277,7 +285,7 @@ def test_two_processes_fill_the_same_cache(tmp_path: Path, small_cells: None) ->
     assert [process.exitcode for process in processes] == [0, 0, 0]
     for seed in (0, 1):
         lat_lon = places(200, seed)
-        found = cache_in(tmp_path).lookup(lat_lon, no_model)
+        found = cache_in(tmp_path).lookup(lat_lon, each(no_model))
         np.testing.assert_array_equal(found, embed(lat_lon))
     assert not list(tmp_path.rglob("*.tmp"))
 
@@ -290,7 +298,7 @@ def test_a_cache_that_cannot_be_written_only_warns(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     for _ in range(2):
-        found = cache_in(tmp_path / "file").lookup(GRID, embed)
+        found = cache_in(tmp_path / "file").lookup(GRID, each(embed))
         np.testing.assert_array_equal(found, embed(GRID))
     (record,) = caplog.records
     assert record.levelname == "WARNING"
@@ -309,7 +317,7 @@ def test_a_full_disk_only_warns_and_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    np.testing.assert_array_equal(cache_in(tmp_path).lookup(GRID, embed), embed(GRID))
+    np.testing.assert_array_equal(cache_in(tmp_path).lookup(GRID, each(embed)), embed(GRID))
     assert files(tmp_path) == []
     (record,) = caplog.records
     assert "embeddings are not cached (No space left on device)" in record.message
@@ -338,6 +346,6 @@ def test_without_a_home_nothing_is_cached(
 
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     for _ in range(2):
-        np.testing.assert_array_equal(EmbeddingCache("v", 4).lookup(GRID, embed), embed(GRID))
+        np.testing.assert_array_equal(EmbeddingCache("v", 4).lookup(GRID, each(embed)), embed(GRID))
     (record,) = caplog.records
     assert record.message == "there is no home folder to keep embeddings in: set GEOSPOT_CACHE"
