@@ -9,9 +9,9 @@ import torch
 
 import geospot_gpu as gs
 from benchmarks.record import Stopwatch
+from geospot_gpu.distances.nearest.search import NeighbourSearch
 from geospot_gpu.distances.solve import PairSolver
 from geospot_gpu.engine.method import Method
-from geospot_gpu.selection.search import NeighbourSearch
 
 NEAREST = 20
 BUDGET = 12

@@ -18,9 +18,9 @@ from tqdm import tqdm
 import geospot_gpu as gs
 from benchmarks.record import Stopwatch, save
 from benchmarks.workloads import districts
+from geospot_gpu.distances.nearest.search import NeighbourSearch
 from geospot_gpu.distances.solve import PairSolver
 from geospot_gpu.engine.method import Method
-from geospot_gpu.selection.search import NeighbourSearch
 
 NEAREST = 20
 OUTPUTS = ("divergence", "std_error", "bias")

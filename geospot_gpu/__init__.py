@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from geospot_gpu.distances.baselines import baselines
     from geospot_gpu.distances.column import Column
     from geospot_gpu.distances.columns import register_column
+    from geospot_gpu.distances.nearest.search import Neighbours
     from geospot_gpu.distances.pairwise import pairwise
     from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder, Precomputed
     from geospot_gpu.encoders.base import Features
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from geospot_gpu.selection.pool import Pool
     from geospot_gpu.selection.problem import Problem
     from geospot_gpu.selection.regions import Selection, select_regions
-    from geospot_gpu.selection.search import Neighbours
     from geospot_gpu.sinkhorn.geomloss import GeomLoss
     from geospot_gpu.sinkhorn.solver import Sinkhorn
     from geospot_gpu.transfer.assessment import Assessment, assess_transfer
@@ -69,7 +69,7 @@ _HOMES = {
     "GeospotError": "geospot_gpu.errors",
     "GroundCost": "geospot_gpu.cost",
     "Method": "geospot_gpu.engine.method",
-    "Neighbours": "geospot_gpu.selection.search",
+    "Neighbours": "geospot_gpu.distances.nearest.search",
     "NoEncoder": "geospot_gpu.encoders",
     "PointSelection": "geospot_gpu.selection.points",
     "Points": "geospot_gpu.points",

@@ -105,7 +105,7 @@ PHASES = (
     Phase("solving", "geospot_gpu.engine.pair_engine:PairEngine.pairs"),
     Phase("solving", "geospot_gpu.transfer.contributions:contributions"),
     Phase("choosing", "geospot_gpu.selection.regions:select_regions"),
-    Phase("bounding", "geospot_gpu.selection.search:NeighbourSearch.nearest"),
+    Phase("bounding", "geospot_gpu.distances.nearest.search:NeighbourSearch.nearest"),
     Phase("baselines", "geospot_gpu.distances.baselines:baselines"),
     Phase("correlating", "geospot_gpu.transfer.correlation:correlate"),
     Phase("predicting", "geospot_gpu.transfer.predictor:Predictor.__init__"),

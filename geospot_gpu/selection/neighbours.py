@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from geospot_gpu.cost import GroundCost
+from geospot_gpu.distances.nearest.search import Neighbours, NeighbourSearch
 from geospot_gpu.distances.solve import PairSolver
 from geospot_gpu.engine.method import Solver, method_for
 from geospot_gpu.engine.settings import Engine, settled
@@ -13,7 +14,6 @@ from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.names import Name
 from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import Regions
-from geospot_gpu.selection.search import Neighbours, NeighbourSearch
 
 
 @out_of_memory("finding neighbours", "lower regions.max_points, or take fewer regions")
@@ -32,7 +32,7 @@ def nearest_regions(
     """The ``k`` regions of smallest Sinkhorn divergence from a target, exactly.
 
     Most pairs are left out by lower bounds; few are solved. For many targets over the same regions
-    make a :class:`~geospot_gpu.selection.search.NeighbourSearch` once.
+    make a :class:`~geospot_gpu.distances.nearest.search.NeighbourSearch` once.
 
     Args:
         regions: the regions.

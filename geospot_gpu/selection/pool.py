@@ -13,6 +13,7 @@ from torch import Tensor
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.devices import IN_FLIGHT, streamed, upload
+from geospot_gpu.distances.nearest.rounded import cost_error, rounded, rounds
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.encoders.base import Features, usable_rows
 from geospot_gpu.engine.pair_engine import PairEngine
@@ -25,7 +26,6 @@ from geospot_gpu.names import labels
 from geospot_gpu.points.readers import column
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions import Regions
-from geospot_gpu.selection.rounded import cost_error, rounded, rounds
 from geospot_gpu.sphere import unit_vectors
 
 _TILE_ENTRIES = {"cpu": 1 << 22, "cuda": 1 << 27}

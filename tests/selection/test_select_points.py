@@ -11,13 +11,13 @@ import pytest
 import torch
 
 import geospot_gpu as gs
+from geospot_gpu.distances.nearest import rounded as rounded_features
 from geospot_gpu.encoders.precomputed import MappedFeatures
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.selection import point_cover as lazy
-from geospot_gpu.selection import rounded as rounded_features
 from geospot_gpu.selection.facility import ChoiceLimits, cover_greedily
 from geospot_gpu.selection.importance import importance_weights, nearest_of_pool
 from geospot_gpu.selection.pool import Pool, PoolCosts

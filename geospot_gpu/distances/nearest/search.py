@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.cost import check_one_scale
-from geospot_gpu.distances.pair_table import PairTable
-from geospot_gpu.distances.solve import PairSolver
-from geospot_gpu.selection.lower_bounds import (
+from geospot_gpu.distances.nearest.lower_bounds import (
     HalfSteps,
     MomentBounds,
     self_value_bounds,
     whole_step_values,
 )
+from geospot_gpu.distances.pair_table import PairTable
+from geospot_gpu.distances.solve import PairSolver
 
 Array = NDArray[np.float64]
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.devices import upload
+from geospot_gpu.distances.nearest.rounded import cost_error, rounded, rounds
 from geospot_gpu.engine.arriving import Arriving
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.feature_costs import find
@@ -22,7 +23,6 @@ from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.progress import Progress
 from geospot_gpu.regions import Regions
-from geospot_gpu.selection.rounded import cost_error, rounded, rounds
 from geospot_gpu.sinkhorn.bounds import ot_value, rounding_error
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 

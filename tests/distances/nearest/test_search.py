@@ -12,19 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import geospot_gpu as gs
-from geospot_gpu.distances.solve import PairSolver
-from geospot_gpu.engine.method import Method
-from geospot_gpu.engine.pair_engine import PairEngine
-from geospot_gpu.engine.settings import Engine
-from geospot_gpu.kernels.clouds import required
-from geospot_gpu.selection import rounded as rounded_features
-from geospot_gpu.selection.lower_bounds import (
+from geospot_gpu.distances.nearest import rounded as rounded_features
+from geospot_gpu.distances.nearest.lower_bounds import (
     HalfSteps,
     MomentBounds,
     self_value_bounds,
     whole_step_values,
 )
-from geospot_gpu.selection.search import NeighbourSearch
+from geospot_gpu.distances.nearest.search import NeighbourSearch
+from geospot_gpu.distances.solve import PairSolver
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.pair_engine import PairEngine
+from geospot_gpu.engine.settings import Engine
+from geospot_gpu.kernels.clouds import required
 from tests.helpers.clouds import random_regions
 
 COSTS = [

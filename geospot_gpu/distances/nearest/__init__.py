@@ -1,0 +1,1 @@
+"""The nearest regions by divergence, found and proved without solving all pairs."""
