@@ -46,6 +46,11 @@ class PairTable:
             columns[name][rows] = new
         return PairTable(self.left, self.right, columns)
 
+    def some(self, chosen: NDArray[Any]) -> PairTable:
+        """Those of the pairs that are chosen, by a mask or by their rows."""
+        columns = {name: values[chosen] for name, values in self.columns.items()}
+        return PairTable(self.left[chosen], self.right[chosen], columns)
+
     def to_pandas(self, names: Sequence[str]) -> pd.DataFrame:
         """One row for each pair, with ``source`` and ``target`` by the names of all regions."""
         import pandas as pd

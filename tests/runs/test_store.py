@@ -244,7 +244,7 @@ def test_a_block_that_is_none(two_blocks: Path) -> None:
         read_pairs(two_blocks)
     dangling.unlink()
     for table in (pa.table({"source": [{"a": 1}]}), pq.read_table(blocks(two_blocks)[0])):
-        metadata = {name: b"other" for name in table.schema.metadata or {}}
+        metadata = dict.fromkeys(table.schema.metadata or {}, b"other")
         foreign = put_block(two_blocks, table.replace_schema_metadata(metadata))
         with pytest.raises(GeospotError, match="was not written by this version of geospot_gpu"):
             read_pairs(two_blocks)
