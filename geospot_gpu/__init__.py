@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from geospot_gpu.regions.drawing import Source
     from geospot_gpu.regions.grouping import by_column, by_country, by_grid, by_polygons
     from geospot_gpu.regions.sampling import Sampling
-    from geospot_gpu.runs.run import Run, open_run, sweep
+    from geospot_gpu.runs.making import sweep
+    from geospot_gpu.runs.run import Run, open_run
     from geospot_gpu.selection.facility import ChoiceLimits
     from geospot_gpu.selection.neighbours import nearest_regions
     from geospot_gpu.selection.points import PointSelection, select_points
@@ -107,7 +108,7 @@ _HOMES = {
     "register_feature_cost": "geospot_gpu.feature_costs",
     "select_points": "geospot_gpu.selection.points",
     "select_regions": "geospot_gpu.selection.regions",
-    "sweep": "geospot_gpu.runs.run",
+    "sweep": "geospot_gpu.runs.making",
 }
 
 __all__ = [

@@ -10,17 +10,21 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from geospot_gpu.commands.sweep_summary import summary, unfinished
+from geospot_gpu.commands.sweep_summary import nearest_summary, summary, unfinished
 from geospot_gpu.config import objects, settings
 from geospot_gpu.config.composed import checked
+from geospot_gpu.config.validation import refuse_unused
+from geospot_gpu.distances.solve import chosen_outputs
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.warm import WarmStarts
+from geospot_gpu.errors import checks
 from geospot_gpu.errors.say import say
 from geospot_gpu.pictures.sweep import LARGEST_MATRIX, write_heatmap, write_matrix
 from geospot_gpu.runs.identity import run_identity
+from geospot_gpu.runs.nearest import NearestResult, check_nearest, run_nearest
 from geospot_gpu.runs.shard import check_shard
 from geospot_gpu.runs.store import Store
-from geospot_gpu.runs.sweep import run_sweep
+from geospot_gpu.runs.sweep import SweepResult, run_sweep
 
 if TYPE_CHECKING:
     import xarray
@@ -33,8 +37,14 @@ def sweep(config: DictConfig) -> None:
     """Run the sweep that ``config`` describes, and say what came out."""
     typed = checked(config, settings.SweepConfig)
     started = time.perf_counter()
-    check_shard(typed.shard, typed.target_error)
+    nearest = checks.one_of(typed.pairs, ("all", "nearest"), "pairs") == "nearest"
     method = Method(objects.make_cost(typed), objects.make_solver(typed))
+    if nearest:
+        outputs = chosen_outputs(typed.outputs)
+        check_nearest(typed.k, outputs, method, typed.target_error, typed.shard)
+    else:
+        refuse_unused(typed, settings.SweepConfig(None, None), {"k": "pairs=nearest"})
+        check_shard(typed.shard, typed.target_error)
     engine, encoder = objects.make_engine(typed), objects.make_encoder(typed)
     store = Store(typed.out)
     results = store.output_folder(settings.inputs(typed), overwrite=typed.overwrite)
@@ -48,19 +58,29 @@ def sweep(config: DictConfig) -> None:
     with engine.pool():
         regions, against = objects.make_regions(typed, encoder, str(engine.torch_device()))
         preparing_seconds = time.perf_counter() - started
-        largest = max(len(regions), len(against or ()))
+        common: dict[str, Any] = {
+            "method": method,
+            "engine": engine,
+            "outputs": typed.outputs,
+            "config": _kept(config),
+            "results": results,
+        }
+        sides = [side for side in (regions, against) if side is not None]
+        accounts = [side.account(typed.regions.by) for side in sides]
+        if nearest:
+            found = run_nearest(store.folder, regions, against, k=typed.k, **common)
+            say(*nearest_summary(found, method, accounts))
+            say(*_ending(store, preparing_seconds, found))
+            return
+        largest = max(map(len, sides))
         result = run_sweep(
             store.folder,
             regions,
             against,
-            method=method,
-            engine=engine,
-            outputs=typed.outputs,
             target_error=typed.target_error,
             shard=typed.shard,
-            config=_kept(config),
             warm=_WARM if HydraConfig.get().mode == RunMode.MULTIRUN else None,
-            results=results,
+            **common,
             draw=draw if largest <= LARGEST_MATRIX else None,
         )
     count = f"{len(regions)}" if against is None else f"{len(regions)} x {len(against)}"
@@ -68,22 +88,27 @@ def sweep(config: DictConfig) -> None:
         say(f"{count} regions, {result.total} pairs:", *unfinished(result, str(typed.shard)))
     else:
         say(f"{count} regions, {result.total} pairs, by {result.value.replace('_', ' ')}:")
-        sides = [side for side in (regions, against) if side is not None]
-        accounts = [side.account(typed.regions.by) for side in sides]
         say(*summary(result, method, typed.target_error, accounts))
     if not result.missing and largest > LARGEST_MATRIX:
         say(
             f"no matrix.csv and heatmap.png of more than {LARGEST_MATRIX:,} regions: "
             "distances/ has all pairs"
         )
-    say(
-        f"time: {preparing_seconds:.1f} s reading and encoding, {result.seconds:.1f} s solving, "
+    missing = "" if typed.shard is None else f" missing={sum(result.missing.values())}"
+    say(*_ending(store, preparing_seconds, result, missing))
+
+
+def _ending(
+    store: Store, preparing: float, result: SweepResult | NearestResult, missing: str = ""
+) -> list[str]:
+    """The last lines: how long it took, where it is, and what was done."""
+    return [
+        f"time: {preparing:.1f} s reading and encoding, {result.seconds:.1f} s solving, "
         f"{result.solving:.1f} s of it by workers",
         f"results in {store.folder}",
         f"pairs total={result.total} computed={result.computed} reused={result.reused} "
-        f"unconverged={result.overview.unconverged}"
-        + ("" if typed.shard is None else f" missing={sum(result.missing.values())}"),
-    )
+        f"unconverged={result.overview.unconverged}{missing}",
+    ]
 
 
 def _kept(config: DictConfig) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from geospot_gpu.distances.columns import find
 from geospot_gpu.engine.method import Method, Solver
+from geospot_gpu.runs.nearest import NearestResult
 from geospot_gpu.runs.sweep import SHOWN, SweepResult
 
 
@@ -43,17 +44,37 @@ def summary(
         lines.append(
             "every pair has a scale of its own (cost.scaling=pair_max): do not compare pairs"
         )
-    km = cost.epsilon_km(solver.epsilon)
-    if km is not None:
-        lines.append(
-            f"epsilon {solver.epsilon:g} blurs like {km:,.0f} km of great circle "
-            f"(geo_weight {cost.geo_weight:g})"
-        )
+    lines += _blur(method)
     if target_error is not None:
         lines.append(f"target error {target_error:g}: {_samples(result)}")
-    used = ", ".join(f"{name} {number}" for name, number in seen.kernels.most_common())
-    lines.append(f"not converged: {_unconverged(result, solver)}; kernels: {used}")
+    lines.append(_evidence(result, solver))
     return lines
+
+
+def nearest_summary(
+    result: NearestResult, method: Method, accounts: Sequence[str] = ()
+) -> list[str]:
+    """Lines of a short text on a sweep for the nearest: what was solved, and how sure it is.
+
+    Args:
+        result: what the sweep did.
+        method: with what.
+        accounts: a line for each table of points, on where they went.
+    """
+    targets = result.neighbours // result.k
+    lines = [
+        f"{targets} regions, the {result.k} nearest of each, by divergence: {result.total} pairs",
+        f"  solved {result.solved / result.every:.2%} of {result.every} pairs, and bounded "
+        f"{result.half_steps / result.every:.2%} by a half-step; moments left out the others",
+    ]
+    if result.overlaps:
+        lines.append(
+            f"  {result.overlaps} of {result.neighbours} neighbours have intervals that overlap "
+            "with the next one's: they may stand in another order"
+        )
+    else:
+        lines.append("  the order is certain: no interval overlaps with the next one's")
+    return [*lines, *accounts, *_blur(method), _evidence(result, method.solver)]
 
 
 def unfinished(result: SweepResult, shard: str) -> list[str]:
@@ -79,7 +100,26 @@ def _samples(result: SweepResult) -> str:
     )
 
 
-def _unconverged(result: SweepResult, solver: Solver) -> str:
+def _blur(method: Method) -> list[str]:
+    """What epsilon means on the ground, where that can be said."""
+    cost, epsilon = method.cost, method.solver.epsilon
+    km = cost.epsilon_km(epsilon)
+    if km is None:
+        return []
+    return [
+        f"epsilon {epsilon:g} blurs like {km:,.0f} km of great circle "
+        f"(geo_weight {cost.geo_weight:g})"
+    ]
+
+
+def _evidence(result: SweepResult | NearestResult, solver: Solver) -> str:
+    """How many pairs did not converge, and what solved them."""
+    used = result.overview.kernels.most_common()
+    kernels = ", ".join(f"{name} {number}" for name, number in used)
+    return f"not converged: {_unconverged(result, solver)}; kernels: {kernels}"
+
+
+def _unconverged(result: SweepResult | NearestResult, solver: Solver) -> str:
     worst = f"largest marginal error {result.overview.marginal_error:.1e}"
     count = f"{result.overview.unconverged} of {result.total}"
     if result.overview.unconverged == 0:

@@ -114,6 +114,8 @@ class SweepConfig(ComparisonConfig):
     outputs: Optional[list[str]] = None
     target_error: Optional[float] = None
     shard: Optional[str] = None
+    pairs: str = "all"
+    k: int = 10
 
 
 @dataclass

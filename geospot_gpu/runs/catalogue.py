@@ -10,8 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from geospot_gpu.arrays import Columns, Indices
-from geospot_gpu.runs.block import Contents, Side, places_in
-from geospot_gpu.runs.held import Found, Held, Mask, Wanted, Where
+from geospot_gpu.runs.held import Found, Held, Mask, Positions, Wanted, blocks_of, points_in
 from geospot_gpu.runs.pair_store import Block, PairStore
 from geospot_gpu.runs.plan import Cell, Grid
 
@@ -36,11 +35,8 @@ class Catalogue:
 
     def __init__(self, store: PairStore, keys: Sequence[str], grid: Grid, n_sources: int) -> None:
         self.store, self.grid, self.keys = store, grid, keys
-        first = {key: k for k, key in enumerate(keys[:n_sources])}
-        second = first
-        if not grid.square:
-            second = {key: k for k, key in enumerate(keys[n_sources:], n_sources)}
-        self._left, self._right, self._regions = first, second, len(keys)
+        self._positions = Positions.of(keys, n_sources, square=grid.square)
+        self._regions = len(keys)
         self.n_points: Indices
         """Taken of the regions, [R]; 0 of those that no block has."""
         self.refresh()
@@ -66,36 +62,13 @@ class Catalogue:
         self._found: list[Found] = []
         self._cells: dict[Cell, list[int]] = defaultdict(list)
         self.n_points = np.zeros(self._regions, np.int64)
-        for block in self.store.blocks():
-            contents = block.contents
-            where = Where(
-                *(
-                    np.array([known.get(key, -1) for key in side.keys], np.int64)
-                    for side in (contents.sources, contents.targets)
-                    for known in (self._left, self._right)
-                )
-            )
-            if not self._may_hold(where):
-                continue
-            listed = None
-            if contents.shape == "listed":
-                table = self.store.read(block, ["source", "target"])
-                if table is None:
-                    continue
-                listed = places_in(contents, table)
-            self.blocks.append(block)
-            self._found.append(Found(block, where, listed))
-            for known, side in zip(where, _twice(contents), strict=True):
-                there = known >= 0
-                self.n_points[known[there]] = np.array(side.n_points)[there]
+        for found in blocks_of(self.store, self._positions):
+            self.blocks.append(found.block)
+            self._found.append(found)
+            points_in(found, self.n_points)
             number = len(self._found) - 1
             for cell in self._touched(number):
                 self._cells[cell].append(number)
-
-    @staticmethod
-    def _may_hold(where: Where) -> bool:
-        there = [bool((at >= 0).any()) for at in where]
-        return (there[0] and there[3]) or (there[2] and there[1])
 
     def _touched(self, number: int) -> Iterable[Cell]:
         """Blocks of the grid that a block of the store may have pairs of."""
@@ -314,11 +287,6 @@ class Catalogue:
                 yield some, _rows(table, some.rows)
             if complete:
                 return
-
-
-def _twice(contents: Contents) -> tuple[Side, Side, Side, Side]:
-    """The side of a block that each entry of :class:`Where` is of."""
-    return contents.sources, contents.sources, contents.targets, contents.targets
 
 
 def _rows(table: pa.Table, rows: Indices) -> pa.Table:

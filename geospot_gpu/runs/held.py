@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.arrays import Indices
-from geospot_gpu.runs.block import Contents
-from geospot_gpu.runs.pair_store import Block
+from geospot_gpu.runs.block import Contents, places_in
+from geospot_gpu.runs.pair_store import Block, PairStore
 
 Mask = NDArray[np.bool_]
 
@@ -21,6 +22,39 @@ class Where(NamedTuple):
     sources_right: Indices
     targets_left: Indices
     targets_right: Indices
+
+
+class Positions(NamedTuple):
+    """Where regions stand in a sweep, by their keys: one may stand on both sides of a pair."""
+
+    left: dict[str, int]
+    right: dict[str, int]
+
+    @classmethod
+    def of(cls, keys: Sequence[str], n_sources: int, *, square: bool) -> Positions:
+        """Those of a sweep.
+
+        Args:
+            keys: of its regions, those of the targets last where it is not square.
+            n_sources: how many of the regions are sources.
+            square: whether the sources are the targets, too.
+        """
+        first = {key: k for k, key in enumerate(keys[:n_sources])}
+        if square:
+            return cls(first, first)
+        return cls(first, {key: k for k, key in enumerate(keys[n_sources:], n_sources)})
+
+    def where(self, contents: Contents) -> Where | None:
+        """Those of the regions of a block; None where none of its pairs is of the sweep."""
+        found = Where(
+            *(
+                np.array([known.get(key, -1) for key in side.keys], np.int64)
+                for side in (contents.sources, contents.targets)
+                for known in self
+            )
+        )
+        there = [bool((at >= 0).any()) for at in found]
+        return found if (there[0] and there[3]) or (there[2] and there[1]) else None
 
 
 class Wanted(NamedTuple):
@@ -77,7 +111,7 @@ class Found(NamedTuple):
         )
         if square:
             found = found.some(found.left < found.right)
-        if len(turned) == 0 or len(rows) == 0:
+        if not found.swapped.any() or found.swapped.all():
             return found
         # Of regions that are on both sides of a block it may have either direction of a pair.
         code = found.left * (1 + max(left.positions.stop, right.positions.stop)) + found.right
@@ -101,6 +135,34 @@ class Found(NamedTuple):
         assert places is not None, "of listed pairs they are read"
         rows = np.flatnonzero(sources[places[0]] & targets[places[1]])
         return rows, of_source[places[0][rows]], of_target[places[1][rows]]
+
+
+def blocks_of(store: PairStore, positions: Positions) -> Iterator[Found]:
+    """The blocks of a store that may hold pairs of a sweep, those that say most first.
+
+    Raises:
+        FileNotFoundError: somebody merged one meanwhile.
+    """
+    for block in store.blocks():
+        where = positions.where(block.contents)
+        if where is None:
+            continue
+        listed = None
+        if block.contents.shape == "listed":
+            table = store.read(block, ["source", "target"])
+            if table is None:
+                continue
+            listed = places_in(block.contents, table)
+        yield Found(block, where, listed)
+
+
+def points_in(found: Found, n_points: Indices) -> None:
+    """Note how many points a block says were taken of its regions, in an array of all, [R]."""
+    contents = found.block.contents
+    sides = (contents.sources, contents.sources, contents.targets, contents.targets)
+    for known, side in zip(found.where, sides, strict=True):
+        there = known >= 0
+        n_points[known[there]] = np.array(side.n_points)[there]
 
 
 _NONE = np.array([], np.int64)

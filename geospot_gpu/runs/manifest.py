@@ -85,7 +85,7 @@ def _is_manifest(manifest: Manifest) -> bool:
     """Whether every part is there that is read again, and of its kind: others write JSON, too."""
     larger, target = manifest.get("larger_samples", []), manifest.get("target_error")
     targets, config = manifest.get("targets"), manifest.get("config")
-    outputs = manifest.get("outputs", [])
+    outputs, nearest = manifest.get("outputs", []), manifest.get("nearest")
     return (
         manifest.get("value") in choices()
         and isinstance(outputs, list)
@@ -93,6 +93,7 @@ def _is_manifest(manifest: Manifest) -> bool:
         and _are_regions(manifest.get("sources"))
         and (targets is None or _are_regions(targets))
         and (target is None or isinstance(target, int | float))
+        and (nearest is None or (type(nearest) is int and nearest > 0))
         and (config is None or isinstance(config, dict))
         and isinstance(larger, list)
         and all(_is_sample(sample, len(entries(manifest))) for sample in larger)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -30,6 +31,15 @@ def required_manifest(store: Store) -> Manifest:
             f"{store.folder}: holds no sweep; make one with geospot sweep out={store.folder}"
         )
     return manifest
+
+
+def check_all_pairs(manifest: Manifest, folder: str | Path) -> None:
+    """Raise where a run stores the nearest regions of each alone."""
+    if manifest.get("nearest") is not None:
+        raise GeospotError(
+            f"{folder}: has the {manifest['nearest']} nearest regions of each alone, and all pairs "
+            "are needed: make a sweep with pairs=all; run.row and run.distances read what is there"
+        )
 
 
 def stored_regions(store: Store, manifest: Manifest) -> pd.DataFrame:

@@ -17,29 +17,27 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.distances.columns import find
 from geospot_gpu.distances.pairwise import joined
 from geospot_gpu.encoders import Encoder
-from geospot_gpu.engine.method import Method, Solver, method_for
-from geospot_gpu.engine.settings import Engine, settled
-from geospot_gpu.engine.warm import WarmStarts
+from geospot_gpu.engine.method import Method, Solver
+from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import OutOfMemory
 from geospot_gpu.files.places import Place
 from geospot_gpu.names import Name
 from geospot_gpu.points.table import Points
-from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.catalogue import Catalogue
-from geospot_gpu.runs.identity import method_of, region_keys, run_identity
+from geospot_gpu.runs.identity import method_of, region_keys
+from geospot_gpu.runs.listed_pairs import ListedPairs, neighbour_rows
 from geospot_gpu.runs.manifest import Manifest, entries
-from geospot_gpu.runs.origin import drawn_again, engine_of, keep
+from geospot_gpu.runs.origin import drawn_again, engine_of
 from geospot_gpu.runs.reading import (
+    check_all_pairs,
     dataset_of,
     required_manifest,
     stored_regions,
 )
-from geospot_gpu.runs.shard import check_shard
 from geospot_gpu.runs.store import Store
 from geospot_gpu.runs.stored_pairs import StoredPairs
-from geospot_gpu.runs.sweep import run_sweep
 
 if TYPE_CHECKING:
     import xarray
@@ -93,12 +91,23 @@ class Run:
         found = f"<Run: {self.folder}: {len(self.names):,}"
         if self.manifest["targets"] is not None:
             found += f" x {len(self.manifest['targets']):,}"
-        return f"{found} regions by {self.value}, {self.manifest['identity']['encoder']}>"
+        encoder = self.manifest["identity"]["encoder"]
+        if self.nearest is not None:
+            return (
+                f"{found} regions, the {self.nearest} nearest of each by {self.value}, {encoder}>"
+            )
+        return f"{found} regions by {self.value}, {encoder}>"
 
     @property
     def value(self) -> str:
         """The column that is the distance: ``divergence``, or ``transport_cost``."""
         return str(self.manifest["value"])
+
+    @property
+    def nearest(self) -> int | None:
+        """Of how many nearest regions the pairs are stored alone; None where all pairs are."""
+        found: int | None = self.manifest.get("nearest")
+        return found
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -141,24 +150,36 @@ class Run:
         Raises:
             GeospotError: there is no such column or region.
         """
+        if self.nearest is not None:
+            pairs = ListedPairs(self._store, self.manifest, columns, source, target)
+            if missing := int((~pairs.table.there).sum()):
+                log.warning(
+                    "%s: neighbours of %d of %d regions are missing: run the same geospot sweep "
+                    "again to have them",
+                    *(self.folder, missing, len(pairs.table.there)),
+                )
+            return pairs
         catalogue = self._catalogue
         catalogue.look()
         return StoredPairs(self._store.pairs, self.manifest, columns, source, target, catalogue)
 
     def row(self, name: Name, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """The pairs of one region with all others, the nearest first.
+        """The pairs of one region with all others, or with its neighbours, the nearest first.
 
         Args:
             name: of the region.
             columns: as for :meth:`distances`; the distance and its bounds if not given.
 
         Returns:
-            A table indexed by the other region.
+            A table indexed by the other region, with a column ``rank`` where the run stores the
+            nearest alone.
         """
         value = find(self.value)
         chosen = [value.sides(variable)[0] for variable in value.variables]
         if columns is not None:
             chosen = list(columns)
+        if self.nearest is not None:
+            return neighbour_rows(self._store, self.manifest, name, chosen)
         wanted = list(dict.fromkeys(["source", "target", *chosen]))
         names = None if self.manifest["targets"] is None or name in self.names else name
         found = self.distances(wanted, source=None if names else name, target=names).to_pandas()
@@ -287,7 +308,11 @@ class Run:
         Returns:
             The variables of :func:`geospot_gpu.pairwise`, in float32, with attributes ``value``
             (the variable that the matrix shows) and ``manifest`` (the manifest as JSON).
+
+        Raises:
+            GeospotError: the run stores the nearest regions of each alone.
         """
+        check_all_pairs(self.manifest, self.folder)
         pairs = self.distances()
         total, missing = pairs.grid.total, pairs.catalogue.count_missing(())
         if missing:
@@ -299,74 +324,6 @@ class Run:
         dataset = dataset_of(self.manifest, regions, pairs)
         dataset.attrs = {"value": self.value, "manifest": json.dumps(self.manifest)}
         return dataset
-
-
-@shows_progress
-def sweep(
-    out: str | Path,
-    regions: Regions,
-    against: Regions | None = None,
-    *,
-    cost: GroundCost | None = None,
-    solver: Solver | None = None,
-    engine: Engine | None = None,
-    outputs: Sequence[str] | None = None,
-    target_error: float | None = None,
-    shard: str | None = None,
-    warm: WarmStarts | None = None,
-    progress: bool = False,
-) -> Run:
-    """The distance between every two regions, stored in a folder that goes on where it ended.
-
-    What the folder holds already is not computed again. It keeps the points of the regions, and
-    their features where these are not GeoCLIP's, so that commands can go on from it.
-
-    Args:
-        out: folder of the run, or a URL of object storage as ``s3://bucket/prefix``; encoder, cost,
-            solver and seed of what it holds must be the same.
-        regions: the regions.
-        against: compare every region of ``regions`` with every region of these instead.
-        cost, solver, engine, outputs, target_error, warm, progress: as for
-            :func:`~geospot_gpu.pairwise`.
-        shard: ``"k/n"``: solve the k-th (from 1) of n shares of the pairs alone, about equal in
-            work. Which pairs those are follows from the sizes of all regions and the kind of
-            device (CPU or CUDA), whatever is there already. All n may run at once, in one folder;
-            together they leave what one run without it does, to the last bit on equal devices.
-
-    Returns:
-        The run; of a shard, with those pairs that are there when it ends.
-
-    Raises:
-        GeospotError: as :func:`~geospot_gpu.pairwise`; or the folder holds another sweep, or
-            cannot be written, or there is no such shard.
-
-    >>> from tempfile import TemporaryDirectory
-    >>> regions = Regions.from_points(lon=[0, 1, 9, 8], lat=[0] * 4, region=list("aabb"))
-    >>> with TemporaryDirectory() as folder:
-    ...     made = sweep(folder, regions)
-    ...     Run.open(folder).regions.digests == made.regions.digests
-    True
-    """
-    method, engine = method_for(regions, cost, solver), settled(engine)
-    together = joined(regions, against)
-    check_shard(shard, target_error)
-    store = Store(checks.location(out, "out"))
-    results = store.output_folder()
-    store.check_identity(run_identity(together.encoder, together.sampling.seed, method))
-    result = run_sweep(
-        store.folder,
-        regions,
-        against,
-        method=method,
-        engine=engine,
-        outputs=outputs,
-        target_error=target_error,
-        shard=shard,
-        config=keep(store.folder, regions, against),
-        warm=warm,
-        results=results,
-    )
-    return Run(store.folder, result.manifest, engine=engine, drawn=(regions, against))
 
 
 def open_run(out: str | Path) -> xarray.Dataset:

@@ -48,7 +48,7 @@ REGIONS = pa.schema(
 
 _IDENTITY = "identity.json"
 MANIFEST = "manifest.json"
-OUTPUTS = ("matrix.csv", "heatmap.png", "regions.parquet", MANIFEST)
+OUTPUTS = ("matrix.csv", "heatmap.png", "neighbours.parquet", "regions.parquet", MANIFEST)
 """What the last run that ended leaves to look at; replaced together."""
 
 
@@ -57,7 +57,7 @@ class Store:
 
     - ``identity.json`` is written once, by the first.
     - ``distances/`` holds a :class:`PairStore`, and ``regions/`` :class:`Parts`: whatever any of
-      the runs computed.
+      the runs computed. ``neighbours/`` has lists of the nearest regions, where these were found.
     - ``manifests/`` has a manifest of every run, named by its content: which of the stored rows
       are its own is for the manifest to say.
     - ``manifest.json`` is that of the last run that ended, and changes with its outputs.

@@ -17,6 +17,7 @@ from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.names import Name, Names
 from geospot_gpu.runs.catalogue import Catalogue
+from geospot_gpu.runs.held import Held
 from geospot_gpu.runs.manifest import Manifest, entries
 from geospot_gpu.runs.pair_store import PairStore
 from geospot_gpu.runs.plan import Cell, Grid
@@ -128,7 +129,7 @@ class StoredPairs:
         needed = [*columns, *(mirror[n] for n in columns if n in mirror)]
         needed = list(dict.fromkeys([*needed, *(GROWTH if grown else ())]))
         for cell in self._cells() if cells is None else cells:
-            for part in self._read(self.catalogue, [cell], needed):
+            for part in self._read([cell], needed):
                 if grown:
                     self._grow(part, needed)
                 yield self._as_asked(part, columns)
@@ -178,13 +179,23 @@ class StoredPairs:
             found = {Cell(min(cell), max(cell)) for cell in found}
         return sorted(found)
 
-    def _read(
-        self, catalogue: Catalogue, cells: Iterable[Cell], columns: Sequence[str]
-    ) -> Iterator[PairTable]:
-        """Pairs of blocks of the grid of which the two regions are asked for."""
-        mirror = mirrors()
+    def _tables(
+        self, cells: Iterable[Cell], columns: Sequence[str], catalogue: Catalogue | None
+    ) -> Iterator[tuple[Held, pa.Table]]:
+        """Columns of the pairs of blocks of the grid of which the two regions are asked for."""
         sides = None if self._everything else self._sides
-        for held, table in catalogue.tables(cells, columns, sides):
+        return (catalogue or self.catalogue).tables(cells, columns, sides)
+
+    def _n_points(self, catalogue: Catalogue | None) -> Indices:
+        """How many points were taken of all regions, [R]."""
+        return (catalogue or self.catalogue).n_points
+
+    def _read(
+        self, cells: Iterable[Cell], columns: Sequence[str], catalogue: Catalogue | None = None
+    ) -> Iterator[PairTable]:
+        """Pairs of blocks of the grid, with the source and the target as they come there."""
+        mirror = mirrors()
+        for held, table in self._tables(cells, columns, catalogue):
             there = {name: _numpy(table[name]) for name in columns}
             found = there
             if held.swapped.any():
@@ -194,7 +205,7 @@ class StoredPairs:
                     else values
                     for name, values in there.items()
                 }
-            n_points = catalogue.n_points
+            n_points = self._n_points(catalogue)
             found |= {"n_source": n_points[held.left], "n_target": n_points[held.right]}
             yield PairTable(held.left, held.right, found)
 
@@ -237,7 +248,7 @@ class StoredPairs:
             for at, key in zip(sample["positions"], sample["keys"], strict=True):
                 keys[at] = key
             catalogue = Catalogue(self._store, keys, self.grid, self._n)
-            parts = list(self._read(catalogue, self._cells(), columns))
+            parts = list(self._read(self._cells(), columns, catalogue))
             if not parts:
                 continue
             code = np.concatenate([self._code(part) for part in parts])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 
 from geospot_gpu.arrays import Indices
@@ -38,7 +39,7 @@ from geospot_gpu.runs.overview import Overview, overview
 from geospot_gpu.runs.plan import Grid
 from geospot_gpu.runs.reading import dataset_of, stored_regions
 from geospot_gpu.runs.shard import check_shard, share_of
-from geospot_gpu.runs.store import MANIFEST, OUTPUTS, Store
+from geospot_gpu.runs.store import MANIFEST, Store
 from geospot_gpu.runs.stored_pairs import StoredPairs
 from geospot_gpu.runs.work import SweepJob
 
@@ -59,10 +60,14 @@ _ABOUT = (
     "targets",
     "target_error",
     "larger_samples",
+    "nearest",
 )
 """What outputs depend on."""
 SHOWN = 5
 """How many of the nearest and of the farthest pairs are shown."""
+
+ALWAYS = ("regions.parquet", MANIFEST)
+"""What every run leaves to look at."""
 
 Draw = Callable[["xarray.Dataset", Path], None]
 """Draws a dataset into a folder."""
@@ -149,16 +154,16 @@ def run_sweep(
         others = None if against is None else against.sizes
         grid = Grid(regions.sizes, others, pool.device_type, pool.shares)
         share = None if part is None else share_of(part, grid)
-        _warn_of_sizes(regions, against)
+        warn_of_sizes(regions, against)
         store.prepare()
         identity = store.settle(identity)
         keys = tuple(region_keys(together, identity))
-        manifest = _manifest(
+        manifest = manifest_of(
             identity,
             together,
             len(regions),
             list(keys),
-            _device_name(pool.device_type, engine),
+            device_name(pool.device_type, engine),
             config,
         )
         manifest |= {"value": value, "outputs": list(outputs), "target_error": target_error}
@@ -198,8 +203,14 @@ def run_sweep(
         solving=found.seconds,
         missing=dict(sorted(missing.items())),
     )
+    names = ALWAYS if draw is None else ("matrix.csv", "heatmap.png", *ALWAYS)
+
+    def show(regions: pd.DataFrame, folder: Path) -> None:
+        if draw is not None:
+            draw(dataset_of(manifest, regions, pairs), folder)
+
     if not result.missing:
-        _finish(store, results, manifest, drafts, result, draw)
+        finish(store, results, manifest, drafts, names, show, computed=result.computed > 0)
     return result
 
 
@@ -216,17 +227,29 @@ def value_of(outputs: Sequence[str]) -> str:
     raise GeospotError(f"outputs={','.join(outputs)} has no distance: add divergence")
 
 
-def _finish(
+def finish(
     store: Store,
     results: Outputs,
     manifest: Manifest,
     drafts: set[str],
-    result: SweepResult,
-    draw: Draw | None,
+    names: Sequence[str],
+    show: Callable[[pd.DataFrame, Path], None],
+    *,
+    computed: bool,
 ) -> None:
-    """Write the manifest and what there is to look at, where that is not what is there already."""
+    """Write the manifest and what there is to look at, where that is not what is there already.
+
+    Args:
+        store: of the run.
+        results: its files to look at.
+        manifest: of the run.
+        drafts: manifests of the run while it was not finished.
+        names: of the files that it leaves.
+        show: writes those that not every run leaves, from the table of its regions.
+        computed: whether anything was computed now.
+    """
     about = content_hash(json.dumps([manifest[key] for key in _ABOUT]).encode())
-    there = result.computed == 0 and results.current(OUTPUTS if draw else OUTPUTS[2:], about)
+    there = not computed and results.current(names, about)
     if there and store.holds(manifest):
         return
     try:
@@ -234,8 +257,7 @@ def _finish(
         with kept("all distances", lambda: True), results.replacing(about) as staged:
             regions = stored_regions(store, manifest)
             regions.to_parquet(staged / "regions.parquet", index=False)
-            if draw is not None:
-                draw(dataset_of(manifest, regions, result.pairs), staged)
+            show(regions, staged)
             (staged / MANIFEST).write_bytes(seal(manifest))
         for draft in drafts - {final}:
             store.manifests.remove(draft)
@@ -245,7 +267,7 @@ def _finish(
         log.warning("nothing was to be computed, and what is there is kept: %s", error)
 
 
-def _warn_of_sizes(regions: Regions, against: Regions | None) -> None:
+def warn_of_sizes(regions: Regions, against: Regions | None) -> None:
     """Say that bias does not cancel where one region has many more points than the other."""
     sides = regions, regions if against is None else against
     n, m = (side.n_points for side in sides)
@@ -279,7 +301,7 @@ def _unlike(n: Indices, m: Indices) -> int:
     return int(larger + smaller)
 
 
-def _manifest(
+def manifest_of(
     identity: Identity,
     together: Regions,
     n_sources: int,
@@ -287,6 +309,7 @@ def _manifest(
     device: str,
     config: dict[str, object] | None,
 ) -> Manifest:
+    """What a run is made from; what is asked of it comes on top."""
     table = together.table().assign(key=keys)
     regions = table[["name", "key", *_FROM_MANIFEST]].to_dict("records")
     packages = ("geospot_gpu", "torch", "numpy", "geomloss", "pykeops", "geoclip")
@@ -297,6 +320,7 @@ def _manifest(
         "sources": regions[:n_sources],
         "targets": regions[n_sources:] or None,
         "larger_samples": [],
+        "nearest": None,
         "device": device,
         "versions": {"python": platform.python_version()}
         | {name: _version(name) for name in packages},
@@ -307,7 +331,7 @@ def _manifest(
     }
 
 
-def _device_name(kind: str, engine: Engine) -> str:
+def device_name(kind: str, engine: Engine) -> str:
     """What computes: ``cpu``, or the GPU by its name where it is one of this machine."""
     if kind == "cuda" and engine.cluster is None:
         return str(torch.cuda.get_device_name(engine.torch_device()))

@@ -151,7 +151,7 @@ class SweepWorker:
     def __init__(self, job: SweepJob, device: str) -> None:
         self.job, self.device = job, device
         engine = replace(job.engine, device=device)
-        self._solver = PairSolver(job.regions, job.method, engine, job.warm)
+        self.solver = PairSolver(job.regions, job.method, engine, job.warm)
         self._store = Store(job.place)
         if not job.place.names():
             raise GeospotError(
@@ -166,8 +166,8 @@ class SweepWorker:
             self._know(block.members, block.missing)
             return _Solved(block, None, time.perf_counter() - started)
         left, right = self.job.positions(block)
-        self._know_selves(left, right, block.asked)
-        pairs = self._solver.solve(left, right, block.asked)
+        self.know_selves(left, right, block.asked)
+        pairs = self.solver.solve(left, right, block.asked)
         return _Solved(block, pairs, time.perf_counter() - started)
 
     def store(self, solved: _Solved) -> Done:
@@ -175,11 +175,16 @@ class SweepWorker:
         block, pairs, seconds = solved
         if isinstance(block, SelfBlock):
             chosen = block.members[block.missing]
-            selves = self._solver.selves._asdict()
+            selves = self.solver.selves._asdict()
             found = {f"self_{name}": values[chosen] for name, values in selves.items()}
             self._store.regions.write(self._table.iloc[chosen].assign(**found))
             return Done(len(chosen), 0, seconds)
         assert pairs is not None, "pairs were solved"
+        self.write(block, pairs)
+        return Done(len(pairs), int((~pairs["converged"]).sum()), seconds)
+
+    def write(self, block: PairBlock, pairs: PairTable) -> None:
+        """Write the solved pairs of a block, as they are or those that it lists."""
         shape: Shape = "listed"
         if isinstance(block.pairs, Cell):
             shape = "triangle" if self.job.grid.is_triangle(block.pairs) else "all"
@@ -191,7 +196,6 @@ class SweepWorker:
             places = found_[0][1], found_[1][1]
         named = self._side(sides[0]), self._side(sides[1])
         self._store.pairs.write(named, shape, block.asked, places, pairs.columns)
-        return Done(len(pairs), int((~pairs["converged"]).sum()), seconds)
 
     @cached_property
     def _table(self) -> pd.DataFrame:
@@ -206,29 +210,29 @@ class SweepWorker:
             tuple(regions.n_points[index].tolist()),
         )
 
-    def _know_selves(self, left: Indices, right: Indices, asked: Sequence[str]) -> None:
+    def know_selves(self, left: Indices, right: Indices, asked: Sequence[str]) -> None:
         """Know the self terms that pairs need: stored ones are read, half samples solved again.
 
         What the store does not keep of half samples is solved in the blocks in which the self terms
         were, so that it has the same bits.
         """
         needed = members(left, right, len(self.job.regions))
-        if needs_self_terms(asked) and np.isnan(self._solver.selves.ot[needed]).any():
+        if needs_self_terms(asked) and np.isnan(self.solver.selves.ot[needed]).any():
             known = known_selves(self._store, self.job.keys)
-            there = known.there & np.isnan(self._solver.selves.ot)
-            self._solver.selves.put(np.flatnonzero(there), known.taken(there))
-        unknown = self._solver.unknown_halves(left, right, asked)
+            there = known.there & np.isnan(self.solver.selves.ot)
+            self.solver.selves.put(np.flatnonzero(there), known.taken(there))
+        unknown = self.solver.unknown_halves(left, right, asked)
         if len(unknown):
             wanted = np.isin(np.arange(len(self.job.regions)), unknown)
-            for block in self.job.self_blocks(wanted, self._solver.engine.device.type):
-                self._solver.know_halves(block.members, asked)
+            for block in self.job.self_blocks(wanted, self.solver.engine.device.type):
+                self.solver.know_halves(block.members, asked)
 
     def _know(self, index: Indices, missing: NDArray[np.bool_]) -> None:
         outputs = self.job.outputs
-        if len(self._solver.unknown_halves(index, index, outputs)):
-            self._solver.know_halves(index, outputs)
+        if len(self.solver.unknown_halves(index, index, outputs)):
+            self.solver.know_halves(index, outputs)
         else:
-            self._solver.know(index[missing], outputs)
+            self.solver.know(index[missing], outputs)
 
 
 class KnownSelves(NamedTuple):

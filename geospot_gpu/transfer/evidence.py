@@ -14,6 +14,7 @@ from geospot_gpu.distances.pairwise import all_pairs
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.baselines import stored_baselines
+from geospot_gpu.runs.reading import check_all_pairs
 from geospot_gpu.runs.run import Run
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
@@ -76,6 +77,7 @@ class Loaded(NamedTuple):
 
 def check_square(run: Run) -> None:
     """Raise unless a run is one of all pairs of its regions."""
+    check_all_pairs(run.manifest, run.folder)
     if run.manifest["targets"] is not None:
         raise GeospotError(
             f"{run.folder}: compares two tables: make a sweep of all pairs of regions, without "

@@ -74,8 +74,8 @@ class Ranked(NamedTuple):
 
     at: Indices
     """Positions among the pairs, nearest first."""
-    overlaps: Indices
-    """How many of them have an interval that overlaps with that of the next one, [T]."""
+    overlaps: NDArray[np.bool_]
+    """Whether the interval of each overlaps with that of the next one that is solved, [T, k]."""
 
 
 class Candidates:
@@ -168,10 +168,11 @@ class Candidates:
         order = done[np.lexsort(keys)]
         start, end = self._ends(order)
         at = order[start[:, None] + np.arange(self.k)]
-        overlaps = (upper[at[:, :-1]] >= lower[at[:, 1:]]).sum(1)
+        overlaps = np.zeros(at.shape, np.bool_)
+        overlaps[:, :-1] = upper[at[:, :-1]] >= lower[at[:, 1:]]
         more = np.flatnonzero(end - start > self.k)
         following = order[start[more] + self.k]
-        overlaps[more] += upper[at[more, -1]] >= lower[following]
+        overlaps[more, -1] = upper[at[more, -1]] >= lower[following]
         return Ranked(at, overlaps)
 
     def _sorted(self, at: Indices, by: Array) -> Indices:

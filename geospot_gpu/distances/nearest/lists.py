@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.distances.nearest.candidates import Array, Candidates, KnownPairs, Part, coded
@@ -56,8 +57,8 @@ class Lists(NamedTuple):
     """Of how many candidates the divergence was known in the end, [T]."""
     halved: Indices
     """For how many a half-step was taken, [T]."""
-    overlaps: Indices
-    """How many neighbours have an interval that overlaps with that of the next one, [T]."""
+    overlaps: NDArray[np.bool_]
+    """Whether the interval of each overlaps with that of the next one that is solved, [T, k]."""
     pairs: list[PairTable]
     """Those of the neighbours that were solved for it, each once."""
 

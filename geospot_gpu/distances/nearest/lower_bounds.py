@@ -59,7 +59,7 @@ class HalfSteps:
         values = np.empty(len(index))
         start, stop = regions.offsets[index], regions.offsets[index + 1]
         gaps = np.flatnonzero(start[1:] - stop[:-1] > _GAP) + 1
-        with Progress("bounding", "regions", total=len(index)) as progress:
+        with Progress("bounding", "regions", total=len(index), below=False) as progress:
             for some in np.split(np.arange(len(index)), gaps) if len(index) else ():
                 low, high = int(start[some[0]]), int(stop[some[-1]])
                 cloud = CloudBatch(self._points, np.array([low]), np.array([high - low]))
