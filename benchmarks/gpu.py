@@ -30,7 +30,7 @@ from benchmarks.peers import pot_as_published
 from benchmarks.record import save, show
 from geospot_gpu.arrays import Indices
 from geospot_gpu.distances.pairwise import all_pairs
-from geospot_gpu.distances.solve import chosen_outputs, solve
+from geospot_gpu.distances.solve import chosen_outputs
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.needs import Need
 from geospot_gpu.engine.pair_engine import PairEngine
@@ -39,6 +39,7 @@ from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.contract import IterationSettings
 from geospot_gpu.kernels.iterate import iterate
 from geospot_gpu.kernels.keops import keops_problem
+from geospot_gpu.runs.solving import solve
 from geospot_gpu.sinkhorn.bounds import certify
 
 REHEARSAL = "--rehearse" in sys.argv

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 import geospot_gpu as gs
-from geospot_gpu.runs.parts import Parts
 from tests.helpers.commands import Geospot
 from tests.helpers.scored import NAMES, PLAIN, points
+from tests.helpers.stored import put_block
 
 SELECT = ("select", "sweep=run", "target=r03")
 NEAREST = ("nearest", *PLAIN, "target=r03")
@@ -74,8 +75,9 @@ def test_select_by_what_is_stored_and_by_what_is_not(run: Geospot, tmp_path: Pat
     assert len(km) == 9
     # What is stored is what counts.
     part.unlink()
-    turned = km.to_pandas().assign(mean_great_circle_km=lambda t: -t["mean_great_circle_km"])
-    Parts(part.parent, km.schema, "baselines").write(turned)
+    at = km.column_names.index("mean_great_circle_km")
+    turned = km.set_column(at, "mean_great_circle_km", pc.negate(km["mean_great_circle_km"]))
+    put_block(tmp_path / "run", turned, "baselines")
     again = run(*SELECT, "budget=30", "method=nearest", "by=mean_great_circle_km", "out=turned")
     assert again.returncode == 0, again.stderr
     first, second = (

@@ -132,7 +132,9 @@ def test_a_column_of_pairs_is_one_entry(tmp_path: Path) -> None:
     selves = selves.assign(self_ot=0.0, self_upper=1.0)
     dataset = to_dataset(stored, outputs_by_default(), selves)
     np.testing.assert_array_equal(dataset.gap, [[0.0, 3.0], [3.0, 0.0]])
-    np.testing.assert_array_equal(dataset.gap_lower, np.float32([[0.25, 2.1], [2.1, 0.5]]))
+    np.testing.assert_array_equal(
+        dataset.gap_lower, np.array([[0.25, 2.1], [2.1, 0.5]], np.float32)
+    )
     assert dataset.gap_upper.attrs == {"long_name": "Gap, upper bound", "units": "km"}
     assert {"gap"} == set(matrices(stored, ["a", "b"])) - {"transport_cost"}
     assert (group_of("gap"), group_of("gap_lower")) == ("transport", "own")

@@ -19,7 +19,7 @@ POINTS = "lon,lat,r\n0,0,a\n1,2,a\n9,1,b\n8,3,b\n"
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_what_kernel_chose_can_still_be_chosen(name: str) -> None:
-    gs.Engine(**KERNELS[name])
+    gs.Engine(**KERNELS[name])  # type: ignore[arg-type]  # of what is text alone
     with pytest.raises(gs.GeospotError, match=rf"^kernel={name} is now engine\."):
         gs.Engine(kernel=name)
 

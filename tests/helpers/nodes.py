@@ -10,7 +10,6 @@ import pytest
 
 from geospot_gpu.cluster import Ray, RayPool
 
-
 SYSTEM = {"health_check_period_ms": 500, "worker_niceness": 0}
 """Nodes that are lost are missed soon, and workers wait for nobody on a busy machine."""
 

@@ -61,10 +61,10 @@ def read_pairs(out: Path) -> pd.DataFrame:
     return gs.Run.open(out).pairs.sort_values(["source", "target"], ignore_index=True)
 
 
-def put_block(out: Path, table: pa.Table) -> Path:
+def put_block(out: Path, table: pa.Table, folder: str = "distances") -> Path:
     """Store a table as it is: its columns are values, its metadata say which pairs these are."""
     content = proven_file(table, table.schema.metadata or {})
-    path = out / "distances" / file_name(content)
+    path = out / folder / file_name(content)
     path.write_bytes(content)
     return path
 

@@ -154,7 +154,7 @@ def test_bounds_are_rounded_outward_and_no_further(values: Indices) -> None:
 
 def test_every_bound_of_the_register_is_rounded() -> None:
     values = np.random.default_rng(0).normal(size=1000)
-    columns = dict.fromkeys(schema("pairs").names, values)
+    columns: Columns = dict.fromkeys(schema("pairs").names, values)
     columns |= {"converged": values > 0, "kernel": np.full(1000, "k")}
     columns["iterations"] = np.arange(1000)
     table = in_stored_form(columns, schema("pairs"), (LOWER, UPPER))

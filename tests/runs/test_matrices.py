@@ -127,7 +127,7 @@ def test_a_row_opens_only_the_blocks_that_have_pairs_of_it(monkeypatch: pytest.M
     groups = [names[k : k + 2] for k in (0, 2, 4)]
     there = []
     for i, one in enumerate(groups):
-        there.append(Stored(one, one, "triangle", ("divergence",), (one,)))
+        there.append(Stored(one, one, "triangle", ("divergence",), ((one[0], one[1]),)))
         for other in groups[i + 1 :]:
             pairs = tuple((a, b) for a in one for b in other)
             there.append(Stored(one, other, "all", ("divergence",), pairs))
