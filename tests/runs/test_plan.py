@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_blocks_of_a_grid_are_of_bounded_work(
     share = max(total / 400, LEAST[device])
     points = np.sqrt(share)
     for edges, numbers in ((grid.rows, both[0]), (grid.columns - grid.columns[0], both[1])):
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in pairwise(edges):
             group = numbers[start:stop]
             assert group.sum() <= points or len(group) == 1
             if stop < len(numbers) and len(group) < 316 and least == 1:
