@@ -22,7 +22,7 @@ from geospot_gpu import __version__, caches
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.encoders.cache import default_cache
-from geospot_gpu.engine.settings import Engine
+from geospot_gpu.engine.settings import Engine, gpu_count, has_ray, one_of
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.say import say
 from geospot_gpu.kernels import REGISTRY, probe
@@ -104,6 +104,8 @@ def _devices() -> Iterator[tuple[str, str]]:
                 f"{about.name}, compute capability {about.major}.{about.minor}, "
                 f"{memory[0] / _GIB:.1f} of {memory[1] / _GIB:.1f} GiB free",
             )
+        if (count := gpu_count("cuda")) > 1:
+            yield "gpus", f"sweeps use all {count}, with Ray" if has_ray() else one_of(count)
     yield "driver", _driver()
 
 

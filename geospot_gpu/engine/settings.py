@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from dataclasses import InitVar, dataclass, field
 
@@ -13,6 +14,7 @@ from geospot_gpu.cluster import LocalPool, Pool, Ray, RayPool, open_pool
 from geospot_gpu.devices import device_name, find_device
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.former import no_kernel
+from geospot_gpu.errors.say import warn_once
 from geospot_gpu.kernels import check_kernel
 
 _BYTES = {"": 1, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -23,7 +25,8 @@ class Engine:
     """Where and how problems are solved; none of it changes a result beyond its interval.
 
     Args:
-        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``. What is shared
+            out has all GPUs of the machine where it may be any, and Ray is installed.
         backend: what computes: ``torch``, on any device; ``compiled`` loops (Numba, float32, CPU);
             ``triton`` (float32, NVIDIA GPUs); ``keops``, which compiles for seconds and pays on
             GPUs with few features; or ``auto``, the fastest of them that can run.
@@ -65,12 +68,18 @@ class Engine:
         Raises:
             GeospotError: there is no such device, or none that a cluster could give.
         """
-        if self.cluster is None:
-            return LocalPool(self.device)
+        cluster, device = self.cluster, self.device
+        if cluster is None and gpu_count(device) > 1:
+            if has_ray():
+                cluster, device = Ray("local"), "cuda"
+            else:
+                warn_once(one_of(gpu_count(device)))
+        if cluster is None:
+            return LocalPool(device)
         found = open_pool()
-        if found is not None and found.is_of(self.cluster, self.device):
+        if found is not None and found.is_of(cluster, device):
             return found
-        return RayPool(self.cluster, self.device)
+        return RayPool(cluster, device)
 
     def torch_device(self) -> torch.device:
         """The device itself.
@@ -91,6 +100,25 @@ class Engine:
             cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
             return (torch.cuda.mem_get_info(device)[0] + cached) // 2
         return min(2 * 2**30, int(psutil.virtual_memory().available) // 4)
+
+
+def gpu_count(device: str) -> int:
+    """How many GPUs of this machine a device may be."""
+    any_of_them = device in ("auto", "cuda") and torch.cuda.is_available()
+    return torch.cuda.device_count() if any_of_them else 0
+
+
+def has_ray() -> bool:
+    """Whether Ray is installed."""
+    return importlib.util.find_spec("ray") is not None
+
+
+def one_of(gpus: int) -> str:
+    """What to say where there are several GPUs and nothing to share work out with."""
+    return (
+        f"there are {gpus} GPUs, and one of them is used: pip install 'geospot_gpu[cluster]' for "
+        "all of them, or start a sweep on each with shard=k/n"
+    )
 
 
 def _parse_bytes(value: str | int) -> int | None:

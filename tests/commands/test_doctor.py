@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from geospot_gpu.commands import doctor
 from geospot_gpu.kernels import gpu
 from geospot_gpu.kernels.reference.streaming import StreamingKernel
 from tests.helpers.commands import Geospot
@@ -82,6 +83,27 @@ def test_help_and_mistakes(geospot_here: Geospot) -> None:
     assert "there is no setting 'devise'; did you mean 'device'?" in (
         geospot_here("doctor", "devise=cpu").stderr
     )
+
+
+@pytest.mark.parametrize(
+    ("ray", "said"),
+    [
+        (True, "sweeps use all 2, with Ray"),
+        (False, "there are 2 GPUs, and one of them is used: pip install 'geospot_gpu[cluster]' "),
+    ],
+)
+def test_it_is_said_whether_all_of_several_gpus_are_used(
+    monkeypatch: pytest.MonkeyPatch, ray: bool, said: str
+) -> None:
+    about = SimpleNamespace(name="pretended", major=9, minor=0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: about)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (2**30, 2**30))
+    monkeypatch.setattr(doctor, "has_ray", lambda: ray)
+    assert dict(doctor._devices())["gpus"].startswith(said)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert "gpus" not in dict(doctor._devices())
 
 
 @pytest.fixture

@@ -10,8 +10,10 @@ import torch
 
 import geospot_gpu as gs
 from geospot_gpu.cluster import LocalPool, RayPool
+from geospot_gpu.engine import settings as engine_settings
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
+from geospot_gpu.errors.say import warn_once
 from geospot_gpu.kernels.spec import Workload
 from tests.helpers.clouds import random_regions
 
@@ -65,6 +67,45 @@ def test_work_is_shared_out_in_this_process_or_on_a_cluster() -> None:
     assert isinstance(replace(CPU, cluster=gs.Ray()).pool(), RayPool)
     with pytest.raises(gs.GeospotError, match=r"device=cuda:1: engine=ray gives each worker its"):
         gs.Engine("cuda:1", cluster=gs.Ray()).pool()
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    warn_once.cache_clear()
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_work_is_shared_out_to_all_gpus_of_the_machine() -> None:
+    pytest.importorskip("ray")
+    for device in ("auto", "cuda"):
+        pool = gs.Engine(device).pool()
+        assert isinstance(pool, RayPool)
+        assert pool.is_of(gs.Ray("local"), "cuda")
+    for device in ("cuda:1", "cpu"):
+        assert isinstance(gs.Engine(device).pool(), LocalPool)
+    chosen = gs.Engine("cuda", cluster=gs.Ray("ray://head:10001")).pool()
+    assert isinstance(chosen, RayPool)
+    assert chosen.is_of(gs.Ray("ray://head:10001"), "cuda")
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_without_ray_one_line_says_that_one_gpu_of_several_is_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engine_settings, "has_ray", lambda: False)
+    for device in ("auto", "cuda", "cuda:1", "cpu"):
+        assert isinstance(gs.Engine(device).pool(), LocalPool)
+    (said,) = caplog.messages
+    assert said == engine_settings.one_of(2)
+    assert "there are 2 GPUs, and one of them is used: pip install 'geospot_gpu[clu" in said
+
+
+def test_one_gpu_needs_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert isinstance(gs.Engine().pool(), LocalPool)
 
 
 def test_budgets_are_bytes() -> None:
