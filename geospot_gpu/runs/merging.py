@@ -36,8 +36,11 @@ def merge(store: PairStore, catalogue: Catalogue) -> None:
         catalogue: what it holds of the sweep.
     """
     try:
-        for block in catalogue.redundant():
+        redundant = catalogue.redundant()
+        for block in redundant:
             store.remove(block)
+        if redundant:
+            catalogue.refresh()
         for blocks in _small(store, catalogue):
             _merge(store, catalogue, blocks)
     except (FileNotFoundError, files.Unwritable) as error:  # somebody merges, or nobody can write
