@@ -257,7 +257,7 @@ def test_a_read_only_sweep_can_be_judged(
         report = ("sweep=disk/run", "scores=disk/scores.csv", *REPORT[2:])
         assert geospot_here("transfer", *report, "out=report").returncode == 0
         assert "baselines are not kept: " in caplog.text
-        assert "baselines: cannot be written (Read-only file system)" in caplog.text
+        assert "baselines: cannot be created (Read-only file system)" in caplog.text
         assert (tmp_path / "report" / "summary.json").exists()
         assert "cannot be created" in geospot_here("transfer", *report, "out=disk/report").stderr
 
