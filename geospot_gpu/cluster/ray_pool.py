@@ -45,7 +45,8 @@ class RayPool:
     They come and go with the nodes. The items of one that dies go to others, and so does an item
     that fails: it is tried three times in all, on another node where there is one. All others are
     done before the error is raised. What takes far longer than others is given to a second worker
-    at the end. Workers stay from one job to the next, until the ``with`` block ends.
+    at the end. Workers stay from one job to the next, until the ``with`` block ends; the cluster is
+    left alone until the first of them is needed.
 
     Args:
         settings: which cluster, and what each worker gets.
@@ -75,13 +76,12 @@ class RayPool:
     @property
     def device_type(self) -> str:
         with self:
-            return "cuda" if self._gpus else "cpu"
+            return "cuda" if self._there().gpus else "cpu"
 
     @property
     def shares(self) -> int:
         with self:
-            assert self._workers is not None
-            return _SHARES * max(1, self._workers.room())
+            return _SHARES * max(1, self._there().room())
 
     def is_of(self, settings: Ray, device: str) -> bool:
         """Whether it was made with these arguments."""
@@ -97,20 +97,15 @@ class RayPool:
         if not items:
             return
         with self:
-            assert self._workers is not None
-            self._workers.begin(_put(job), items)
-            failures = yield from dispatch(Schedule(costs), self._workers)
+            workers = self._there()
+            workers.begin(_put(job), items)
+            failures = yield from dispatch(Schedule(costs), workers)
         if failures.items or failures.refused:
             raise _failed(failures, [name(items[item]) for item in failures.items])
 
     def __enter__(self) -> Self:
         if not self._depth:
-            with contextlib.ExitStack() as stack:
-                growing = stack.enter_context(connected(self._settings.address))
-                self._gpus = self._gpus_per_worker()
-                self._workers = RayWorkers(self._settings, self._gpus, growing)
-                stack.callback(self._workers.close)
-                self._stack = stack.pop_all()
+            _import_ray()
             self._outside = _open.get()
             _open.set(self)
         self._depth += 1
@@ -123,6 +118,16 @@ class RayPool:
             self._workers = None
             self._stack.close()
 
+    def _there(self) -> RayWorkers:
+        """The workers, of a cluster that is connected to when they are first asked for."""
+        if self._workers is None:
+            with contextlib.ExitStack() as stack:
+                growing = stack.enter_context(connected(self._settings.address))
+                self._workers = RayWorkers(self._settings, self._gpus_per_worker(), growing)
+                stack.callback(self._workers.close)
+                self._stack = stack.pop_all()
+        return self._workers
+
     def _gpus_per_worker(self) -> float:
         import ray
 
@@ -134,6 +139,16 @@ class RayPool:
         return given
 
 
+def _import_ray() -> Any:
+    # Read when Ray is imported, or starts: nothing is sent home.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise GeospotError("engine=ray needs Ray: pip install 'geospot_gpu[cluster]'") from error
+    return ray
+
+
 @contextlib.contextmanager
 def connected(address: str) -> Iterator[bool]:
     """A connection to a cluster, or one of this machine alone that ends with the block.
@@ -142,14 +157,9 @@ def connected(address: str) -> Iterator[bool]:
         Whether nodes may join it.
 
     Raises:
-        GeospotError: Ray is not installed, there is no such cluster, or it is of another version.
+        GeospotError: there is no such cluster, or it is of another version.
     """
-    # Read when Ray is imported, or starts: nothing is sent home.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise GeospotError("engine=ray needs Ray: pip install 'geospot_gpu[cluster]'") from error
+    ray = _import_ray()
     if ray.is_initialized():  # by whoever called us
         yield True
         return

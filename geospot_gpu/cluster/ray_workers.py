@@ -39,7 +39,7 @@ class RayWorkers:
     def __init__(self, settings: Ray, gpus: float, growing: bool) -> None:
         import ray
 
-        self._settings, self._gpus, self._growing = settings, gpus, growing
+        self._settings, self.gpus, self._growing = settings, gpus, growing
         self._kind = ray.remote(
             num_cpus=settings.cpus_per_worker,
             num_gpus=gpus,
@@ -169,7 +169,7 @@ class RayWorkers:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         wanted, room = self.room(), self._fitting_all(nodes)
         for _ in range(wanted - len(self._actors)):
-            device = "cuda:0" if self._gpus else "cpu"
+            device = "cuda:0" if self.gpus else "cpu"
             self._actors[self._made] = self._kind.remote(device, self._settings.cpus_per_worker)
             self._ready(self._made)
             self._made += 1
@@ -184,7 +184,7 @@ class RayWorkers:
         )
         text = (
             f"engine=ray: no worker has begun: each asks for {self._settings.cpus_per_worker} CPU "
-            f"and {self._gpus:g} GPU of one node, and the cluster has {there} in {len(nodes)} nodes"
+            f"and {self.gpus:g} GPU of one node, and the cluster has {there} in {len(nodes)} nodes"
         )
         since = now - self._alone_since
         if (not room and not self._growing) or since > _GIVE_UP_AFTER:
@@ -199,9 +199,9 @@ class RayWorkers:
     def _fitting(self, resources: Mapping[str, float]) -> int:
         """How many workers there is room for in a node."""
         fits = resources.get("CPU", 0.0) // self._settings.cpus_per_worker
-        if self._gpus:
+        if self.gpus:
             # A worker's part of a GPU is of one GPU.
-            fits = min(fits, resources.get("GPU", 0.0) * (1 / self._gpus // 1))
+            fits = min(fits, resources.get("GPU", 0.0) * (1 / self.gpus // 1))
         return int(fits)
 
 

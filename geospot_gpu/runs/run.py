@@ -273,7 +273,8 @@ class Run:
     def _drawn(self) -> tuple[Regions, Regions | None]:
         if self._given is not None:
             return self._given
-        drawn = drawn_again(self.manifest, self.folder, str(self.engine.torch_device()))
+        with self.engine.pool():
+            drawn = drawn_again(self.manifest, self.folder, str(self.engine.torch_device()))
         if region_keys(joined(*drawn), self.manifest["identity"]) != self.keys:
             raise GeospotError(
                 f"{self.folder}: its points have changed since: run geospot sweep again with its "

@@ -136,7 +136,8 @@ def select_points(
     else:
         pool = _pool(asked, include_target=include_target)
     pair_engine = PairEngine(asked.regions, how, engine)
-    costs = PoolCosts(pair_engine, asked.targets, asked.shares, pool)
+    with engine.pool():  # the pool is encoded
+        costs = PoolCosts(pair_engine, asked.targets, asked.shares, pool)
     names = [asked.regions.names[t] for t in asked.targets]
     if method == "importance":
         if not isinstance(how.solver, Sinkhorn):

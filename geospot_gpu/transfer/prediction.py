@@ -104,11 +104,13 @@ def predict_scores(
     training, names = training_pairs(loaded, scores)
     predictor = Predictor(training, names, scores.kind, seed=seed)
     if targets is None:
-        cells = land_cells(degrees, points, seed, run.encoder, str(run.engine.torch_device()))
+        with run.engine.pool():
+            cells = land_cells(degrees, points, seed, run.encoder, str(run.engine.torch_device()))
         targets = cells.regions
     checks.instance(targets, Regions, "targets", "as run.regions_like makes them")
     sources = run.regions.subset(chosen)
-    distances = _distances(sources, targets, run, names)
+    with run.engine.pool():
+        distances = _distances(sources, targets, run, names)
     own = in_domain(loaded, scores)
     at_home = None if own is None else own[[loaded.names.index(name) for name in chosen]]
     pairs = tidy(features(distances, sources, targets, at_home), chosen, list(targets.names))

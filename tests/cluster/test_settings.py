@@ -5,16 +5,18 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_module
 
 import geospot_gpu as gs
-from geospot_gpu.cluster import Ray, RayPool
+from geospot_gpu.cluster import Ray, RayPool, open_pool, ray_pool
 from geospot_gpu.config.composed import checked, offer
 from geospot_gpu.config.objects import make_cluster, make_engine
 from geospot_gpu.config.settings import SCHEMAS, SweepConfig, of_manifest
+from tests.helpers.jobs import Squares
 
 
 def sweep(*typed: str) -> SweepConfig:
@@ -91,6 +93,26 @@ def test_commands_that_go_on_from_a_sweep_choose_anew(command: str) -> None:
     assert cluster("engine=ray", "engine.workers=3") == Ray(workers=3)
     with pytest.raises(gs.GeospotError, match="has no effect without engine=ray"):
         cluster("engine.workers=3")
+
+
+def test_a_cluster_is_left_alone_until_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    asked = list[str]()
+
+    def connected(address: str) -> Any:
+        asked.append(address)
+        raise gs.GeospotError("there is none")
+
+    monkeypatch.setattr(ray_pool, "connected", connected)
+    engine = gs.Engine(device="cpu", cluster=Ray("ray://nowhere:1"))
+    with engine.pool() as pool:
+        assert open_pool() is pool
+        assert list(pool.run(Squares(Path()), [], [], str)) == []
+        assert asked == []
+        with pytest.raises(gs.GeospotError, match="there is none"):
+            _ = pool.shares
+    assert asked == ["ray://nowhere:1"]
+    assert open_pool() is None
 
 
 def test_without_ray_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -243,3 +243,26 @@ def test_an_encoder_of_ones_own_is_cached_and_can_be_sent(tmp_path: Path) -> Non
     assert sent.name(lat_lon).startswith("encoding of 10 points from (lat, lon) (")
     with pytest.raises(gs.GeospotError, match="has encoder wave-1, and this process has wave-0"):
         EncodingJob(Wave(tmp_path), "wave-0").worker("cpu")
+
+
+class Watched(Wave):
+    """Notes within the block of which pool it encodes."""
+
+    seen: ClassVar[list[RayPool | None]] = []
+
+    def encode(self, points: gs.Points, rows: Any, device: str) -> Any:
+        self.seen.append(open_pool())
+        return super().encode(points, rows, device)
+
+
+def test_points_to_choose_from_are_encoded_by_the_engine(tmp_path: Path) -> None:
+    engine = gs.Engine(device="cpu", cluster=gs.Ray("local"))
+    table = places(30)
+    groups = {"a": np.arange(15), "b": np.arange(15, 30)}
+    regions = gs.Regions.from_groups(table, groups, encoder=Watched(tmp_path))
+    Watched.seen.clear()
+    gs.select_points(regions, "a", 2, engine=engine)
+    (pool,) = Watched.seen
+    assert pool is not None
+    assert pool.is_of(gs.Ray("local"), "cpu")
+    assert open_pool() is None
