@@ -33,6 +33,10 @@ class LocalPool:
         return self._device.type
 
     @property
+    def workers(self) -> int:
+        return 1
+
+    @property
     def shares(self) -> int:
         return 1
 

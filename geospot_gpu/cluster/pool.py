@@ -46,6 +46,10 @@ class Pool(Protocol):
         """What its workers compute on: ``cpu`` or ``cuda``."""
 
     @property
+    def workers(self) -> int:
+        """How many there are, or will be."""
+
+    @property
     def shares(self) -> int:
         """Into how many items work should be cut, so that all workers have some to the end."""
 

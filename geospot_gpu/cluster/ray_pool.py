@@ -79,9 +79,13 @@ class RayPool:
             return "cuda" if self._there().gpus else "cpu"
 
     @property
-    def shares(self) -> int:
+    def workers(self) -> int:
         with self:
-            return _SHARES * max(1, self._there().room())
+            return max(1, self._there().room())
+
+    @property
+    def shares(self) -> int:
+        return _SHARES * self.workers
 
     def is_of(self, settings: Ray, device: str) -> bool:
         """Whether it was made with these arguments."""

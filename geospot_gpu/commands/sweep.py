@@ -10,16 +10,20 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from geospot_gpu.commands.sweep_plan import plan
 from geospot_gpu.commands.sweep_summary import nearest_summary, summary, unfinished
 from geospot_gpu.config import objects, settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.config.validation import refuse_unused
 from geospot_gpu.distances.solve import chosen_outputs
+from geospot_gpu.encoders import Encoder
 from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.settings import Engine
 from geospot_gpu.engine.warm import WarmStarts
-from geospot_gpu.errors import checks
+from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.say import say
 from geospot_gpu.pictures.sweep import LARGEST_MATRIX, write_heatmap, write_matrix
+from geospot_gpu.runs.estimate import estimate
 from geospot_gpu.runs.identity import run_identity
 from geospot_gpu.runs.nearest import NearestResult, check_nearest, run_nearest
 from geospot_gpu.runs.shard import check_shard
@@ -47,6 +51,14 @@ def sweep(config: DictConfig) -> None:
         check_shard(typed.shard, typed.target_error)
     engine, encoder = objects.make_engine(typed), objects.make_encoder(typed)
     store = Store(typed.out)
+    if typed.plan and nearest:
+        raise GeospotError(
+            "plan=true is of all pairs: how many have to be solved for the nearest, bounds say "
+            "that are found on the way; leave it out, or pairs=nearest"
+        )
+    if typed.plan:
+        _plan(typed, store, method, engine, encoder)
+        return
     results = store.output_folder(settings.inputs(typed), overwrite=typed.overwrite)
     store.check_identity(run_identity(encoder.version, typed.regions.seed, method))
     square = typed.against.path is None
@@ -109,6 +121,24 @@ def _ending(
         f"pairs total={result.total} computed={result.computed} reused={result.reused} "
         f"unconverged={result.overview.unconverged}{missing}",
     ]
+
+
+def _plan(
+    typed: settings.SweepConfig, store: Store, method: Method, engine: Engine, encoder: Encoder
+) -> None:
+    """Say what the sweep would do, and start nothing."""
+    regions, against = objects.make_regions(typed, encoder, str(engine.torch_device()))
+    found = estimate(
+        store,
+        regions,
+        against,
+        method=method,
+        engine=engine,
+        outputs=typed.outputs,
+        target_error=typed.target_error,
+        shard=typed.shard,
+    )
+    say(*plan(found, store, typed.target_error))
 
 
 def _kept(config: DictConfig) -> dict[str, Any]:

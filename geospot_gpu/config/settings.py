@@ -116,6 +116,7 @@ class SweepConfig(ComparisonConfig):
     shard: Optional[str] = None
     pairs: str = "all"
     k: int = 10
+    plan: bool = False
 
 
 @dataclass

@@ -164,6 +164,13 @@ class PairEngine:
             )
         return kernel, found
 
+    def batches(self, left: Indices, right: Indices) -> Indices:
+        """Numbers of the batches in which pairs of regions [K] are solved, [K]."""
+        found = np.zeros(len(left), np.int64)
+        for number, (_, positions) in enumerate(self._plan(self.sizes[left], self.sizes[right])):
+            found[positions] = number
+        return found
+
     def clouds(self, index: Indices) -> CloudBatch:
         """The regions at ``index`` [B], as a batch."""
         return CloudBatch(self.points, self.regions.offsets[index], self.sizes[index])

@@ -107,8 +107,11 @@ class Store:
             self._set_aside(MANIFEST)
         return outputs_in(self.folder, OUTPUTS, inputs=inputs, overwrite=overwrite)
 
-    def check_identity(self, identity: Identity) -> None:
+    def check_identity(self, identity: Identity) -> Identity:
         """Raise where the folder holds distances of another encoder, cost, solver or seed.
+
+        Returns:
+            The identity as the folder has it, which keys are made from; this one if it has none.
 
         Raises:
             GeospotError: it does, or its distances are in the form of version 0.1.
@@ -120,12 +123,13 @@ class Store:
                 f"{self.folder} holds another sweep ({describe_difference(stored, identity)}): "
                 "continue it with its settings, or choose another folder with out=..."
             )
+        return identity if stored is None else stored
 
     def settle(self, identity: Identity) -> Identity:
         """Make the folder one of this identity, which the first to come decides.
 
         Returns:
-            The identity as the folder has it, which keys are made from.
+            The identity as the folder has it.
 
         Raises:
             GeospotError: it has another one, or cannot be written.
@@ -136,8 +140,7 @@ class Store:
             except files.Unwritable:
                 if self._settled() is None:
                     raise
-        self.check_identity(identity)
-        return self._settled() or identity
+        return self.check_identity(identity)
 
     def check_form(self) -> None:
         """Raise where the distances are in the form of version 0.1."""

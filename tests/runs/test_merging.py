@@ -31,8 +31,8 @@ def small_blocks(count: int) -> list[Stored]:
     for k in range(count):
         pairs = [PAIRS[k % len(PAIRS)], PAIRS[(3 * k + 1) % len(PAIRS)]]
         pairs = [pair[::-1] if generator.random() < 0.5 else pair for pair in dict.fromkeys(pairs)]
-        sides = (tuple(dict.fromkeys(pair[k] for pair in pairs)) for k in (0, 1))
-        found.append(Stored(*sides, "listed", ("divergence", "coverage"), tuple(pairs)))
+        sources, targets = (tuple(dict.fromkeys(pair[k] for pair in pairs)) for k in (0, 1))
+        found.append(Stored(sources, targets, "listed", ("divergence", "coverage"), tuple(pairs)))
     return found
 
 
