@@ -7,6 +7,7 @@ import os
 import platform
 import socket
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -42,7 +43,9 @@ class Versions(NamedTuple):
 class Ready(NamedTuple):
     """Whether a worker can begin."""
 
-    node: str
+    host: str = ""
+    node: str = ""
+    """What Ray calls it."""
     error: str | None = None
     trace: str = ""
     mismatch: bool = False
@@ -60,6 +63,7 @@ class RayWorker:
     def __init__(self, device: str, cores: int) -> None:
         self._device, self._cores, self._run = device, cores, 0
         self._worker: Worker[Any, Any, Any] | None = None
+        self._lock = threading.Lock()
         # Before anything that computes is imported.
         for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
             os.environ[f"{library}_NUM_THREADS"] = str(cores)
@@ -86,13 +90,14 @@ class RayWorker:
 
         host = socket.gethostname()
         if (own := Versions.here()) != versions:
-            return Ready(host, _mismatch(host, own, versions), mismatch=True)
-        self._run = run
+            return Ready(host, error=_mismatch(host, own, versions), mismatch=True)
+        with self._lock:  # calls may come in another order than they were made
+            self._run = max(self._run, run)
         try:
-            self._computing.submit(self._take_up, job[0]).result()
+            self._computing.submit(self._take_up, run, job[0]).result()
         except Exception as error:
-            return Ready(host, said(error), traceback.format_exc())
-        return Ready(f"{host} (node {ray.get_runtime_context().get_node_id()[:8]})")
+            return Ready(host, error=said(error), trace=traceback.format_exc())
+        return Ready(host, ray.get_runtime_context().get_node_id())
 
     def do(self, run: int, item: Any) -> Outcome:
         """Compute an item of a job and store it."""
@@ -112,9 +117,11 @@ class RayWorker:
             outcome = Outcome(result, seconds=time.monotonic() - begun)
         return outcome._replace(warnings=self._warned.taken())
 
-    def _take_up(self, job: Any) -> None:
+    def _take_up(self, run: int, job: Any) -> None:
         import ray
 
+        if run != self._run:
+            return
         self._worker = None  # its memory is free before the next one takes its own
         found = unpacked(ray.get(job))
         if "torch" in sys.modules:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ _LOOK_EVERY = 2.0
 """Seconds between two looks at the nodes of the cluster."""
 _FAILED_STARTS = 3
 """Workers in a row that cannot begin, with none at work, after which none is tried any more."""
+_BEGIN_WITHIN = 120.0
+"""Seconds after which a worker that has not begun is replaced."""
 _SAY_AFTER = 10.0
 _GIVE_UP_AFTER = 600.0
 """Seconds without a worker after which that is said, and after which it is an error."""
@@ -47,7 +50,8 @@ class RayWorkers:
             scheduling_strategy="SPREAD",
         )(RayWorker)
         self._actors: dict[int, Any] = {}
-        self._working: set[int] = set()
+        self._begins: dict[int, float] = {}  # since when, of those that do not work yet
+        self._working: dict[int, str] = {}  # on which node
         self._made = self._run = self._failed = 0
         self._looked = -_LOOK_EVERY
         self._alone_since, self._said = self.now(), False
@@ -78,8 +82,7 @@ class RayWorkers:
         self._call(worker, item, self._actors[worker].do.remote(self._run, self._items[item]))
 
     def wait(self, seconds: float) -> list[Joined | Gone | Ended]:
-        self._look()
-        found: list[Joined | Gone | Ended] = []
+        found = self._look()
         try:
             arrived = [self._events.get(timeout=seconds)]
             while not self._events.empty():
@@ -110,6 +113,7 @@ class RayWorkers:
         )
 
     def _ready(self, worker: int) -> None:
+        self._begins[worker] = self.now()
         begun = self._actors[worker].begin.remote(self._run, [self._job], Versions.here())
         self._call(worker, None, begun)
 
@@ -124,20 +128,21 @@ class RayWorkers:
             self._end(worker)
             if item is not None:
                 return [Gone(worker, _reason(error))]
-            return self._cannot_begin(Ready("a node", _reason(error)))
+            return self._cannot_begin(Ready(error=_reason(error)))
         except (RayError, OSError) as error:  # as a result that was lost with its node
             if item is not None:
                 return [Ended(worker, item, Outcome(error=said(error)))]
             self._end(worker)
-            return self._cannot_begin(Ready("a node", _reason(error)))
+            return self._cannot_begin(Ready(error=_reason(error)))
         if item is not None:
             return [Ended(worker, item, found)]
         if found.error is not None:
             self._end(worker)
             return self._cannot_begin(found)
         self._failed = 0
-        self._working.add(worker)
-        return [Joined(worker, found.node)]
+        self._begins.pop(worker, None)
+        self._working[worker] = found.node
+        return [Joined(worker, f"{found.host}, node {found.node[:8]}")]
 
     def _cannot_begin(self, ready: Ready) -> list[Joined | Gone | Ended]:
         if ready.mismatch:
@@ -147,33 +152,42 @@ class RayWorkers:
             raise GeospotError(f"engine=ray: no worker can begin: {ready.error}") from (
                 RuntimeError(ready.trace) if ready.trace else None
             )
-        log.warning("a worker on %s cannot begin: %s", ready.node, ready.error)
+        where = f" on {ready.host}" if ready.host else ""
+        log.warning("a worker%s cannot begin: %s", where, ready.error)
         self._looked = self.now() + min(60.0, 2.0**self._failed)  # the next is tried after a while
         return []
 
     def _end(self, worker: int) -> None:
         import ray
 
-        self._working.discard(worker)
+        self._begins.pop(worker, None)
+        self._working.pop(worker, None)
         actor = self._actors.pop(worker)
         ray.kill(actor)
 
-    def _look(self) -> None:
-        """Make workers where there is room for more, and say so where there are none for long."""
+    def _look(self) -> list[Joined | Gone | Ended]:
+        """Look at the nodes: end workers of those that are gone, make some where there is room."""
         import ray
 
         now = self.now()
         if now - self._looked < _LOOK_EVERY:
-            return
+            return []
         self._looked = now
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        wanted, room = self.room(), self._fitting_all(nodes)
+        nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+        lost = [worker for worker, node in self._working.items() if node not in nodes]
+        # Ray says by itself what becomes of workers, as a rule.
+        late = [worker for worker, since in self._begins.items() if now - since > _BEGIN_WITHIN]
+        for worker in lost + late:
+            self._end(worker)
+        room = self._fitting_all([*nodes.values()])
+        wanted = self._settings.workers or room
         for _ in range(wanted - len(self._actors)):
             device = "cuda:0" if self.gpus else "cpu"
             self._actors[self._made] = self._kind.remote(device, self._settings.cpus_per_worker)
             self._ready(self._made)
             self._made += 1
-        self._check_alone(now, nodes, room)
+        self._check_alone(now, list(nodes.values()), room)
+        return [Gone(worker, "its node is gone") for worker in lost]
 
     def _check_alone(self, now: float, nodes: list[Mapping[str, float]], room: int) -> None:
         if self._working:
@@ -207,6 +221,10 @@ class RayWorkers:
 
 def _reason(error: BaseException) -> str:
     """Why an actor or an object is gone, in a few words of Ray's many."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    causes = [line for line in lines if "death cause:" in line.lower() or "cause:" in line.lower()]
-    return " ".join((causes or lines or [type(error).__name__])[0].split())[:200]
+    text = " ".join(str(error).split())
+    if "low on memory" in text:
+        return "its node ran low on memory"
+    if "is unavailable" in text:
+        return "it cannot be reached"
+    because = re.search(r"dead because ([^.]+)", text)
+    return because[1] if because else f"{type(error).__name__}: {text[:200]}"

@@ -22,7 +22,8 @@ class Task(NamedTuple):
 
     number: int
     does: str = ""
-    """``die``, ``fail``, ``fail twice``, ``die once``, ``warn``, ``wait``; or nothing."""
+    """``die``, ``die once``, ``fail``, ``fail twice``, ``warn``; ``wait`` until there is a file
+    ``go on``; ``meet 3``: wait until so many workers have begun an item; or nothing."""
     seconds: float = 0.0
 
 
@@ -68,8 +69,12 @@ class Squarer:
             raise ValueError(f"{item.number} is no number\nto square")
         if item.does == "warn":
             warn_once("squares are large")
+        (self._job.folder / f"worker-{os.getpid()}").touch()
         while item.does == "wait" and not (self._job.folder / "go on").exists():
             time.sleep(0.01)
+        if item.does.startswith("meet"):
+            while len(list(self._job.folder.glob("worker-*"))) < int(item.does.split()[1]):
+                time.sleep(0.01)
         slow = (self._job.folder / f"slow-{os.getpid()}").exists()
         time.sleep(item.seconds * (10 if slow else 1))
         return Square(item.number, int(self._job.table[item.number]), os.getpid())
