@@ -122,7 +122,7 @@ def at_each_step(
             nonlocal count
             count += 1
             if count == step:
-                meanwhile(PairStore(store.place, "pairs"))
+                meanwhile(PairStore(place, "pairs"))  # noqa: B023  # called within this round
 
         place = Memory(f"step {step}", watch)
         count = -(10**6)
