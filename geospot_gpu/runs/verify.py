@@ -21,8 +21,11 @@ from geospot_gpu.files.read_only import ReadOnly
 from geospot_gpu.progress import Progress
 from geospot_gpu.runs.block import Contents, proof_in
 from geospot_gpu.runs.catalogue import Catalogue
+from geospot_gpu.runs.held import Positions
 from geospot_gpu.runs.identity import Identity
+from geospot_gpu.runs.listing import Listing
 from geospot_gpu.runs.manifest import Manifest, entries, unseal, unseal_manifest
+from geospot_gpu.runs.neighbours import NeighbourLists
 from geospot_gpu.runs.origin import KEPT
 from geospot_gpu.runs.pair_store import Block, PairStore
 from geospot_gpu.runs.parts import part_name
@@ -91,6 +94,7 @@ class _Verification:
             (place.child("points"), ".parquet", self._check_points),
             (self._store.pairs.place, ".parquet", self._check_pairs),
             (place.child("baselines"), ".parquet", self._check_baselines),
+            (place.child("neighbours"), ".parquet", self._check_neighbours),
         ]
         found = [(where, end, check, where.names(suffix=end)) for where, end, check in named]
         if not any(names for *_, names in found) and MANIFEST not in place.names(MANIFEST):
@@ -221,6 +225,11 @@ class _Verification:
         stamp = place.stamps(name).get(name)
         return None if stamp is None else Block(name, stamp, contents)
 
+    def _check_neighbours(self, place: Place, name: str, content: bytes) -> None:
+        if name != part_name(content):
+            repair = f"{_SWEEP}: it is set aside, and found again"
+            self._say(place.file(name), "is damaged", repair)
+
     def _check_outputs(self) -> None:
         """The files to look at are those that the last run wrote."""
         place = self._store.place
@@ -260,19 +269,33 @@ class _Verification:
             if f"{name}.parquet" not in points.names(name):
                 where, repair = points.file(f"{name}.parquet"), "sweep the same regions again"
                 self._say(where, "is not there, and the points of the last sweep are in it", repair)
-        grid = grid_of(manifest)
-        if self._old:
-            return grid.total, 0
-        sound = _Sound(self._store.pairs.place, self._blocks)
-        catalogue = Catalogue(sound, keys, grid, len(manifest["sources"]))
-        missing = catalogue.count_missing(manifest.get("outputs", []))
+        total, missing = self._count(manifest, keys)
         if missing:
             self._say(
                 str(place),
-                f"{missing:,} of {grid.total:,} pairs of the last sweep are missing",
+                f"{missing:,} of {total:,} pairs of the last sweep are missing",
                 f"{_SWEEP}: {missing:,} pairs are computed again",
             )
-        return grid.total, missing
+        return total, missing
+
+    def _count(self, manifest: Manifest, keys: list[str]) -> tuple[int, int]:
+        """How many pairs the last sweep has, and how many of them are in no sound block."""
+        sound = _Sound(self._store.pairs.place, self._blocks)
+        outputs, n = manifest.get("outputs", []), len(manifest["sources"])
+        if manifest.get("nearest") is not None:
+            lists = NeighbourLists.of(self._store, manifest)
+            table = lists.read()
+            unlisted = int((~table.there).sum())
+            if unlisted:
+                what = f"lists of the nearest regions of {unlisted} regions are missing"
+                self._say(str(self._store.place), what, f"{_SWEEP}: they are found again")
+            positions, codes = Positions.of(keys, n, square=lists.square), lists.codes(table)
+            listing = Listing(sound, positions, len(keys), codes, outputs)
+            return len(codes), int((~listing.there).sum())
+        grid = grid_of(manifest)
+        if self._old:  # of which nothing is known before it is converted
+            return grid.total, 0
+        return grid.total, Catalogue(sound, keys, grid, n).count_missing(outputs)
 
 
 class _Sound(PairStore):

@@ -48,6 +48,7 @@ def test_items_are_done_in_order_by_one_worker() -> None:
     assert (spy.devices, spy.stored) == (["cpu"], [5, 3, 4])
     assert list(run(spy, [])) == []
     assert LocalPool("cpu").device_type == "cpu"
+    assert (LocalPool("cpu").workers, LocalPool("cpu").shares) == (1, 1)
 
 
 def test_one_item_is_stored_while_the_next_is_computed() -> None:

@@ -37,3 +37,9 @@ def test_a_finished_sweep_has_nothing_to_do(run: Geospot) -> None:
     assert counts(run("sweep", *PLAIN, "out=run")) == (45, 0, 45, 0)
     refused = the_error(run("sweep", *PLAIN, "out=run", "plan=true", "solver.epsilon=1"))
     assert refused.startswith("run holds another sweep (solver.epsilon=0.01 there, 1.0 here)")
+
+
+def test_the_nearest_alone_are_not_planned(here: Run, tmp_path: Path) -> None:
+    refused = the_error(here("out=new", "plan=true", "pairs=nearest"))
+    assert refused.startswith("plan=true is of all pairs: how many have to be solved for the near")
+    assert not (tmp_path / "new").exists()

@@ -234,6 +234,27 @@ def test_what_was_not_solved_yet_is_missing(run: Path) -> None:
     assert missing == [Finding(str(run), *MISSING[1:])]
 
 
+def test_of_the_nearest_alone_no_other_pair_is_missing(tmp_path: Path, towns: Path) -> None:
+    def sweep() -> None:
+        gs.sweep(tmp_path / "run", regions_of(towns), cost=GEOGRAPHY, engine=CPU, nearest=1)
+
+    sweep()
+    run = tmp_path / "run"
+    found = verify(Store(run))
+    assert found.findings == ()
+    assert (0 < found.total < 6, found.missing) == (True, 0)
+    for path in (run / "distances").iterdir():
+        flip(path)
+    flip(the_one(run, "neighbours"))
+    what = [finding.what for finding in verify(Store(run)).findings]
+    lists = "lists of the nearest regions of 4 regions are missing"
+    assert what == ["is damaged"] * (len(what) - 1) + [lists]
+    sweep()
+    left = verify(Store(run)).findings
+    assert left
+    assert all(finding.where.endswith(".damaged") for finding in left)
+
+
 def test_what_cannot_be_read_is_not_damaged(run: Path) -> None:
     path = the_one(run, "distances")
     path.unlink()
