@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -21,6 +22,8 @@ from geospot_gpu.errors import GeospotError
 
 log = logging.getLogger("geospot_gpu")
 
+_ANSWER_WITHIN = 10.0
+"""Seconds."""
 _NAMED = 5
 """Items that failed and are named; the others are counted."""
 
@@ -196,6 +199,8 @@ def _connect(named: str | None, quiet: dict[str, Any]) -> bool:
     """Connect to a cluster; whether there is one. There has to be one that is named."""
     import ray
 
+    if named is not None:
+        _check_answer(named)
     try:
         ray.init(address=named or "auto", **quiet)
     except (ConnectionError, RuntimeError, ValueError, ImportError) as error:
@@ -205,6 +210,18 @@ def _connect(named: str | None, quiet: dict[str, Any]) -> bool:
         where = named or "this machine"
         raise GeospotError(f"engine=ray: cannot use the cluster at {where}: {text}") from error
     return True
+
+
+def _check_answer(named: str) -> None:
+    """Raise where nobody listens at an address: Ray would try for minutes, and say so in many."""
+    host, _, port = named.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_WITHIN).close()
+    except (OSError, ValueError) as error:
+        raise GeospotError(
+            f"engine=ray: no cluster answers at {named} ({error}): give engine.address, or set "
+            "RAY_ADDRESS, as ray start --head prints it"
+        ) from error
 
 
 def _start(quiet: dict[str, Any]) -> None:

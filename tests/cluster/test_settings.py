@@ -115,6 +115,22 @@ def test_a_cluster_is_left_alone_until_it_is_needed(monkeypatch: pytest.MonkeyPa
     assert open_pool() is None
 
 
+@pytest.mark.parametrize(
+    ("address", "variable"), [("ray://127.0.0.1:1", ""), ("auto", "127.0.0.1:1")]
+)
+def test_a_cluster_that_is_not_there_is_said_at_once(
+    address: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", variable)
+    with (
+        RayPool(Ray(address), "cpu") as pool,
+        pytest.raises(
+            gs.GeospotError, match=r"no cluster answers at (ray://)?127.0.0.1:1 \(.*refus"
+        ),
+    ):
+        _ = pool.shares
+
+
 def test_without_ray_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     load: Callable[..., Any] = builtins.__import__
 
