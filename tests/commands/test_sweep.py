@@ -231,3 +231,33 @@ def test_the_home_folder_may_be_written_as_a_tilde(
     names = {path.name for path in (tmp_path / "home").iterdir()}
     assert names == {"run", "grid", "explained"}
     assert not (tmp_path / "~").exists()
+
+
+def test_the_nearest_alone(here: Run, geospot_here: Geospot, tmp_path: Path) -> None:
+    here("out=r")
+    matrix = pd.read_csv(tmp_path / "r" / "matrix.csv", index_col=0)
+    done = here("out=r", "pairs=nearest", "k=1")
+    assert counts(done) == (3, 0, 3, 0)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "4 regions, the 1 nearest of each, by divergence: 3 pairs"
+    solved = r"  solved [\d.]+% of 12 pairs, and bounded [\d.]+% by a half-step; "
+    assert re.fullmatch(f"{solved}moments left out the others", lines[1])
+    assert lines[2] == "  the order is certain: no interval overlaps with the next one's"
+    table = pd.read_parquet(tmp_path / "r" / "neighbours.parquet")
+    near = dict(zip(table["region"], table["neighbour"], strict=True))
+    assert near == matrix.where(matrix > 0.0).idxmin().to_dict()
+    for old in ("matrix.csv", "heatmap.png"):
+        assert not (tmp_path / "r" / old).exists(), "of all pairs"
+    (tmp_path / "scores.csv").write_text("source,target,score\nlima,oslo,0.5\nlima,rome,0.6\n")
+    scored = ("scores.path=scores.csv", "scores.kind=accuracy", "scores.change=raw")
+    error = the_error(geospot_here("transfer", "sweep=r", "out=t", *scored))
+    assert error.startswith("r: has the 1 nearest regions of each alone, and all pairs are needed")
+    for wrong, message in (
+        (("pairs=nearest", "shard=1/2"), "shard=1/2 is of all pairs: leave it out"),
+        (("pairs=nearest", "target_error=0.1"), "target_error=0.1 is of all pairs"),
+        (("k=3",), "k=3 has no effect without pairs=nearest"),
+        (("pairs=most",), "pairs='most' is unknown: use one of all, nearest"),
+        (("pairs=nearest", "k=0"), "k=0: give how many regions to find of each, at least 1"),
+    ):
+        assert the_error(here("out=other", *wrong)).startswith(message)
+    assert not (tmp_path / "other").exists()

@@ -27,7 +27,7 @@ Solve = Callable[[Indices, Indices], PairTable]
 
 _OUTPUTS = ("divergence", "std_error", "bias")
 _COLUMNS = ["rank", "region", "divergence", "lower", "upper", "std_error", "bias", "converged"]
-_DENSE = 8
+_DENSE = 2
 """Where a target has one in so many regions for candidates, their half-steps are faster in clouds
 of all that lies side by side."""
 

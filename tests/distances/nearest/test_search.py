@@ -28,15 +28,7 @@ from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.kernels.clouds import required
 from tests.helpers.clouds import random_regions
-
-COSTS = [
-    gs.GroundCost(geo_weight=0.0),
-    gs.GroundCost(geo_weight=0.3),
-    gs.GroundCost(geo_weight=1.0),
-    gs.GroundCost(feature="sqeuclidean", geo_weight=0.2, feature_scale=3.0),
-    gs.GroundCost(feature="euclidean", geo_weight=0.4),
-]
-
+from tests.helpers.nearest import COSTS
 
 OUTPUTS = ("divergence", "ot_value")
 
