@@ -12,7 +12,7 @@ import pytest
 
 from geospot_gpu.files.places import Folder, Place
 from geospot_gpu.runs import merging, pair_store
-from geospot_gpu.runs.merging import ENOUGH, merge
+from geospot_gpu.runs.merging import merge
 from geospot_gpu.runs.pair_store import PairStore
 from geospot_gpu.runs.stored_pairs import StoredPairs
 from tests.helpers.pair_stores import COLUMNS, Stored, Sweep, filled, put
@@ -24,16 +24,20 @@ PAIRS = [*itertools.combinations(NAMES, 2)]
 SHOWN = ["source", "target", *COLUMNS]
 
 
-def small_blocks(count: int) -> list[Stored]:
-    """So many blocks of a few pairs, in either direction; together they have every pair."""
+def small_blocks(count: int, twice: int = 0) -> list[Stored]:
+    """So many blocks of two pairs, in either direction, and again the first of them.
+
+    Eight have every pair.
+    """
     generator = np.random.default_rng(count)
     found = []
     for k in range(count):
-        pairs = [PAIRS[k % len(PAIRS)], PAIRS[(3 * k + 1) % len(PAIRS)]]
-        pairs = [pair[::-1] if generator.random() < 0.5 else pair for pair in dict.fromkeys(pairs)]
-        sources, targets = (tuple(dict.fromkeys(pair[k] for pair in pairs)) for k in (0, 1))
-        found.append(Stored(sources, targets, "listed", ("divergence", "coverage"), tuple(pairs)))
-    return found
+        pairs = PAIRS[2 * k : 2 * k + 2]
+        pairs = [(b, a) if generator.random() < 0.5 else (a, b) for a, b in pairs]
+        sides = [tuple(dict.fromkeys(pair[k] for pair in pairs)) for k in (0, 1)]
+        outputs = ("divergence", "coverage")
+        found.append(Stored(sides[0], sides[1], "listed", outputs, tuple(pairs)))
+    return found + found[:twice]
 
 
 def table(store: PairStore) -> pd.DataFrame:
@@ -53,7 +57,7 @@ def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("few_are_enough")
 def test_many_small_blocks_become_one() -> None:
-    store, truth = filled(small_blocks(20))
+    store, truth = filled(small_blocks(8, 4))
     before = table(store)
     assert len(before) == len(PAIRS)
     merged(store)
@@ -73,22 +77,24 @@ def test_many_small_blocks_become_one() -> None:
 
 @pytest.mark.parametrize("why", ["few", "large", "of others", "of other columns"])
 def test_what_is_not_merged(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = small_blocks(ENOUGH - 1 if why == "few" else 20)
+    blocks = small_blocks(8)
+    monkeypatch.setattr(merging, "ENOUGH", 9 if why == "few" else 2)
     if why == "large":
         monkeypatch.setattr(merging, "SMALL", 0)
-    if why == "of others":  # of which this sweep has one pair
+    if why == "of others":  # of which this sweep has one pair, of all but one
         blocks = [
-            Stored(("a1",), (b, "f2"), "listed", ("divergence",), (("a1", b), ("a1", "f2")))
-            for b in ("b1", "c1", "d1", "e1", "f1")
-            for _ in range(5)
+            Stored(("a1",), (b, "f1"), "listed", ("divergence",), (("a1", b), ("a1", "f1")))
+            for b in ("b1", "c2", "d2", "e2")
         ]
     store, _ = filled(blocks)
     if why == "of other columns":
-        monkeypatch.setattr(store, "columns", lambda block: [*COLUMNS[: 1 + hash(block.name) % 4]])
+        known = {block.name: k for k, block in enumerate(store.blocks())}
+        every = [*itertools.permutations(COLUMNS, 2)]
+        monkeypatch.setattr(store, "columns", lambda block: [*every[known[block.name]]])
     before, names = table(store), {block.name for block in store.blocks()}
     merged(store)
     after = {block.name for block in store.blocks()}
-    assert after < names or after == names, "none is written"
+    assert after == names
     pd.testing.assert_frame_equal(table(store), before)
 
 
@@ -97,15 +103,30 @@ def test_no_more_rows_are_put_together_than_one_block_may_have(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(merging, "_MOST_ROWS", 6)
-    store, _ = filled(small_blocks(20))
+    store, _ = filled(small_blocks(8, 4))
     before = table(store)
     merged(store)
     rows = [block.contents.rows for block in store.blocks()]
     assert max(rows) <= 6
     assert len(rows) < 8
-    # Of a pair that two blocks have the one that comes first by name is believed.
-    ends = ["source", "target"]
-    pd.testing.assert_frame_equal(table(store)[ends], before[ends])
+    pd.testing.assert_frame_equal(table(store), before)
+
+
+NEVER = -(10**6)
+
+
+class Counted:
+    """Does something before one access to a place, by its number."""
+
+    def __init__(self, step: int, meanwhile: Callable[[PairStore], None]) -> None:
+        self._step, self._meanwhile = step, meanwhile
+        self.count = NEVER
+        self.place: Place
+
+    def __call__(self, what: str, name: str) -> None:
+        self.count += 1
+        if self.count == self._step:
+            self._meanwhile(PairStore(self.place, "pairs"))
 
 
 def at_each_step(
@@ -116,22 +137,15 @@ def at_each_step(
     Whatever it is, all pairs have to be there before, meanwhile and after.
     """
     for step in itertools.count(1):
-        count = 0
-
-        def watch(what: str, name: str, step: int = step) -> None:
-            nonlocal count
-            count += 1
-            if count == step:
-                meanwhile(PairStore(place, "pairs"))  # noqa: B023  # called within this round
-
-        place = Memory(f"step {step}", watch)
-        count = -(10**6)
-        store, _ = filled(small_blocks(6), place)
+        counted = Counted(step, meanwhile)
+        place = Memory(f"step {step}", counted)
+        counted.place = place
+        store, _ = filled(small_blocks(3, 1), place)
         before = table(store)
         pair_store.forget()
-        count = 0
+        counted.count = 0
         work(store)
-        done, count = count, -(10**6)
+        done, counted.count = counted.count, NEVER
         pd.testing.assert_frame_equal(table(store), before)
         if done < step:
             return done
@@ -141,7 +155,7 @@ def at_each_step(
 @pytest.mark.usefixtures("few_are_enough")
 def test_a_reader_finds_every_pair_whatever_step_another_merges_at() -> None:
     def read(store: PairStore) -> None:
-        assert len(table(store)) == 9
+        assert len(table(store)) == 6
 
     assert at_each_step(read, merged) > 12
 
@@ -149,7 +163,7 @@ def test_a_reader_finds_every_pair_whatever_step_another_merges_at() -> None:
 @pytest.mark.usefixtures("few_are_enough")
 def test_a_merge_shows_every_pair_at_each_of_its_steps() -> None:
     def read(store: PairStore) -> None:
-        assert len(table(store)) == 9
+        assert len(table(store)) == 6
 
     assert at_each_step(merged, read) > 20
 
@@ -186,7 +200,7 @@ def test_threads_that_read_and_merge_a_folder(tmp_path: object) -> None:
             first.set()
 
     store = PairStore(place, "pairs")
-    for k, block in enumerate(small_blocks(20)):
+    for k, block in enumerate(small_blocks(8, 4)):
         put(store, block, 100 * k)
     thread = threading.Thread(target=reader)
     thread.start()
@@ -194,7 +208,7 @@ def test_threads_that_read_and_merge_a_folder(tmp_path: object) -> None:
         assert first.wait(60)
         for turn in range(1, 6):
             merged(PairStore(place, "pairs"))
-            for k, block in enumerate(small_blocks(20)):
+            for k, block in enumerate(small_blocks(8, 4)):
                 put(store, block, 10_000 * turn + 100 * k)
     finally:
         stop.set()
