@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 NO_RESULTS = ("identity.json", "identity.damaged", "manifest.damaged")
@@ -40,10 +40,19 @@ def cached(folder: Path) -> list[Path]:
     return sorted(folder.glob(_CACHE))
 
 
-def rows(folder: Path, kind: str) -> pd.DataFrame:
-    """All rows of the Parquet files of a kind, as they lie there."""
-    tables = [pq.read_table(path).to_pandas() for path in kinds(folder)[kind]]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"key": []})
+def redundant(folder: Path) -> list[str]:
+    """Files of pairs of a run of which others have every pair."""
+    run = module("runs.run").Run.open(folder)
+    return [block.name for block in run.distances().catalogue.redundant()]
+
+
+def twice(folder: Path) -> int:
+    """How many pairs of baselines are there more than once."""
+    ends = [
+        pq.read_table(path, columns=["source", "target"]) for path in kinds(folder)["baselines"]
+    ]
+    table = pa.concat_tables(ends)
+    return len(table) - len(table.group_by(ends[0].column_names).aggregate([]))
 
 
 def temporaries(folder: Path) -> list[Path]:
@@ -53,9 +62,9 @@ def temporaries(folder: Path) -> list[Path]:
 
 # What follows is done in the process of a trial, before its command.
 
-CHUNK = {"encoding": 40, "self terms": 8, "solving": 8, "baselines": 8}
+CHUNK = {"encoding": 40, "self terms": 8, "solving": 8, "baselines": 4}
 """Units that are kept together once they are finished, and lost together before."""
-AT_ONCE = {"self terms": 2, "solving": 2}
+AT_ONCE = {"self terms": 2, "solving": 2, "baselines": 2}
 """Chunks that may be lost where not one: while one is written, the next is computed."""
 
 
@@ -69,8 +78,8 @@ def make_small() -> None:
     from matplotlib.figure import Figure
 
     module("encoders.cache").MOST = CHUNK["encoding"]
-    module("runs.baselines")._CHUNK = CHUNK["baselines"]
-    module("runs.plan")._LEAST_ENTRIES = {"cpu": 2800}  # 7 pairs of 20 points each
+    module("runs.baselines")._SIDE = 2
+    module("runs.plan")._LEAST_ENTRIES = {"cpu": 2800}  # 4 pairs of 20 points each, 7 self terms
     engine = module("engine.pair_engine")
     whole = engine.batches_of_similar_size
     engine.batches_of_similar_size = lambda n, m, _, *others: whole(n, m, 1600, *others)
@@ -144,17 +153,18 @@ def watch_units(done: Callable[[str, list[str]], None]) -> None:
         return columns
 
     engine._solve_batch = solved
-    # Only those that a sweep stores: predict has others of its own, by its own name.
-    baselines = module("distances.baselines")
-    compute = baselines.baselines
+    worker = module("runs.baselines").BaselineWorker
+    compute = worker.compute
 
-    def computed(regions: Any, left: Any, right: Any, **options: Any) -> Any:
-        table = compute(regions, left, right, **options)
-        pairs = zip(left, right, strict=True)
-        done("baselines", [f"{regions.names[i]} {regions.names[j]}" for i, j in pairs])
-        return table
+    def computed(self: Any, item: Any) -> Any:
+        found = compute(self, item)
+        if self._store is not None:  # predict has others of its own
+            names = self._regions.names
+            pairs = zip(*item, strict=True)
+            done("baselines", [f"{names[i]} {names[j]}" for i, j in pairs])
+        return found
 
-    baselines.baselines = computed
+    worker.compute = computed
 
 
 def _short(content: str | bytes) -> str:

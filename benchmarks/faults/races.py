@@ -114,10 +114,10 @@ def race(place: World, kind: str, number: int, seed: int) -> Raced:
         problems += world.mixed(folder / "run", candidates)
     for name in dict.fromkeys(pair if kind != "another identity" else accepted[:1]):
         problems += _again(place, folder, name, first_repair=damaged is not None and not accepted)
-    rows = layout.rows(folder / "run", "distances")
-    if not rows["key"].is_unique:
-        twice = int(rows["key"].duplicated().sum())
-        problems.append(f"{twice} of {len(rows)} rows are there twice after three runs")
+    problems += [
+        f"{name} has nothing that others have not, after three runs"
+        for name in layout.redundant(folder / "run")
+    ]
     if not problems:
         shutil.rmtree(folder)
     how = f"{first.line or 'done'} / {second.line or 'done'}" + (f"; {damaged}" if damaged else "")
@@ -192,11 +192,8 @@ def _race_of_others(
     problems += [f"again {one}" for one in again.problems()]
     if count := sum(again.finished("baselines").values()):
         problems.append(f"{pair[0]} again computes {count} baselines")
-    keys = layout.rows(folder / "run", "baselines")["key"]
-    if not keys.is_unique:
-        problems.append(
-            f"{int(keys.duplicated().sum())} baselines are there twice after three runs"
-        )
+    if twice := layout.twice(folder / "run"):
+        problems.append(f"{twice} baselines are there twice after three runs")
     if not problems:
         shutil.rmtree(folder)
     refused = sum(done.code == 1 for done in both)

@@ -53,7 +53,7 @@ FOREIGN = (
 COPY = "copy"
 """Name of a copy of a result, which is the user's own."""
 MISSING = "pairs are missing"
-_TIMES = ("seconds", "key")
+_TIMES = ("seconds",)
 _CLOSE = {"rtol": 1e-4, "atol": 1e-6}
 
 
