@@ -49,7 +49,7 @@ class ListedPairs(StoredPairs):
         of: int | None = None,
     ) -> None:
         super().__init__(store.pairs, manifest, columns, source, target)
-        self._of, self.lists = of, NeighbourLists.of(store, manifest)
+        self._of, self.lists = of, NeighbourLists.of(store, manifest, of)
 
     @cached_property
     def table(self) -> ListTable:
@@ -60,7 +60,7 @@ class ListedPairs(StoredPairs):
     def neighbours(self) -> Indices:
         """Positions of the neighbours of the one region, nearest first, [k]."""
         assert self._of is not None, "neighbours of one region are wanted"
-        row = self.table.neighbours[self._of - self.lists.first_target]
+        (row,) = self.table.neighbours
         found: Indices = row[row >= 0].astype(np.int64)
         return found
 

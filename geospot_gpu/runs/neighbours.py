@@ -63,12 +63,18 @@ class NeighbourLists:
         keys: of the regions of the sweep, those of the targets last where they are others.
         n_sources: how many of the regions are candidates.
         k: how many neighbours are wanted.
+        of: position of the one target whose list is wanted; all if not given.
     """
 
-    def __init__(self, store: Store, keys: Sequence[str], n_sources: int, k: int) -> None:
+    def __init__(
+        self, store: Store, keys: Sequence[str], n_sources: int, k: int, of: int | None = None
+    ) -> None:
         self.square = len(keys) == n_sources
         self.k = min(k, n_sources - self.square)
         self.first_target = 0 if self.square else n_sources
+        targets = keys[self.first_target :]
+        if of is not None:
+            self.first_target, targets = of, [keys[of]]
         self._parts = Parts(store.place.child("neighbours"), NEIGHBOURS, "lists", _lengths)
         self.regions = len(keys)
         order = np.argsort(np.array(keys[:n_sources]))
@@ -78,14 +84,14 @@ class NeighbourLists:
         common = [every.hexdigest(), self.square]
         self._keys = [
             hashlib.blake2b(json.dumps([key, *common]).encode(), digest_size=12).hexdigest()
-            for key in keys[self.first_target :]
+            for key in targets
         ]
 
     @classmethod
-    def of(cls, store: Store, manifest: Manifest) -> NeighbourLists:
-        """Those of a run that stores the nearest alone."""
+    def of(cls, store: Store, manifest: Manifest, target: int | None = None) -> NeighbourLists:
+        """Those of a run that stores the nearest alone, or that of one target."""
         keys = [entry["key"] for entry in entries(manifest)]
-        return cls(store, keys, len(manifest["sources"]), manifest["nearest"])
+        return cls(store, keys, len(manifest["sources"]), manifest["nearest"], target)
 
     def read(self) -> ListTable:
         """The lists that are there and long enough."""
