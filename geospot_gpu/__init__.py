@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from geospot_gpu.engine.warm import WarmStarts
     from geospot_gpu.errors import GeospotError
     from geospot_gpu.feature_costs import FeatureCost, register_feature_cost
+    from geospot_gpu.files.places import Place
     from geospot_gpu.points import Points
     from geospot_gpu.points.readers import read_points
     from geospot_gpu.regions import Regions
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from geospot_gpu.regions.sampling import Sampling
     from geospot_gpu.runs.making import sweep
     from geospot_gpu.runs.run import Run, open_run
+    from geospot_gpu.runs.stored_pairs import StoredPairs
     from geospot_gpu.selection.facility import ChoiceLimits
     from geospot_gpu.selection.neighbours import nearest_regions
     from geospot_gpu.selection.points import PointSelection, select_points
@@ -82,6 +84,8 @@ _HOMES = {
     "Ray": "geospot_gpu.cluster.settings",
     "Regions": "geospot_gpu.regions",
     "Run": "geospot_gpu.runs.run",
+    "StoredPairs": "geospot_gpu.runs.stored_pairs",
+    "Place": "geospot_gpu.files.places",
     "Sampling": "geospot_gpu.regions.sampling",
     "Scores": "geospot_gpu.transfer.scores",
     "Selection": "geospot_gpu.selection.regions",
@@ -129,6 +133,7 @@ __all__ = [
     "Method",
     "Neighbours",
     "NoEncoder",
+    "Place",
     "PointSelection",
     "Points",
     "Pool",
@@ -144,6 +149,7 @@ __all__ = [
     "Selection",
     "Sinkhorn",
     "Source",
+    "StoredPairs",
     "Verdict",
     "WarmStarts",
     "assess_transfer",

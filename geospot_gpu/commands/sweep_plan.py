@@ -59,8 +59,8 @@ def _costs(found: Estimate, place: Place) -> list[str]:
 def _duration(seconds: float) -> str:
     """Seconds as people say them.
 
-    >>> [_duration(seconds) for seconds in (0.4, 75, 7000, 200_000)]
-    ['0.4 seconds', '75 seconds', '1.9 hours', '2.3 days']
+    >>> [_duration(seconds) for seconds in (0.4, 75, 9000, 200_000)]
+    ['0.4 seconds', '75 seconds', '2.5 hours', '2.3 days']
     """
     for unit, most in (("seconds", 120), ("minutes", 120), ("hours", 48)):
         if seconds < most:

@@ -7,6 +7,7 @@ is there, and read as a whole.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from abc import ABC, abstractmethod
@@ -146,9 +147,10 @@ class Folder(Place):
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise files.Unwritable(
-                f"{self.path}: cannot be created ({files.reason(error)})"
-            ) from error
+            reason = files.reason(error)
+            if isinstance(error, FileExistsError):  # it is a file
+                reason = os.strerror(errno.ENOTDIR)
+            raise files.Unwritable(f"{self.path}: cannot be created ({reason})") from error
         files.clear_leftovers(self.path)
 
     def names(self, prefix: str = "", suffix: str = "") -> list[str]:

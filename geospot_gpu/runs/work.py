@@ -6,11 +6,9 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -153,6 +151,8 @@ class SweepWorker:
         engine = replace(job.engine, device=device)
         self.solver = PairSolver(job.regions, job.method, engine, job.warm)
         self._store = Store(job.place)
+        # Read from the device here: storing goes on in another thread.
+        self._table = job.regions.table().assign(key=list(job.keys))
         if not job.place.names():
             raise GeospotError(
                 f"{job.place} is not there on {platform.node()}: give out=... where all machines "
@@ -196,10 +196,6 @@ class SweepWorker:
             places = found_[0][1], found_[1][1]
         named = self._side(sides[0]), self._side(sides[1])
         self._store.pairs.write(named, shape, block.asked, places, pairs.columns)
-
-    @cached_property
-    def _table(self) -> pd.DataFrame:
-        return self.job.regions.table().assign(key=list(self.job.keys))
 
     def _side(self, index: Indices) -> Side:
         regions, keys = self.job.regions, self.job.keys

@@ -63,7 +63,7 @@ def test_every_setting_that_names_a_file_is_an_input() -> None:
         *("source", "target", "region", "lon", "lat", "weight", "id", "name", "score", "columns"),
         *("by", "over", "method", "have", "include", "exclude", "unions", "kind", "change"),
         *("invalid", "feature", "scaling", "precision", "memory_budget"),
-        *("backend", "storage", "outputs", "shard"),
+        *("backend", "storage", "outputs", "shard", "pairs", "address"),
     }
     assert found - others == {"path", "features", "prices"}
 

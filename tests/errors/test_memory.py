@@ -145,7 +145,8 @@ def limited(holder, name, margin):
     owner = importlib.import_module(parts[0])
     for part in parts[1:]:
         owner = getattr(owner, part)
-    real = owner.__dict__[name]
+    holders = owner.__mro__ if isinstance(owner, type) else [owner]
+    real = next(vars(one)[name] for one in holders if name in vars(one))
     inner = real.__func__ if isinstance(real, classmethod) else real
 
     def first(*arguments, **options):

@@ -52,7 +52,7 @@ def test_files_are_as_large_as_they_were_said_to_be(
     files = blocks(tmp_path / "run")
     assert found.blocks == len(files)
     size = sum(path.stat().st_size for path in files)
-    assert size / 1.3 < found.bytes < size * 1.3
+    assert size / 1.4 < found.bytes < size * 1.4  # of a small block, names weigh most
 
 
 class Clock:
