@@ -24,8 +24,17 @@ PANDAS = types.SimpleNamespace(DataFrame=pd.DataFrame, Series=list, Index=list)
 ANNOTATED = {"geopandas": geopandas, "pd": PANDAS, "xarray": xarray, "Matrix": object}
 ANNOTATED["Tensor"] = Tensor
 """What modules know for annotations alone."""
-INSIDE = {"CloudBatch", "WarmBatch", "Drawn"}
-"""What methods for the engine, and a base class, speak of."""
+INSIDE = {
+    "CloudBatch",
+    "WarmBatch",
+    "Drawn",
+    "Catalogue",
+    "Cell",
+    "PairStore",
+    "PairTable",
+    "Stamp",
+}
+"""What methods for the engine and the store, and a base class, speak of."""
 
 
 def test_no_module_hides_a_public_name() -> None:
