@@ -27,7 +27,8 @@ import pandas as pd
 from benchmarks.record import RESULTS, save
 
 POINTS = 10
-SIZES = (1_000, 2_000, 5_000)
+SIZES = (2_500, 5_000, 10_000)
+"""Beyond those that a matrix and a heatmap are drawn of, which take their own time."""
 LARGEST = 10_000
 FEW = "[divergence]"
 """Outputs of the sweeps whose growth is measured, and of the largest."""
@@ -184,12 +185,6 @@ def growth(folder: Path) -> Figures:
     return figures
 
 
-def largest(folder: Path) -> Figures:
-    """Divergences of 10,000 regions, 50 million pairs."""
-    figures: Figures = of_sweep(sweep(folder, LARGEST))
-    return figures | {"bytes a pair": bytes_of_pair(folder / f"run{LARGEST}")}
-
-
 def cluster(folder: Path) -> Figures:
     """The countries of the gallery by two workers of one core, beside the loop on two cores."""
     figures: Figures = {}
@@ -232,7 +227,6 @@ def nearest(folder: Path) -> Figures:
 PARTS: dict[str, Callable[[Path], Figures]] = {
     "everything": everything,
     "growth": growth,
-    "largest": largest,
     "cluster": cluster,
     "nearest": nearest,
 }

@@ -235,12 +235,16 @@ def test_the_driver_is_stopped_and_started_again(
     code = [sys.executable, "-c", DRIVER, str(tmp_path)]
     driver = subprocess.Popen(code, stdout=subprocess.PIPE, text=True)
     assert driver.stdout is not None
-    first = [int(driver.stdout.readline()) for _ in range(5)]
+    # A worker has two items, in either order: the fifth may stand behind one that waits.
+    first = [int(driver.stdout.readline()) for _ in range(4)]
     driver.send_signal(how)
     assert driver.wait(LONG) == -how
-    assert sorted(first) == list(range(5))
+    assert sorted(first) == list(range(4))
+    left = [k for k in range(10) if not (tmp_path / f"stored-{k}").exists()]
+    assert set(range(5, 10)) <= set(left)
     (tmp_path / "go on").touch()
     again = subprocess.run(code, capture_output=True, text=True, timeout=LONG)
-    assert sorted(int(line) for line in again.stdout.split()) == list(range(5, 10)), again.stderr
+    found = {int(line) for line in again.stdout.split()}
+    assert set(left) - {4} <= found <= set(left), again.stderr
     assert again.stderr == "", "Ray says nothing"
-    assert all(tries(tmp_path, number) == 1 for number in range(5))
+    assert all(tries(tmp_path, number) == 1 for number in range(4))
