@@ -101,17 +101,12 @@ class Catalogue:
         """Which of the blocks may have pairs of a block of the grid, the most believed first."""
         return self._cells.get(cell, [])
 
-    def owners(self, cell: Cell, numbers: Collection[int] | None = None) -> NDArray[np.int32]:
-        """Which of the blocks is believed of each pair of a block of the grid, [n, m]; -1 if none.
-
-        Args:
-            cell: the block of the grid.
-            numbers: blocks to look into; all if not given.
-        """
+    def owners(self, cell: Cell) -> NDArray[np.int32]:
+        """Which block is believed of each pair of a block of the grid, [n, m]; -1 if none."""
         left, right = self.grid.ends(cell)
         found = np.full((len(left), len(right)), -1, np.int32)
         sides = Wanted(left), Wanted(right)
-        for number in reversed(self.numbers(cell) if numbers is None else sorted(numbers)):
+        for number in reversed(self.numbers(cell)):
             held = self._found[number].held(*sides, square=self.grid.square)
             found[held.left - left.start, held.right - right.start] = number
         return found

@@ -19,8 +19,6 @@ from geospot_gpu.runs.plan import Cell, plan_listed
 from geospot_gpu.runs.store import Store
 from geospot_gpu.runs.work import Done, PairBlock, SelfBlock, SweepJob, known_selves
 
-_MOST_LISTED = 100_000
-
 
 class Found(NamedTuple):
     """What was done of a sweep."""
