@@ -283,8 +283,8 @@ def test_every_call_is_listed(folder: Path) -> None:
             "Features",
             "Method",
         ),
-        *("Neighbours", "PointSelection", "Pool", "Predictions", "Problem", "Sampling"),
-        *("Scores", "Selection", "Source", "Verdict"),
+        *("Neighbours", "Place", "PointSelection", "Pool", "Predictions", "Problem", "Sampling"),
+        *("Scores", "Selection", "Source", "StoredPairs", "Verdict"),
     }
     assert said | elsewhere == set(gs.__all__)
 
