@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from geospot_gpu.distances.columns import register_column
     from geospot_gpu.distances.nearest.search import Neighbours
     from geospot_gpu.distances.pairwise import pairwise
-    from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder, Precomputed
+    from geospot_gpu.encoders import Encoder, GeoClip, Mixture, NoEncoder, Precomputed, Spaces
     from geospot_gpu.encoders.base import Features
     from geospot_gpu.engine.method import Method
     from geospot_gpu.engine.settings import Engine
@@ -72,6 +72,7 @@ _HOMES = {
     "GeospotError": "geospot_gpu.errors",
     "GroundCost": "geospot_gpu.cost",
     "Method": "geospot_gpu.engine.method",
+    "Mixture": "geospot_gpu.encoders",
     "Neighbours": "geospot_gpu.distances.nearest.search",
     "NoEncoder": "geospot_gpu.encoders",
     "PointSelection": "geospot_gpu.selection.points",
@@ -84,6 +85,7 @@ _HOMES = {
     "Ray": "geospot_gpu.cluster.settings",
     "Regions": "geospot_gpu.regions",
     "Run": "geospot_gpu.runs.run",
+    "Spaces": "geospot_gpu.encoders",
     "StoredPairs": "geospot_gpu.runs.stored_pairs",
     "Place": "geospot_gpu.files.places",
     "Sampling": "geospot_gpu.regions.sampling",

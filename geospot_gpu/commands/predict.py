@@ -75,7 +75,7 @@ def _targets(wanted: settings.TargetsConfig, run: Run) -> Regions:
         lon=wanted.lon,
         lat=wanted.lat,
         weight=wanted.weight,
-        text=(wanted.region, run.encoder.id),
+        text=(wanted.region, *run.encoder.ids),
     )
     if wanted.region is None:
         return run.regions_like(points, {"targets": np.arange(len(points.lon))})

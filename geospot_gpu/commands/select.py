@@ -14,7 +14,7 @@ from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.config.objects import make_cluster
 from geospot_gpu.config.validation import refuse_unused
-from geospot_gpu.encoders import Precomputed
+from geospot_gpu.encoders import Precomputed, Spaces
 from geospot_gpu.encoders.files import is_table
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.say import say
@@ -223,6 +223,7 @@ def _read_pool(config: settings.PoolConfig, run: Run) -> Pool:
     if configured(run.manifest):
         own = settings.of_manifest(run.manifest["config"], place(run.folder).file(MANIFEST)).points
     if config.features is not None:
+        encoder = encoder.own if isinstance(encoder, Spaces) else encoder
         if not isinstance(encoder, Precomputed) or encoder.path is None:
             raise GeospotError(
                 "pool.features has no effect: the sweep's features are not from encoder.path"
@@ -240,7 +241,7 @@ def _read_pool(config: settings.PoolConfig, run: Run) -> Pool:
         str(config.path),
         lon=config.lon or own.lon,
         lat=config.lat or own.lat,
-        text=(config.id, encoder.id),
+        text=(config.id, *encoder.ids),
         invalid=check_invalid(own.invalid),
     )
     return Pool.of_table(points, encoder, str(run.engine.torch_device()))

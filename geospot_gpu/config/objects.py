@@ -87,7 +87,7 @@ def make_regions(
         region = own.region or first.region
         usual, given = (arguments(side, read_points, without=["source"]) for side in (first, own))
         given = {key: value for key, value in given.items() if value is not None}
-        points = read_points(path, **(usual | given), text=(region, encoder.id))
+        points = read_points(path, **(usual | given), text=(region, *encoder.ids))
         return _grouped(config, points, region, encoder, device)
 
     if first.source == "gallery":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.cost import GroundCost
@@ -60,13 +61,19 @@ def pairwise(
         A dataset over dimensions ``source`` and ``target`` (region names) with a variable for
         each of the outputs and for the evidence (``iterations``, ``marginal_error``,
         ``converged``), which ``variable.attrs`` says the name and units of. A directed one, such
-        as ``coverage``, says at (A, B) how well A covers B.
+        as ``coverage``, says at (A, B) how well A covers B. Regions in several
+        :class:`~geospot_gpu.Spaces` have a dimension ``space`` before these two.
 
     Raises:
         GeospotError: there is only one region, the cost needs features that the regions do not
             have, the two collections do not compare, an output is unknown, or the device does not
             exist.
     """
+    if len(checks.instance(regions, Regions, "regions").spaces) > 1:
+        return _in_all_spaces(
+            regions, against, cost=cost, solver=solver, outputs=outputs, target_error=target_error,
+            engine=engine, warm=warm,
+        )  # fmt: skip
     method, engine = method_for(regions, cost, solver), settled(engine)
     outputs = chosen_outputs(outputs)
     if warm is not None:
@@ -82,6 +89,21 @@ def pairwise(
     if against is None:
         return to_dataset(frame, outputs, table)
     return to_dataset(frame, outputs, table[: len(regions)], table[len(regions) :])
+
+
+def _in_all_spaces(regions: Regions, against: Regions | None, **options: Any) -> xarray.Dataset:
+    """The distances in each space, one after another: features of one are in memory at a time."""
+    import xarray
+
+    found = [
+        pairwise(
+            regions.space(name), None if against is None else against.space(name), **options
+        )
+        for name in regions.spaces
+    ]  # fmt: skip
+    spaces = pd.Index(regions.spaces, name="space")
+    return xarray.concat(found, spaces, data_vars="all", coords="different", join="exact",
+                         compat="equals", combine_attrs="override")  # fmt: skip
 
 
 def joined(regions: Regions, against: Regions | None) -> Regions:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from geospot_gpu.encoders.base import Encoder
 from geospot_gpu.encoders.geoclip import GeoClip
 from geospot_gpu.encoders.location import LocationEncoder
+from geospot_gpu.encoders.mixture import Mixture
 from geospot_gpu.encoders.none import NoEncoder
 from geospot_gpu.encoders.precomputed import Precomputed
+from geospot_gpu.encoders.spaces import Spaces
 from geospot_gpu.errors import GeospotError, checks
 
 __all__ = [
@@ -14,8 +16,10 @@ __all__ = [
     "Encoder",
     "GeoClip",
     "LocationEncoder",
+    "Mixture",
     "NoEncoder",
     "Precomputed",
+    "Spaces",
     "get_encoder",
 ]
 
@@ -23,6 +27,7 @@ ENCODERS: dict[str, type[Encoder]] = {
     "geoclip": GeoClip,
     "precomputed": Precomputed,
     "none": NoEncoder,
+    "spaces": Spaces,
 }
 """All there are, by the name that settings have for them; their arguments are their settings."""
 

@@ -47,6 +47,11 @@ class Encoder(ABC):
     """Columns that the encoder chose to make features of, once it has; None where it chose none."""
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """All columns of the table that features are aligned by, which hold text."""
+        return () if self.id is None else (self.id,)
+
+    @property
     @abstractmethod
     def version(self) -> str:
         """What the features depend on besides the points: name and version of the encoder."""

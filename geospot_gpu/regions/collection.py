@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from geospot_gpu.devices import find_device
+from geospot_gpu.encoders import Spaces
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import Name, Names, name_of
 from geospot_gpu.points.readers import require_geopandas
@@ -139,6 +140,34 @@ class Regions(FromPoints, Drawn):
             sources=tuple(self.sources[k] for k in some),
             counts={},  # they are of the whole table
         )
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """Names of the spaces that their points have features in, where these are several."""
+        encoder = self.sources[0].encoder if self.sources else None
+        return encoder.names if isinstance(encoder, Spaces) else ()
+
+    def space(self, name: str) -> Regions:
+        """The same points of the same regions with their features of one space, encoded anew.
+
+        Args:
+            name: one of :attr:`spaces`.
+
+        >>> from geospot_gpu.encoders import Precomputed, Spaces
+        >>> table = pd.DataFrame({"lon": [0, 9], "lat": 0, "region": ["a", "b"], "f": 1, "g": 2})
+        >>> encoder = Spaces({"f": Precomputed(columns=["f"]), "g": Precomputed(columns=["f", "g"])})
+        >>> regions = Regions.from_table(table, region="region", encoder=encoder)
+        >>> regions.spaces, regions.space("g").features.shape
+        (('f', 'g'), torch.Size([2, 2]))
+        """
+        checks.one_of(name, self.spaces, "space")
+        sources = [
+            source._replace(encoder=source.encoder.only(name))
+            for source in self.sources
+            if isinstance(source.encoder, Spaces)
+        ]
+        found = self.from_sources(self.names, sources, self.sampling)
+        return replace(found, counts=self.counts)
 
     def points_of(self, name: Name) -> pd.DataFrame:
         """The distinct points of a region: ``lon``, ``lat`` in degrees, and ``weight``.

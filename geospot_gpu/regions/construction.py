@@ -105,7 +105,7 @@ class FromPoints:
             GeospotError: the input is missing or invalid; the message says what and where.
         """
         encoder = get_encoder(encoder)
-        text = (region, encoder.id)
+        text = (region, *encoder.ids)
         points = read_points(table, lon=lon, lat=lat, weight=weight, text=text, invalid=invalid)
         groups = (
             grouping.by_country(points) if region is None else grouping.by_column(points, region)

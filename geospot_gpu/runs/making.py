@@ -20,6 +20,7 @@ from geospot_gpu.runs.nearest import check_nearest, run_nearest
 from geospot_gpu.runs.origin import keep
 from geospot_gpu.runs.run import Run
 from geospot_gpu.runs.shard import check_shard
+from geospot_gpu.runs.spaces import in_each_space
 from geospot_gpu.runs.store import Store
 from geospot_gpu.runs.sweep import run_sweep
 
@@ -61,7 +62,9 @@ def sweep(
             the number of regions, as for the pairs of very many.
 
     Returns:
-        The run; of a shard, with those pairs that are there when it ends.
+        The run; of a shard, with those pairs that are there when it ends. Of regions in several
+        :class:`~geospot_gpu.Spaces`, that of the first, whose :attr:`~geospot_gpu.Run.spaces` has
+        the others.
 
     Raises:
         GeospotError: as :func:`~geospot_gpu.pairwise`; or the folder holds another sweep, or
@@ -75,6 +78,15 @@ def sweep(
     ...     Run.open(folder).regions.digests == made.regions.digests
     True
     """
+    several = len(checks.instance(regions, Regions, "regions").spaces) > 1
+    if several:
+        options: dict[str, Any] = {
+            "cost": cost, "solver": solver, "engine": engine, "outputs": outputs,
+            "target_error": target_error, "shard": shard, "nearest": nearest, "warm": warm,
+        }  # fmt: skip
+        made = [sweep(folder, *sides, **options) for folder, _, sides in in_each_space(
+            checks.location(out, "out"), regions, against)]  # fmt: skip
+        return made[0]
     method, engine = method_for(regions, cost, solver), settled(engine)
     together = joined(regions, against)
     if nearest is None:

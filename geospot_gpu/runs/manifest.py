@@ -8,6 +8,7 @@ from typing import Any
 
 from geospot_gpu import files
 from geospot_gpu.distances.columns import choices
+from geospot_gpu.encoders.spaces import is_space
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.places import Place
 
@@ -86,10 +87,12 @@ def _is_manifest(manifest: Manifest) -> bool:
     larger, target = manifest.get("larger_samples", []), manifest.get("target_error")
     targets, config = manifest.get("targets"), manifest.get("config")
     outputs, nearest = manifest.get("outputs", []), manifest.get("nearest")
+    spaces = manifest.get("spaces")
     return (
         manifest.get("value") in choices()
         and isinstance(outputs, list)
         and all(isinstance(name, str) for name in outputs)
+        and (spaces is None or (isinstance(spaces, list) and all(map(is_space, spaces))))
         and _are_regions(manifest.get("sources"))
         and (targets is None or _are_regions(targets))
         and (target is None or isinstance(target, int | float))

@@ -36,6 +36,7 @@ from geospot_gpu.runs.reading import (
     required_manifest,
     stored_regions,
 )
+from geospot_gpu.runs.spaces import folder_of, others
 from geospot_gpu.runs.store import Store
 from geospot_gpu.runs.stored_pairs import StoredPairs
 
@@ -211,6 +212,15 @@ class Run:
     @cached_property
     def _catalogue(self) -> Catalogue:
         return StoredPairs(self._store.pairs, self.manifest).catalogue
+
+    @property
+    def spaces(self) -> dict[str, Run]:
+        """The runs of all spaces of its points by name, this one first; none where it has one."""
+        names = others(self.manifest)
+        return {} if not names else {self.manifest["space"]: self} | {
+            name: Run.open(folder_of(self.folder, name, self.manifest["spaces"]), engine=self._engine)
+            for name in names
+        }  # fmt: skip
 
     @property
     def place(self) -> Place:

@@ -38,6 +38,7 @@ from geospot_gpu.runs.missing import missing_blocks, solve_blocks
 from geospot_gpu.runs.overview import Overview, overview
 from geospot_gpu.runs.plan import Grid
 from geospot_gpu.runs.reading import dataset_of, stored_regions
+from geospot_gpu.runs.spaces import of_encoder
 from geospot_gpu.runs.shard import check_shard, share_of
 from geospot_gpu.runs.store import MANIFEST, Store
 from geospot_gpu.runs.stored_pairs import StoredPairs
@@ -321,6 +322,7 @@ def manifest_of(
         "targets": regions[n_sources:] or None,
         "larger_samples": [],
         "nearest": None,
+        **of_encoder(together.sources[0].encoder),
         "device": device,
         "versions": {"python": platform.python_version()}
         | {name: _version(name) for name in packages},

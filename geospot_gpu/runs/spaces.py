@@ -1,0 +1,67 @@
+"""Runs of several spaces: that of the first is the run itself, and those of the others lie in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from geospot_gpu.encoders import Encoder, Spaces
+from geospot_gpu.files.urls import place
+from geospot_gpu.regions import Regions
+from geospot_gpu.runs.manifest import Manifest
+
+_FOLDER = "spaces"
+
+Sides = tuple[Regions, Regions | None]
+"""The regions of a sweep, and those of the second table where there is one."""
+
+
+def folder_of(out: str | Path, name: str, spaces: Sequence[str]) -> str | Path:
+    """Where the run of one space is.
+
+    Args:
+        out: where that of the first is.
+        name: of the space.
+        spaces: all names, in order.
+
+    >>> print(folder_of("runs/a", "place", ["place", "inputs"]))
+    runs/a
+    >>> print(folder_of("runs/a", "inputs", ["place", "inputs"]))
+    runs/a/spaces/inputs
+    """
+    if name == spaces[0]:
+        return out
+    inner = str(place(out).child(_FOLDER).child(name))
+    return Path(inner) if isinstance(out, Path) else inner
+
+
+def in_each_space(
+    out: str | Path, regions: Regions, against: Regions | None
+) -> Iterator[tuple[str | Path, str | None, Sides]]:
+    """Folder, name and regions of each space; once, without a name, where there is one alone.
+
+    Regions are encoded when their turn comes: features of one space are in memory at a time.
+    """
+    names = regions.spaces
+    if len(names) < 2:
+        yield out, None, (regions, against)
+        return
+    for name in names:
+        other = None if against is None else against.space(name)
+        yield folder_of(out, name, names), name, (regions.space(name), other)
+
+
+def of_encoder(encoder: Encoder) -> dict[str, Any]:
+    """What a manifest says of spaces: which one its run is of, and which others there are."""
+    several = isinstance(encoder, Spaces)
+    return {
+        "space": encoder.names[0] if several else None,
+        "spaces": list(encoder.encoders) if several else None,
+    }
+
+
+def others(manifest: Manifest) -> list[str]:
+    """Names of the further spaces of a run whose space is the first."""
+    names: list[str] = manifest.get("spaces") or []
+    return names[1:] if names[:1] == [manifest.get("space")] else []
