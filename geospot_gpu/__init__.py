@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from geospot_gpu.distances.columns import register_column
     from geospot_gpu.distances.nearest.search import Neighbours
     from geospot_gpu.distances.pairwise import pairwise
-    from geospot_gpu.encoders import Encoder, GeoClip, Mixture, NoEncoder, Precomputed, Spaces
+    from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder, Precomputed, Spaces
     from geospot_gpu.encoders.base import Features
     from geospot_gpu.engine.method import Method
     from geospot_gpu.engine.settings import Engine
@@ -72,7 +72,6 @@ _HOMES = {
     "GeospotError": "geospot_gpu.errors",
     "GroundCost": "geospot_gpu.cost",
     "Method": "geospot_gpu.engine.method",
-    "Mixture": "geospot_gpu.encoders",
     "Neighbours": "geospot_gpu.distances.nearest.search",
     "NoEncoder": "geospot_gpu.encoders",
     "PointSelection": "geospot_gpu.selection.points",
@@ -151,6 +150,7 @@ __all__ = [
     "Selection",
     "Sinkhorn",
     "Source",
+    "Spaces",
     "StoredPairs",
     "Verdict",
     "WarmStarts",

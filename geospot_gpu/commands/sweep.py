@@ -27,11 +27,14 @@ from geospot_gpu.runs.estimate import estimate
 from geospot_gpu.runs.identity import run_identity
 from geospot_gpu.runs.nearest import NearestResult, check_nearest, run_nearest
 from geospot_gpu.runs.shard import check_shard
+from geospot_gpu.runs.spaces import Sides, in_each_space
 from geospot_gpu.runs.store import Store
 from geospot_gpu.runs.sweep import SweepResult, run_sweep
 
 if TYPE_CHECKING:
     import xarray
+
+Options = dict[str, Any]
 
 _WARM = WarmStarts()
 """What the jobs of a multirun, which share this process, hand on to each other."""
@@ -61,53 +64,84 @@ def sweep(config: DictConfig) -> None:
         return
     results = store.output_folder(settings.inputs(typed), overwrite=typed.overwrite)
     store.check_identity(run_identity(encoder.version, typed.regions.seed, method))
-    square = typed.against.path is None
+    with engine.pool():
+        drawn = objects.make_regions(typed, encoder, str(engine.torch_device()))
+        for folder, space, sides in in_each_space(store.folder, *drawn):
+            if folder != store.folder:
+                started, store = time.perf_counter(), Store(folder)
+                results = store.output_folder(settings.inputs(typed), overwrite=typed.overwrite)
+            if space is not None:
+                say(f"space {space}:")
+            preparing = time.perf_counter() - started
+            common: Options = {
+                "method": method,
+                "engine": engine,
+                "outputs": typed.outputs,
+                "config": _kept(config, space),
+                "results": results,
+            }
+            if nearest:
+                _nearest(typed, store, sides, preparing, common)
+            else:
+                _all_pairs(typed, store, sides, preparing, common)
+
+
+def _nearest(
+    typed: settings.SweepConfig,
+    store: Store,
+    sides: Sides,
+    preparing: float,
+    common: Options,
+) -> None:
+    """Store the nearest regions of each, and say what came out."""
+    found = run_nearest(store.folder, *sides, k=typed.k, **common)
+    say(*nearest_summary(found, common["method"], _accounts(typed, sides)))
+    say(*_ending(store, preparing, found))
+
+
+def _all_pairs(
+    typed: settings.SweepConfig,
+    store: Store,
+    sides: Sides,
+    preparing: float,
+    common: Options,
+) -> None:
+    """Store all pairs, and say what came out."""
+    regions, against = sides
 
     def draw(dataset: xarray.Dataset, folder: Path) -> None:
         write_matrix(dataset, folder / "matrix.csv")
-        write_heatmap(dataset, folder / "heatmap.png", square=square)
+        write_heatmap(dataset, folder / "heatmap.png", square=against is None)
 
-    with engine.pool():
-        regions, against = objects.make_regions(typed, encoder, str(engine.torch_device()))
-        preparing_seconds = time.perf_counter() - started
-        common: dict[str, Any] = {
-            "method": method,
-            "engine": engine,
-            "outputs": typed.outputs,
-            "config": _kept(config),
-            "results": results,
-        }
-        sides = [side for side in (regions, against) if side is not None]
-        accounts = [side.account(typed.regions.by) for side in sides]
-        if nearest:
-            found = run_nearest(store.folder, regions, against, k=typed.k, **common)
-            say(*nearest_summary(found, method, accounts))
-            say(*_ending(store, preparing_seconds, found))
-            return
-        largest = max(map(len, sides))
-        result = run_sweep(
-            store.folder,
-            regions,
-            against,
-            target_error=typed.target_error,
-            shard=typed.shard,
-            warm=_WARM if HydraConfig.get().mode == RunMode.MULTIRUN else None,
-            **common,
-            draw=draw if largest <= LARGEST_MATRIX else None,
-        )
+    largest = max(len(side) for side in sides if side is not None)
+    result = run_sweep(
+        store.folder,
+        regions,
+        against,
+        target_error=typed.target_error,
+        shard=typed.shard,
+        warm=_WARM if HydraConfig.get().mode == RunMode.MULTIRUN else None,
+        **common,
+        draw=draw if largest <= LARGEST_MATRIX else None,
+    )
     count = f"{len(regions)}" if against is None else f"{len(regions)} x {len(against)}"
     if result.missing:
         say(f"{count} regions, {result.total} pairs:", *unfinished(result, str(typed.shard)))
     else:
         say(f"{count} regions, {result.total} pairs, by {result.value.replace('_', ' ')}:")
-        say(*summary(result, method, typed.target_error, accounts))
+        say(*summary(result, common["method"], typed.target_error, _accounts(typed, sides)))
     if not result.missing and largest > LARGEST_MATRIX:
         say(
             f"no matrix.csv and heatmap.png of more than {LARGEST_MATRIX:,} regions: "
             "distances/ has all pairs"
         )
     missing = "" if typed.shard is None else f" missing={sum(result.missing.values())}"
-    say(*_ending(store, preparing_seconds, result, missing))
+    say(*_ending(store, preparing, result, missing))
+
+
+def _accounts(typed: settings.SweepConfig, sides: Sides) -> list[str]:
+    """Where the points of each table went."""
+    return [side.account(typed.regions.by) for side in sides if side is not None]
 
 
 def _ending(
@@ -127,21 +161,26 @@ def _plan(
     typed: settings.SweepConfig, store: Store, method: Method, engine: Engine, encoder: Encoder
 ) -> None:
     """Say what the sweep would do, and start nothing."""
-    regions, against = objects.make_regions(typed, encoder, str(engine.torch_device()))
-    found = estimate(
-        store,
-        regions,
-        against,
-        method=method,
-        engine=engine,
-        outputs=typed.outputs,
-        target_error=typed.target_error,
-        shard=typed.shard,
-    )
-    say(*plan(found, store, typed.target_error))
+    drawn = objects.make_regions(typed, encoder, str(engine.torch_device()))
+    for folder, space, sides in in_each_space(store.folder, *drawn):
+        of_space = Store(folder)
+        found = estimate(
+            of_space,
+            *sides,
+            method=method,
+            engine=engine,
+            outputs=typed.outputs,
+            target_error=typed.target_error,
+            shard=typed.shard,
+        )
+        if space is not None:
+            say(f"space {space}:")
+        say(*plan(found, of_space, typed.target_error))
 
 
-def _kept(config: DictConfig) -> dict[str, Any]:
+def _kept(config: DictConfig, space: str | None) -> dict[str, Any]:
     """What the manifest keeps of a configuration: all but which shard of the sweep this was."""
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    if space is not None:
+        plain["encoder"] = plain["encoder"] | {"space": space}
     return settings.with_absolute_paths(plain | {"shard": None})

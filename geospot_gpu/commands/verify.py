@@ -9,6 +9,7 @@ from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.say import say
+from geospot_gpu.runs.spaces import stores_of_others
 from geospot_gpu.runs.verify import verify as verify_run
 
 
@@ -19,14 +20,16 @@ def verify(config: DictConfig) -> None:
         GeospotError: something is.
     """
     store = store_of(checked(config, settings.RunConfig))
-    found = verify_run(store)
-    for finding in found.findings:
+    parts = [verify_run(one) for one in (store, *stores_of_others(store))]
+    findings = [finding for part in parts for finding in part.findings]
+    files, read = sum(part.files for part in parts), sum(part.bytes for part in parts)
+    total, missing = sum(part.total for part in parts), sum(part.missing for part in parts)
+    for finding in findings:
         say(f"{finding.where}: {finding.what}: {finding.repair}")
     say(
-        f"{found.files:,} files, {found.bytes / 2**20:.1f} MiB read; "
-        f"{found.total - found.missing:,} of {found.total:,} pairs of the last sweep are there",
-        f"findings={len(found.findings)} files={found.files} pairs={found.total} "
-        f"missing={found.missing}",
+        f"{files:,} files, {read / 2**20:.1f} MiB read; "
+        f"{total - missing:,} of {total:,} pairs of the last sweep are there",
+        f"findings={len(findings)} files={files} pairs={total} missing={missing}",
     )
-    if found.findings:
-        raise GeospotError(f"{store.place}: {len(found.findings)} findings, listed above")
+    if findings:
+        raise GeospotError(f"{store.place}: {len(findings)} findings, listed above")

@@ -24,6 +24,9 @@ _FUNCTION = re.compile(
 )
 _ESCAPED = re.compile(r"(\\+\$\{)|\\([\\()\[\]{}:=, \t])")
 """What backslashes stand before; those before ``${`` are left for OmegaConf to read."""
+_HOLDS = re.compile(r"\s*[\w-]+\s*:\s*[\[{].*[\]}]\s*", re.S)
+"""A setting that holds others, or a list."""
+_NUMBER = re.compile(r"null|true|false|[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
 _INTERPOLATION = re.compile(r"(\\*)\$\{")
 
 
@@ -33,7 +36,8 @@ def keep_text(setting: str, text: Collection[str]) -> str:
     Hydra reads ``1_2`` as 12, ``2.50`` as 2.5 and ``7e4`` as 70000.0, and refuses letters that are
     not English; regions, columns and files may have such names. What looks like a list, a mapping,
     a quoted text, a function of Hydra's or an interpolation is one; ``\${`` begins none. A mapping
-    from names becomes a list of pairs, for Hydra knows no quotes in its keys.
+    from names becomes a list of pairs, for Hydra knows no quotes in its keys; one that holds lists
+    or mappings is of settings, whose names need none.
 
     Args:
         setting: one argument of a command.
@@ -45,6 +49,8 @@ def keep_text(setting: str, text: Collection[str]) -> str:
     ("target=['KEN','2.50','7']", 'target=null')
     >>> keep_text("have={KEN:2,1_2:1}", {"have"}), keep_text("target=KEN,1_2", {"target"})
     ("have=[['KEN',2],['1_2',1]]", "target='KEN','1_2'")
+    >>> print(keep_text("s={a:geoclip,b:{name:none},c:{a:0.5,b:.5}}", {"s"}))
+    s={a:'geoclip',b:{name:'none'},c:{a:0.5,b:.5}}
     """
     key, _, value = setting.partition("=")
     if key not in text or value.strip() in ("", "null"):
@@ -63,6 +69,8 @@ def _quoted(value: str) -> str:
     inner = _split(value[1:-1]) if value[:1] + value[-1:] in ("[]", "{}") else None
     if inner is not None and value[0] == "[":
         return f"[{','.join(_quoted(part) for part in inner)}]"
+    if inner is not None and any(map(_HOLDS.fullmatch, inner)):
+        return f"{{{','.join(map(_setting, inner))}}}"
     if inner is not None:
         pairs = [part.rpartition(":") for part in inner]
         if all(colon for _, colon, _ in pairs):
@@ -73,6 +81,18 @@ def _quoted(value: str) -> str:
     if _QUOTED.fullmatch(value) or _FUNCTION.match(value):
         return value
     return QuotedString(_ESCAPED.sub(r"\1\2", value), Quote.single).with_quotes()
+
+
+def _setting(part: str) -> str:
+    """``name:value`` of settings within settings, whose names are such as Hydra reads."""
+    name, colon, value = part.partition(":")
+    value = value.strip()
+    if value[:1] == "{":
+        inner = _split(value[1:-1]) or []
+        value = f"{{{','.join(map(_setting, inner))}}}"
+    elif not _NUMBER.fullmatch(value):
+        value = _quoted(value)
+    return f"{name}{colon}{value}"
 
 
 def literal(text: str) -> str:

@@ -284,6 +284,14 @@ def inputs(settings: Any) -> list[str]:
 def with_absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration with paths of input that hold in any folder."""
     for group in ("points", "against", "regions", "encoder"):
-        if path := config[group].get("path"):
-            config[group]["path"] = str(expanded(path).absolute())
+        _make_absolute(config[group])
     return config
+
+
+def _make_absolute(settings: dict[str, Any]) -> None:
+    """Make the paths absolute that settings hold, and settings within them."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            _make_absolute(value)
+        elif key in ("path", "root") and isinstance(value, str) and value:
+            settings[key] = str(expanded(value).absolute())

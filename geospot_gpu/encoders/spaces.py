@@ -120,6 +120,7 @@ def is_space(name: object) -> bool:
 
 
 def _mapping(spaces: object) -> dict[Any, Any]:
+    given: dict[Any, Any]
     try:
         given = dict(spaces)  # type: ignore[call-overload]
     except (TypeError, ValueError):

@@ -155,10 +155,10 @@ class Regions(FromPoints, Drawn):
 
         >>> from geospot_gpu.encoders import Precomputed, Spaces
         >>> table = pd.DataFrame({"lon": [0, 9], "lat": 0, "region": ["a", "b"], "f": 1, "g": 2})
-        >>> encoder = Spaces({"f": Precomputed(columns=["f"]), "g": Precomputed(columns=["f", "g"])})
+        >>> encoder = Spaces({key: Precomputed(columns=[key]) for key in "fg"})
         >>> regions = Regions.from_table(table, region="region", encoder=encoder)
-        >>> regions.spaces, regions.space("g").features.shape
-        (('f', 'g'), torch.Size([2, 2]))
+        >>> regions.spaces, regions.space("g").features.tolist()
+        (('f', 'g'), [[1.0], [1.0]])
         """
         checks.one_of(name, self.spaces, "space")
         sources = [

@@ -216,11 +216,11 @@ class Run:
     @property
     def spaces(self) -> dict[str, Run]:
         """The runs of all spaces of its points by name, this one first; none where it has one."""
-        names = others(self.manifest)
-        return {} if not names else {self.manifest["space"]: self} | {
-            name: Run.open(folder_of(self.folder, name, self.manifest["spaces"]), engine=self._engine)
-            for name in names
-        }  # fmt: skip
+        names, every = others(self.manifest), self.manifest.get("spaces", [])
+        found = {self.manifest["space"]: self} if names else {}
+        for name in names:
+            found[name] = Run.open(folder_of(self.folder, name, every), engine=self._engine)
+        return found
 
     @property
     def place(self) -> Place:

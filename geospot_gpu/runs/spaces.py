@@ -1,4 +1,4 @@
-"""Runs of several spaces: that of the first is the run itself, and those of the others lie in it."""
+"""Runs of several spaces: that of the first is the run itself, those of the others lie in it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from geospot_gpu.encoders import Encoder, Spaces
+from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.urls import place
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.manifest import Manifest
+from geospot_gpu.runs.store import Store
 
 _FOLDER = "spaces"
 
@@ -52,13 +54,21 @@ def in_each_space(
         yield folder_of(out, name, names), name, (regions.space(name), other)
 
 
+def stores_of_others(store: Store) -> list[Store]:
+    """Those of the further spaces of a run; none where its manifest cannot be read."""
+    try:
+        manifest = store.read_manifest() or {}
+    except GeospotError:
+        return []  # of which whoever looks at the run itself speaks
+    names = manifest.get("spaces") or []
+    return [Store(folder_of(store.folder, name, names)) for name in others(manifest)]
+
+
 def of_encoder(encoder: Encoder) -> dict[str, Any]:
     """What a manifest says of spaces: which one its run is of, and which others there are."""
-    several = isinstance(encoder, Spaces)
-    return {
-        "space": encoder.names[0] if several else None,
-        "spaces": list(encoder.encoders) if several else None,
-    }
+    if not isinstance(encoder, Spaces):
+        return {"space": None, "spaces": None}
+    return {"space": encoder.names[0], "spaces": list(encoder.encoders)}
 
 
 def others(manifest: Manifest) -> list[str]:

@@ -38,8 +38,8 @@ from geospot_gpu.runs.missing import missing_blocks, solve_blocks
 from geospot_gpu.runs.overview import Overview, overview
 from geospot_gpu.runs.plan import Grid
 from geospot_gpu.runs.reading import dataset_of, stored_regions
-from geospot_gpu.runs.spaces import of_encoder
 from geospot_gpu.runs.shard import check_shard, share_of
+from geospot_gpu.runs.spaces import of_encoder
 from geospot_gpu.runs.store import MANIFEST, Store
 from geospot_gpu.runs.stored_pairs import StoredPairs
 from geospot_gpu.runs.work import SweepJob

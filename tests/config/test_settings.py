@@ -19,6 +19,7 @@ from geospot_gpu.config.overrides import text_settings
 from geospot_gpu.config.schema import MISSING, built
 from geospot_gpu.config.settings import SCHEMAS
 from geospot_gpu.config.signatures import Settings, arguments, with_arguments_of
+from geospot_gpu.encoders import ENCODERS
 from geospot_gpu.points import Points
 
 
@@ -64,7 +65,7 @@ def test_an_encoder_is_one_class_and_one_registration(towns: Path, tmp_path: Pat
     sweep = ("sweep", "points=table", f"points.path={towns}", "points.region=town", "out=run")
     few = ("regions.min_points=1", "regions.max_points=5", "device=cpu", "encoder=constant")
     shown = geospot("sweep", "encoder=constant", "--help").stdout
-    assert "encoder   geoclip, precomputed, none, constant\n" in shown
+    assert f"encoder   {', '.join([*ENCODERS, 'constant'])}\n" in shown
     assert "encoder:\n  name: constant\n  size: 3\n  label: null\n" in shown
     assert "encoder.size: Value 'x'" in geospot(*sweep, *few, "encoder.size=x").stderr
     assert "did you mean 'encoder.size'?" in geospot(*sweep, *few, "encoder.sise=4").stderr
