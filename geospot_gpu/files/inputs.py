@@ -36,6 +36,12 @@ def unpacked(path: Path) -> BinaryIO:
     return io.BufferedReader(_Bounded(path, file), 1 << 16)
 
 
+def position(file: BinaryIO) -> int:
+    """Bytes on disk that were read so far of a file from :func:`unpacked`."""
+    raw = getattr(file, "raw", None)
+    return raw.position() if isinstance(raw, _Bounded) else file.tell()
+
+
 def check_first_line(path: Path) -> None:
     """Raise where the first line of a table of text is longer than any header."""
     with unpacked(path) as file:
@@ -86,6 +92,10 @@ class _Bounded(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def position(self) -> int:
+        """Bytes of the archive that were read."""
+        return self._file.tell()
 
     def readinto(self, buffer: Any) -> int:
         found = self._file.read(len(buffer))

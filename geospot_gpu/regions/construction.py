@@ -79,12 +79,13 @@ class FromPoints:
     @classmethod
     def from_table(
         cls,
-        table: str | Path | pd.DataFrame | geopandas.GeoDataFrame,
+        table: str | Path | pd.DataFrame | geopandas.GeoDataFrame | Any,
         *,
         region: str | None = None,
         lon: str | None = None,
         lat: str | None = None,
         weight: str | None = None,
+        crs: str | None = None,
         invalid: Invalid = "error",
         encoder: str | Encoder = "geoclip",
         **options: Any,
@@ -92,11 +93,13 @@ class FromPoints:
         """Regions of a table of points.
 
         Args:
-            table: a CSV (also .gz), Parquet, GeoParquet or GeoJSON file, or a data frame.
+            table: a file, a folder of Parquet files, or an object that holds a table; see
+                :func:`~geospot_gpu.read_points`.
             region: column with region names; the country of each point if not given.
             lon: longitude column; the usual spellings are found if not given.
             lat: latitude column, likewise.
             weight: column of positive masses; equal masses if not given.
+            crs: reference system of coordinates that are no degrees, as ``EPSG:32632``.
             invalid: ``error`` refuses invalid rows, ``drop`` leaves them out.
             encoder: ``geoclip``, ``none`` or an :class:`~geospot_gpu.encoders.Encoder`.
             options: as in :meth:`from_groups`.
@@ -106,7 +109,9 @@ class FromPoints:
         """
         encoder = get_encoder(encoder)
         text = (region, *encoder.ids)
-        points = read_points(table, lon=lon, lat=lat, weight=weight, text=text, invalid=invalid)
+        points = read_points(
+            table, lon=lon, lat=lat, weight=weight, crs=crs, text=text, invalid=invalid
+        )
         groups = (
             grouping.by_country(points) if region is None else grouping.by_column(points, region)
         )

@@ -83,7 +83,7 @@ def by_polygons(points: Points, path: str | Path, name: str | None) -> Groups:
     path = checks.path(path, "regions.path")
     if name is None:
         raise GeospotError(f"{path}: say which column names the regions, with regions.name=...")
-    frame: Any = read_table(Path(path))
+    frame: Any = read_table(Path(path), shape="Polygon")
     if not has_geometry(frame):
         raise GeospotError(f"{path}: has no geometries; use GeoJSON or GeoParquet with polygons")
     frame = to_wgs84(frame, str(path))

@@ -50,7 +50,7 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 INTERRUPTED = {
     # Where: what is interrupted, when it is called for which time, and what is kept.
-    "reading": ("geospot_gpu.points.readers._table", 1, ""),
+    "reading": ("geospot_gpu.points.readers.tables._table", 1, ""),
     "building": ("geospot_gpu.regions.drawing.merge_duplicates", 3, ""),
     "encoding first": ("geospot_gpu.encoders.geoclip.unit_rows", 1, ""),
     "encoding": ("geospot_gpu.encoders.geoclip.unit_rows", 3, f"; encoded points {GOES_ON}"),

@@ -193,7 +193,7 @@ _SMALL = "points=table points.path=small.csv points.region=r encoder=none region
 PHASES = {
     "reading": (
         f"{_LARGE} encoder=none",
-        ("geospot_gpu.points.readers", "_table", 4 * MIB),
+        ("geospot_gpu.points.readers.tables", "_table", 4 * MIB),
         "reading large.csv",
     ),
     "encoding": (

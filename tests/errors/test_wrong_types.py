@@ -132,7 +132,7 @@ def calls(folder: Path) -> dict[str, Call]:
             gs.read_points,
             {
                 "source": path["points.csv"], "lon": "lon", "lat": "lat", "weight": None,
-                "text": (), "invalid": "error",
+                "crs": None, "text": (), "invalid": "error",
             },
         ),
         "by_column": Call(gs.by_column, {"points": POINTS, "name": "region"}),
@@ -172,7 +172,7 @@ def calls(folder: Path) -> dict[str, Call]:
             gs.Regions.from_table,
             {
                 "table": path["points.csv"], "region": "region", "lon": None, "lat": None,
-                "weight": None, "invalid": "error", "encoder": "none", **options,
+                "weight": None, "crs": None, "invalid": "error", "encoder": "none", **options,
             },
         ),
         "Regions.position": Call(REGIONS.position, {"name": "a", "key": "region"}),

@@ -194,7 +194,9 @@ def test_gzip_bombs(
     path = tmp_path / name
     path.write_bytes(gzip.compress(line * ((20 << 20) // len(line)), 9))
     read = READERS["scores.csv"] if name.startswith("scores") else read_table
-    with pytest.raises(GeospotError, match=r"unpacks to more than [\d.]+ MiB|first line is longer"):
+    with pytest.raises(
+        GeospotError, match=r"unpacks to more than [\d.]+ MiB|line is longer|neither"
+    ):
         read(path)
 
 
@@ -341,5 +343,5 @@ def test_geojson_is_geojson(tmp_path: Path) -> None:
         f'<OGRVRTDataSource><OGRVRTLayer name="secret"><SrcDataSource>{tmp_path}/secret.geojson'
         "</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>"
     )
-    with pytest.raises(GeospotError, match=r"cannot be read \(no GeoJSON\)"):
+    with pytest.raises(GeospotError, match=r"points\.geojson: is XML, as KML"):
         read_table(path)

@@ -157,10 +157,10 @@ def test_empty_geometries_are_invalid_rows() -> None:
         read_points(geopandas.GeoDataFrame(geometry=geometry))
 
 
-def test_polygons_are_not_points(tmp_path: Path) -> None:
+def test_lines_are_not_points() -> None:
     geopandas = pytest.importorskip("geopandas")
-    geometry = geopandas.GeoSeries.from_wkt(["POLYGON ((0 0, 1 0, 1 1, 0 0))"], crs=4326)
-    with pytest.raises(GeospotError, match=r"must be points, found Polygon; .* regions=polygons"):
+    geometry = geopandas.GeoSeries.from_wkt(["LINESTRING (0 0, 1 0)", "POINT (1 2)"], crs=4326)
+    with pytest.raises(GeospotError, match=r"must be points or polygons, found LineString: leave"):
         read_points(geopandas.GeoDataFrame(geometry=geometry))
 
 
@@ -278,10 +278,15 @@ def test_arguments_that_do_not_fit(arguments: dict[str, object], message: str) -
     ("name", "content", "message"),
     [
         ("missing.csv", None, r"missing\.csv: there is no such file"),
-        ("points.xls", b"", r"points\.xls: unknown kind of file; use one of \.csv, "),
-        ("empty.csv", b"", r"empty\.csv: cannot be read \(EmptyDataError: No columns"),
+        ("points.xls", b"", r"points\.xls: is empty: give a file with a table"),
+        ("empty.csv", b"", r"empty\.csv: is empty: give a file with a table"),
         ("broken.csv.gz", b"\x1f\x8bnot gzip", r"broken\.csv\.gz: cannot be read \(BadGzipFile: "),
-        ("broken.parquet", b"not parquet", r"broken\.parquet: cannot be read \(ArrowInvalid: "),
+        (
+            "broken.parquet",
+            b"not parquet",
+            r"broken\.parquet: is not Parquet, though it is called so",
+        ),
+        ("cut.parquet", b"PAR1 and no more", r"cut\.parquet: cannot be read \(ArrowInvalid: "),
         ("broken.geojson", b"{", r"broken\.geojson: cannot be read \(DataSourceError: "),
         ("header.csv", b"lon,lat\n", r"header\.csv: no valid points"),
     ],

@@ -1,0 +1,212 @@
+"""Columns of a plain table that hold geometries: WKT, WKB, GeoJSON, or both coordinates."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.points.readers.columns import spelling
+from geospot_gpu.points.readers.degrees import degrees
+from geospot_gpu.points.readers.shapes import require_geopandas
+
+log = logging.getLogger("geospot_gpu")
+
+_NAMES = (
+    *("geometry", "geom", "thegeom", "wkt", "wkb", "geometrywkt", "geometrywkb", "wktgeom"),
+    *("wkbgeometry", "wktgeometry", "footprintwkt", "geo", "geojson", "shape", "footprint"),
+    *("geopoint", "coordinates", "coordinate", "coords", "coord", "location", "position"),
+    *("point", "lonlat", "lnglat", "longitudelatitude", "latlon", "latlng", "latlong"),
+    *("latitudelongitude", "koordinaten", "coordonnees", "coordenadas", "gps", "centroid"),
+)
+"""Names of such columns, as :func:`~geospot_gpu.points.readers.columns.spelling` makes them."""
+_WKT = re.compile(
+    r"\s*(SRID=\d+;)?\s*(MULTI)?(POINT|POLYGON|LINESTRING)\s*(Z|M|ZM)?\s*(\(|EMPTY)"
+    r"|\s*(SRID=\d+;)?\s*GEOMETRYCOLLECTION",
+    re.IGNORECASE,
+)
+_HEX = re.compile(r"0[01](?:[0-9a-fA-F]{2}){8,}")
+_BRACKETS = "()[]{}<>"
+
+
+class Shapes(NamedTuple):
+    """A column of geometries."""
+
+    label: Any
+    geometry: NDArray[Any]
+    """Shapes of shapely [n], None where there is none."""
+    crs: str | None
+    """What it says itself."""
+
+
+def shapes_of(frame: pd.DataFrame, origin: str) -> Shapes | None:
+    """The first column that holds geometries by its name and content; None where none does.
+
+    Raises:
+        GeospotError: one of its cells holds something else.
+    """
+    spelled = [spelling(label) for label in frame.columns]
+    for at in sorted(range(len(spelled)), key=lambda at: _rank(spelled[at])):
+        if spelled[at] not in _NAMES:
+            continue
+        values = frame.iloc[:, at]
+        known = values.dropna()
+        read = _reader(known.iloc[0]) if len(known) else None
+        if read is not None:
+            return _shapes(values, frame.columns[at], read, origin)
+    return None
+
+
+def _rank(name: str) -> int:
+    return _NAMES.index(name) if name in _NAMES else len(_NAMES)
+
+
+Read = Callable[["pd.Series[Any]"], NDArray[Any]]
+
+
+def _reader(value: object) -> Read | None:
+    """What reads a column that holds such values."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _of_wkb
+    if isinstance(value, str):
+        if _WKT.match(value):
+            return _of_wkt
+        if _HEX.fullmatch(value.strip()):
+            return _of_wkb
+        if value.lstrip().startswith("{"):
+            return _of_geojson
+        return _of_pairs if _pair(value) is not None else None
+    if isinstance(value, dict) and "type" in value and "coordinates" in value:
+        return _of_geojson
+    if isinstance(value, dict | list | tuple | np.ndarray) and _pair(value) is not None:
+        return _of_pairs
+    return None
+
+
+def _shapes(values: pd.Series[Any], label: Any, read: Read, origin: str) -> Shapes:
+    require_geopandas()
+    import shapely  # type: ignore[import-untyped]
+
+    try:
+        geometry = read(values)
+    except (ValueError, TypeError, KeyError, shapely.errors.ShapelyError) as error:
+        said = " ".join(str(error).split())[:120]
+        raise GeospotError(
+            f"{origin}: column {label!r} holds geometries, but not in every row ({said}): mend "
+            "it, or name columns with points.lon=... points.lat=..."
+        ) from error
+    if read is _of_pairs:
+        geometry = _in_order(geometry, label, origin)
+    known = [shape for shape in geometry[:1] if shape is not None]
+    codes = {int(shapely.get_srid(shape)) for shape in known} - {0}
+    return Shapes(label, geometry, f"EPSG:{codes.pop()}" if codes else None)
+
+
+def _of_wkt(values: pd.Series[Any]) -> NDArray[Any]:
+    import shapely
+
+    texts = values.astype(object).where(values.notna(), None)
+    prefix = texts.dropna().astype(str).str.extract(r"^\s*SRID=(\d+);")[0].dropna()
+    bare = texts.map(lambda text: text.split(";", 1)[-1], na_action="ignore")
+    geometry = shapely.from_wkt(bare.to_numpy(object))
+    return np.asarray(shapely.set_srid(geometry, int(prefix.iloc[0])) if len(prefix) else geometry)
+
+
+def _of_wkb(values: pd.Series[Any]) -> NDArray[Any]:
+    import shapely
+
+    found = values.astype(object).where(values.notna(), None)
+    return np.asarray(
+        shapely.from_wkb(
+            found.map(
+                lambda one: one.strip() if isinstance(one, str) else bytes(one), na_action="ignore"
+            ).to_numpy(object)
+        )
+    )
+
+
+def _of_geojson(values: pd.Series[Any]) -> NDArray[Any]:
+    import shapely
+
+    def text(value: Any) -> str:
+        return value if isinstance(value, str) else json.dumps(value, default=_plain)
+
+    found = values.astype(object).where(values.notna(), None)
+    return np.asarray(shapely.from_geojson(found.map(text, na_action="ignore").to_numpy(object)))
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist()
+
+
+def _of_pairs(values: pd.Series[Any]) -> NDArray[Any]:
+    """Points of two numbers each, in the order in which they are written."""
+    import shapely
+
+    pairs = np.array(
+        [
+            (np.nan, np.nan) if _missing(value) else _pair(value) or (np.nan, np.nan)
+            for value in values
+        ],
+        dtype=float,
+    )
+    return np.asarray(shapely.points(pairs))
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+
+
+def _pair(value: Any) -> tuple[float, float] | None:
+    """Both numbers of a pair, longitude first where it names them; None where it is none."""
+    if isinstance(value, dict):
+        names = {spelling(key): part for key, part in value.items()}
+        for lon, lat in (("lon", "lat"), ("lng", "lat"), ("longitude", "latitude"), ("x", "y")):
+            if lon in names and lat in names:
+                return float(names[lon]), float(names[lat])
+        return None
+    if isinstance(value, str):
+        parts = _cut(value.translate(str.maketrans("", "", _BRACKETS)))
+        numbers = [degrees(pd.Series([part]), "EW")[0] for part in parts]
+        numbers = [
+            degrees(pd.Series([part]), "NS")[0] if np.isnan(number) else number
+            for part, number in zip(parts, numbers, strict=True)
+        ]
+        if len(numbers) != 2 or np.isnan(numbers).any():
+            return None
+        first = parts[0].strip()[-1:].upper() + parts[0].strip()[:1].upper()
+        return (numbers[1], numbers[0]) if {*first} & {*"NS"} else (numbers[0], numbers[1])
+    if len(value) in (2, 3) and all(isinstance(one, int | float | np.number) for one in value):
+        return float(value[0]), float(value[1])
+    return None
+
+
+def _cut(text: str) -> list[str]:
+    """The two parts of a text: cut at a semicolon, a comma and a blank, a comma, or blanks."""
+    for mark in (";", ", ", ","):
+        if text.count(mark) == 1:
+            return text.split(mark)
+    return text.split()
+
+
+def _in_order(geometry: NDArray[Any], label: Any, origin: str) -> NDArray[Any]:
+    """Pairs with the longitude first, as GeoJSON has it, unless the name or the numbers say so."""
+    import shapely
+
+    first, second = shapely.get_x(geometry), shapely.get_y(geometry)
+    latitude_first = spelling(label).startswith("lat") or (
+        np.nanmax(np.abs(second), initial=0) > 90 >= np.nanmax(np.abs(first), initial=0)
+    )
+    if latitude_first:
+        first, second = second, first
+    if not spelling(label).startswith(("lat", "lon", "lng")):
+        order = "latitude, longitude" if latitude_first else "longitude, latitude"
+        log.warning("%s: took column %r for pairs of %s", origin, label, order)
+    return np.asarray(shapely.points(first, second))

@@ -1,0 +1,148 @@
+"""From a table to points: which of its columns say where they are, and what they weigh."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.memory import out_of_memory
+from geospot_gpu.points.readers.columns import PICTURES, column, coordinates, usual_pair
+from geospot_gpu.points.readers.degrees import degrees
+from geospot_gpu.points.readers.frames import frame_of_object
+from geospot_gpu.points.readers.geometry import shapes_of
+from geospot_gpu.points.readers.shapes import (
+    AREA,
+    Places,
+    areas_km2,
+    has_geometry,
+    places,
+    require_geopandas,
+)
+from geospot_gpu.points.readers.systems import check_swapped, degrees_of, to_wgs84
+from geospot_gpu.points.readers.tables import ADVICE, read_table
+from geospot_gpu.points.table import Invalid, Points
+
+if TYPE_CHECKING:
+    import geopandas
+
+log = logging.getLogger("geospot_gpu")
+
+
+def read_points(
+    source: str | Path | pd.DataFrame | geopandas.GeoDataFrame | Any,
+    *,
+    lon: str | None = None,
+    lat: str | None = None,
+    weight: str | None = None,
+    crs: str | None = None,
+    text: Iterable[str | None] = (),
+    invalid: Invalid = "error",
+) -> Points:
+    """Points from a table.
+
+    Polygons become a point inside each, with the column ``area_km2`` where ``weight`` asks for it;
+    the parts of a MultiPoint share its weight.
+
+    Args:
+        source: a file: CSV of any delimiter and encoding, Parquet, GeoParquet, GeoPackage,
+            shapefile, FlatGeobuf, GeoJSON or JSON, also in gzip or zip; a folder of Parquet files;
+            a data frame of pandas, geopandas or polars, a table of Arrow, a ``Dataset`` of Hugging
+            Face or a ``GeoDataset`` of torchgeo.
+        lon: longitude column; the usual spellings are found if not given, and so are columns of
+            geometries.
+        lat: latitude column, likewise.
+        weight: column of positive masses; equal masses if not given.
+        crs: reference system of coordinates that are no degrees and do not say it themselves, as
+            ``EPSG:32632``.
+        text: columns of a CSV file that hold names, where ``007`` is not the number 7.
+        invalid: ``error`` refuses invalid rows, ``drop`` leaves them out and counts them.
+
+    Raises:
+        GeospotError: the file is missing or unreadable, a column is missing, a row is invalid.
+    """
+    frame = frame_of_object(source, "table")
+    origin = "table" if frame is not None else str(checks.path(source, "points.path"))
+    with out_of_memory(f"reading points of {origin}", ADVICE):
+        if frame is None:
+            frame = read_table(Path(origin), checks.listed(text, "text"))
+        return _points(frame, origin, lon, lat, weight, crs, invalid)
+
+
+def _points(
+    frame: pd.DataFrame,
+    origin: str,
+    lon: str | None,
+    lat: str | None,
+    weight: str | None,
+    crs: str | None,
+    invalid: Invalid,
+) -> Points:
+    """Points of a data frame; see :func:`read_points`."""
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise GeospotError(f"{origin}: column {twice[0]!r} occurs more than once: rename one")
+    if lon is None and lat is None:
+        frame = _with_geometry(frame, origin)
+    if lon is None and lat is None and has_geometry(frame):
+        frame, found = _of_shapes(frame, origin, crs, weight)
+    else:
+        frame, found = frame, _of_columns(frame, origin, lon, lat, crs)
+    check_swapped(found.lon, found.lat, origin)
+    mass = None if weight is None else _numbers(column(frame, weight, "points.weight", origin))
+    if (found.share != 1.0).any():
+        mass = found.share if mass is None else mass[found.row] * found.share
+        frame = frame.iloc[found.row]
+    points = Points.build(
+        lon=found.lon,
+        lat=found.lat,
+        weight=mass,
+        attributes=pd.DataFrame(frame),
+        origin=origin,
+        invalid=invalid,
+    )
+    points.warn_of_zeros()
+    return points
+
+
+def _with_geometry(frame: pd.DataFrame, origin: str) -> pd.DataFrame:
+    """The table as a GeoDataFrame, where coordinates stand in one column and not in two."""
+    if has_geometry(frame) or usual_pair(frame) not in (None, PICTURES):
+        return frame
+    shapes = shapes_of(frame, origin)
+    if shapes is None:
+        return frame
+    plain = frame.drop(columns=[shapes.label])
+    found: pd.DataFrame = require_geopandas().GeoDataFrame(
+        plain, geometry=shapes.geometry, crs=shapes.crs or "OGC:CRS84"
+    )
+    return found
+
+
+def _of_columns(
+    frame: pd.DataFrame, origin: str, lon: str | None, lat: str | None, crs: str | None
+) -> Places:
+    east, north = coordinates(frame, lon, lat, origin)
+    longitudes, latitudes = degrees_of(degrees(east, "EW"), degrees(north, "NS"), crs, origin)
+    n = len(frame)
+    return Places(longitudes, latitudes, np.arange(n), np.ones(n))
+
+
+def _of_shapes(
+    frame: Any, origin: str, crs: str | None, weight: str | None
+) -> tuple[pd.DataFrame, Places]:
+    frame = to_wgs84(frame, origin, crs)
+    found = places(frame.geometry, origin)
+    plain = pd.DataFrame(frame.drop(columns=frame.geometry.name))
+    if weight == AREA and AREA not in plain.columns:
+        plain[AREA] = areas_km2(frame.geometry)
+    return plain, found
+
+
+def _numbers(values: pd.Series[Any]) -> np.ndarray:
+    return pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
