@@ -95,7 +95,7 @@ class _Bounded(io.RawIOBase):
 
     def position(self) -> int:
         """Bytes of the archive that were read."""
-        return self._file.tell()
+        return self._archive.tell()
 
     def readinto(self, buffer: Any) -> int:
         found = self._file.read(len(buffer))

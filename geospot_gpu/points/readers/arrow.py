@@ -32,7 +32,7 @@ def frame_of(table: Any) -> pd.DataFrame:
                 continue
             ends = pc.min_max(values).as_py()
             if ends["max"] is not None and max(abs(ends["min"]), abs(ends["max"])) > _EXACT:
-                kind = "UInt64" if ends["max"] >= 2**63 else "Int64"
+                kind: Any = "UInt64" if ends["max"] >= 2**63 else "Int64"
                 frame[name] = pd.array(values.to_pylist(), dtype=kind).copy()
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
@@ -50,7 +50,7 @@ def frame_of_records(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         known = frame[name].dropna()
         whole = len(known) and all(type(value) is int for value in known)
         if whole and len(known) < len(frame) and known.abs().max() > _EXACT:
-            kind = "UInt64" if known.max() >= 2**63 else "Int64"
+            kind: Any = "UInt64" if known.max() >= 2**63 else "Int64"
             frame[name] = pd.array(frame[name].to_numpy(), dtype=kind)
         else:
             frame[name] = pd.Series(frame[name].tolist(), index=frame.index)

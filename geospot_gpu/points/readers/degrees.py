@@ -13,14 +13,20 @@ _NUMBER = r"\d+(?:[.,]\d*)?|[.,]\d+"
 _DEGREES = re.compile(
     rf"""
     (?P<before>[NSEW]?)\s*
-    (?P<sign>[+-]?)\s*(?P<degrees>{_NUMBER})\s*(?:[°ºd:]|deg)?\s*
-    (?:(?P<minutes>{_NUMBER})\s*(?:[':m]|min)?\s*
-      (?:(?P<seconds>{_NUMBER})\s*(?:["s]|''|sec)?\s*)?
-    )?
+    (?P<sign>[+-]?)\s*(?P<degrees>{_NUMBER})
+    (?:\s*(?:[°ºd:]|deg|\s)\s*
+      (?:(?P<minutes>{_NUMBER})
+        (?:\s*(?:[':m]|min|\s)\s*
+          (?:(?P<seconds>{_NUMBER})\s*(?:"|''|sec)?)?
+        )?
+      )?
+    )?\s*
     (?P<after>[NSEW]?)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_SECONDS = re.compile(r"(m\s*[\d.,]+\s*)s")
+"""As in 58m56s, where the letter is not that of the south."""
 _AS_TYPED = str.maketrans("−–′’‘ʹ`″”“ʺ\u00a0\u202f", "--'''''\"\"\"\"  ")
 """Signs that are printed, and those that are typed."""
 
@@ -51,7 +57,7 @@ def degrees(values: pd.Series[Any], letters: str) -> NDArray[np.float64]:
 
 
 def _degrees(text: str, letters: str) -> float:
-    match = _DEGREES.fullmatch(text.translate(_AS_TYPED).strip())
+    match = _DEGREES.fullmatch(_SECONDS.sub(r'\1"', text.translate(_AS_TYPED)).strip())
     if match is None:
         return np.nan
     side = (match["before"] + match["after"]).upper()

@@ -7,6 +7,7 @@ import contextlib
 import csv
 import io
 import logging
+import re
 import warnings
 from typing import Any, Literal, NamedTuple
 
@@ -28,6 +29,7 @@ _SAMPLE = 1 << 16
 """Letters by which the delimiter is found."""
 _LONG = 1 << 24
 """Bytes of a file from which on it is counted aloud."""
+_NUMBER = re.compile(r"\s*[+-]?\d+([.,]\d*)?\s*")
 
 
 class Form(NamedTuple):
@@ -134,18 +136,24 @@ def _named_delimiter(sample: str) -> str | None:
 
 
 def _delimiter(sample: str) -> str:
-    """The delimiter that cuts most lines into as many cells as the header, and most of these."""
+    """The delimiter that cuts most lines into as many cells as the header, and most of these.
 
-    def fit(mark: str) -> tuple[float, int]:
+    Where two do, it is the one between numbers, which may have decimal commas.
+    """
+
+    def fit(mark: str) -> tuple[float, int, int]:
         bare = csv.reader(io.StringIO(sample), delimiter=mark, quoting=csv.QUOTE_NONE)
         quoted = csv.reader(io.StringIO(sample, newline=""), delimiter=mark)
-        sizes = []
+        rows = []
         with contextlib.suppress(csv.Error):  # a cell too long to be looked at
             for row in bare if mark == "\t" else quoted:
-                sizes += [len(row)] if any(row) else []
-        if not sizes or sizes[0] < 2:
-            return 0.0, 0
-        return round(sizes.count(sizes[0]) / len(sizes), 1), sizes[0]
+                rows += [row] if any(row) else []
+        width = len(rows[0]) if rows else 0
+        if width < 2:
+            return 0.0, 0, 0
+        even = sum(len(row) == width for row in rows) / len(rows)
+        numbers = sum(bool(_NUMBER.fullmatch(cell)) for row in rows for cell in row)
+        return round(even, 1), width, numbers
 
     return max(DELIMITERS, key=fit)
 

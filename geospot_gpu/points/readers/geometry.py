@@ -28,10 +28,12 @@ _NAMES = (
 )
 """Names of such columns, as :func:`~geospot_gpu.points.readers.columns.spelling` makes them."""
 _WKT = re.compile(
-    r"\s*(SRID=\d+;)?\s*(MULTI)?(POINT|POLYGON|LINESTRING)\s*(Z|M|ZM)?\s*(\(|EMPTY)"
-    r"|\s*(SRID=\d+;)?\s*GEOMETRYCOLLECTION",
+    r"\s*(SRID=\d+;)?\s*"
+    r"((MULTI)?(POINT|POLYGON|LINESTRING)\s*(Z|M|ZM)?\s*(\(|EMPTY)|GEOMETRYCOLLECTION)",
     re.IGNORECASE,
 )
+_SRID = re.compile(r"\s*SRID=(\d+);", re.IGNORECASE)
+"""As PostGIS writes it."""
 _HEX = re.compile(r"0[01](?:[0-9a-fA-F]{2}){8,}")
 _BRACKETS = "()[]{}<>"
 
@@ -112,34 +114,37 @@ def _shapes(values: pd.Series[Any], label: Any, read: Read, origin: str) -> Shap
 def _of_wkt(values: pd.Series[Any]) -> NDArray[Any]:
     import shapely
 
-    texts = values.astype(object).where(values.notna(), None)
-    prefix = texts.dropna().astype(str).str.extract(r"^\s*SRID=(\d+);")[0].dropna()
-    bare = texts.map(lambda text: text.split(";", 1)[-1], na_action="ignore")
-    geometry = shapely.from_wkt(bare.to_numpy(object))
-    return np.asarray(shapely.set_srid(geometry, int(prefix.iloc[0])) if len(prefix) else geometry)
+    texts = _objects(values)
+    said = [_SRID.match(text) for text in texts if text is not None]
+    bare = [None if text is None else _SRID.sub("", text) for text in texts]
+    geometry = shapely.from_wkt(np.array(bare, dtype=object))
+    system = int(said[0][1]) if said and said[0] else 0
+    return np.asarray(shapely.set_srid(geometry, system))
 
 
 def _of_wkb(values: pd.Series[Any]) -> NDArray[Any]:
     import shapely
 
-    found = values.astype(object).where(values.notna(), None)
     return np.asarray(
-        shapely.from_wkb(
-            found.map(
-                lambda one: one.strip() if isinstance(one, str) else bytes(one), na_action="ignore"
-            ).to_numpy(object)
-        )
+        shapely.from_wkb([one.strip() if isinstance(one, str) else one for one in _objects(values)])
     )
 
 
 def _of_geojson(values: pd.Series[Any]) -> NDArray[Any]:
     import shapely
 
-    def text(value: Any) -> str:
-        return value if isinstance(value, str) else json.dumps(value, default=_plain)
+    texts = [
+        one if one is None or isinstance(one, str) else json.dumps(one, default=_plain)
+        for one in _objects(values)
+    ]
+    return np.asarray(shapely.from_geojson(texts))
 
-    found = values.astype(object).where(values.notna(), None)
-    return np.asarray(shapely.from_geojson(found.map(text, na_action="ignore").to_numpy(object)))
+
+def _objects(values: pd.Series[Any]) -> NDArray[Any]:
+    """The cells of a column, None where there is none."""
+    found = values.to_numpy(object, copy=True)
+    found[values.isna().to_numpy(bool)] = None
+    return found
 
 
 def _plain(value: Any) -> Any:
@@ -150,18 +155,9 @@ def _of_pairs(values: pd.Series[Any]) -> NDArray[Any]:
     """Points of two numbers each, in the order in which they are written."""
     import shapely
 
-    pairs = np.array(
-        [
-            (np.nan, np.nan) if _missing(value) else _pair(value) or (np.nan, np.nan)
-            for value in values
-        ],
-        dtype=float,
-    )
-    return np.asarray(shapely.points(pairs))
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+    nowhere = (np.nan, np.nan)
+    pairs = [nowhere if one is None else _pair(one) or nowhere for one in _objects(values)]
+    return np.asarray(shapely.points(np.array(pairs, dtype=float)))
 
 
 def _pair(value: Any) -> tuple[float, float] | None:

@@ -11,6 +11,9 @@ _THOUSANDS = r"^\s*[+-]?\d{1,3}(,\d{3})+\s*$"
 """What may as well be a whole number, with commas between thousands."""
 _QUOTED = r'^"(?:[^"]|"")*"$'
 
+_SOME = 1000
+"""Rows by which it is decided whether to look at all."""
+
 
 def numbers_of_text(table: Any, names: Iterable[str]) -> Any:
     """A table of Arrow, all text, with numbers in those of the named columns that hold numbers.
@@ -32,7 +35,7 @@ def numbers_of_text(table: Any, names: Iterable[str]) -> Any:
         numbers = _numbers(values)
         if numbers is not None:
             table = _put(table, name, numbers)
-        elif _all(values.slice(0, 1000), _NUMBER) and _all(values, _NUMBER):
+        elif _all(values.slice(0, _SOME), _NUMBER) and _all(values, _NUMBER):
             with_commas.append(name)
             marked = pc.match_substring(values, ",")
             commas_are_marks |= not _all(values.filter(marked), _THOUSANDS)
@@ -64,8 +67,7 @@ def _numbers(values: Any) -> Any:
     if values.null_count == len(values):
         return values.cast(pa.float64())
     kinds = (pa.int64(), pa.uint64(), pa.float64(), pa.bool_())
-    first = values.drop_null()[0].as_py()
-    if first != first.strip(" +"):
+    if pc.any(pc.match_substring_regex(values.slice(0, _SOME), r"^[\s+]|\s$")).as_py():
         values = pc.utf8_ltrim(pc.utf8_trim_whitespace(values), "+")
     for kind in kinds:
         try:

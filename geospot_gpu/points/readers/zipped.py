@@ -75,8 +75,8 @@ def _other(file: File) -> bool:
     try:
         with zipfile.ZipFile(file.path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError):
-        return False
+    except zipfile.BadZipFile:
+        return True
     return "[Content_Types].xml" in names or any(
         name.endswith((".npy", ".kml")) or name == "mimetype" for name in names
     )

@@ -1,0 +1,346 @@
+"""Folders of Parquet, columns that hold places, reference systems, and what is no table."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
+import pytest
+
+import geospot_gpu as gs
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.points.readers import read_points, read_table
+from geospot_gpu.points.readers.foreign import BEGINNINGS
+from geospot_gpu.regions.grouping import by_column
+
+LON, LAT = [10.5, -77.25, 178.5], [50.25, -12.0, -18.125]
+FRAME = pd.DataFrame({"iso": ["NA", "PE", "FJ"], "lon": LON, "lat": LAT})
+
+# --- Parquet
+
+
+def test_a_folder_of_parquet(tmp_path: Path) -> None:
+    FRAME[:2].to_parquet(tmp_path / "part-0.parquet")
+    FRAME[2:].assign(extra=[1]).to_parquet(tmp_path / "part-1.c000")
+    (tmp_path / "_SUCCESS").touch()
+    (tmp_path / ".part-0.parquet.crc").write_bytes(b"crc")
+    FRAME.to_parquet(tmp_path / "_metadata.parquet")
+    points = read_points(tmp_path)
+    assert points.lon.tolist() == LON
+    assert points.attributes["extra"].tolist()[2] == 1
+    assert points.attributes["iso"].tolist() == ["NA", "PE", "FJ"]
+
+
+def test_folders_that_are_columns(tmp_path: Path) -> None:
+    for iso, state, year in (("NA", "01", 2019), ("PE", "06", 2020), ("FJ", "06", 2020)):
+        folder = tmp_path / f"iso={iso}" / f"state={state}" / f"year={year}"
+        folder.mkdir(parents=True)
+        FRAME[FRAME["iso"] == iso][["lon", "lat"]].to_parquet(folder / "0.parquet")
+    attributes = read_points(tmp_path, text=["state"]).attributes.set_index("iso")
+    assert attributes["state"].to_dict() == {"NA": "01", "PE": "06", "FJ": "06"}
+    assert attributes["year"].to_dict() == {"NA": 2019, "PE": 2020, "FJ": 2020}
+    regions = gs.Regions.from_table(tmp_path, region="state", encoder="none")
+    assert regions.names == ("01", "06")
+
+
+def test_a_folder_of_geoparquet(tmp_path: Path) -> None:
+    geopandas = pytest.importorskip("geopandas")
+    shapes = geopandas.points_from_xy(LON, LAT, crs=4326)
+    frame = geopandas.GeoDataFrame(FRAME[["iso"]], geometry=shapes).to_crs(3857)
+    frame[:2].to_parquet(tmp_path / "a.parquet")
+    frame[2:].to_parquet(tmp_path / "b.parquet")
+    np.testing.assert_allclose(read_points(tmp_path).lon, LON)
+
+
+def test_an_index_is_a_column(tmp_path: Path) -> None:
+    FRAME.set_index("iso").to_parquet(tmp_path / "p.parquet")
+    assert read_points(tmp_path / "p.parquet").attributes["iso"].tolist() == ["NA", "PE", "FJ"]
+
+
+def test_large_ids_of_parquet_stay_whole_beside_gaps(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": [2**53 + 1, None]}), tmp_path / "p.parquet")
+    assert read_table(tmp_path / "p.parquet")["id"].tolist() == [2**53 + 1, pd.NA]
+
+
+def test_geometries_that_are_not_wkb(tmp_path: Path) -> None:
+    about = {"primary_column": "g", "columns": {"g": {"encoding": "multipoint"}}}
+    table = pa.table({"g": [1]}).replace_schema_metadata({"geo": json.dumps(about)})
+    pq.write_table(table, tmp_path / "p.parquet")
+    with pytest.raises(GeospotError, match="written as multipoint: write them as WKB, as in Geo"):
+        read_table(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ((), "is a folder: give a file, or a folder of Parquet files"),
+        (("a.txt", "b.shp", "b.dbf"), r"is a folder: give a file of it, such as b\.shp, or a fol"),
+        (("a0000.gdbtable",), r"is a geodatabase: convert it: ogr2ogr points\.gpkg FOLDER"),
+        (("zarr.json",), "is a Zarr store, not a table: give a table of points"),
+        (("dataset_info.json",), "is a data set of Hugging Face: save it as Parquet: datasets"),
+    ],
+)
+def test_folders_of_something_else(names: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).write_text("x")
+    with pytest.raises(GeospotError, match=message):
+        read_points(tmp_path)
+
+
+# --- columns
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat"),
+    [
+        ("decimalLongitude", "decimalLatitude"),
+        ("longitude_deg", "latitude_deg"),
+        ("LONGNUM", "LATNUM"),
+        ("centre_lon", "centre_lat"),
+        ("location-long", "location-lat"),
+        ("geo_lon", "geo_lat"),
+        ("GPS Longitude", "GPS Latitude"),
+        ("Längengrad", "Breitengrad"),
+        ("Laenge", "Breite"),
+        ("geogr. Länge", "geogr. Breite"),
+        ("Longitud", "Latitud"),
+        ("longitudine", "latitudine"),
+        ("lng", "latitude"),
+        ("X", "Y"),
+    ],
+)
+def test_names_of_coordinates(
+    lon: str, lat: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    frame = FRAME.rename(columns={"lon": lon, "lat": lat})
+    for points in (read_points(frame), read_points(frame.iloc[:, ::-1])):
+        assert (points.lon.tolist(), points.lat.tolist()) == (LON, LAT)
+    assert not caplog.messages
+
+
+def test_boxes_of_pictures_are_no_coordinates(caplog: pytest.LogCaptureFixture) -> None:
+    frame = pd.DataFrame({"x": [0.1, 0.2], "y": [0.3, 0.4]})
+    frame["decimalLongitude"], frame["decimalLatitude"] = [1, 2], [3, 4]
+    assert read_points(frame).lon.tolist() == [1, 2]
+    assert "took column 'decimalLongitude' for lon, not 'x'" in caplog.text
+    frame = frame[["x", "y"]].assign(geometry=["POINT (5 6)", "POINT (7 8)"])
+    assert read_points(frame).lon.tolist() == [5, 7]
+
+
+def wkt() -> list[str]:
+    return [f"POINT ({x} {y})" for x, y in zip(LON, LAT, strict=True)]
+
+
+def geojson() -> list[str]:
+    return [
+        json.dumps({"type": "Point", "coordinates": [x, y]}) for x, y in zip(LON, LAT, strict=True)
+    ]
+
+
+def wkb(*, hex: bool = False, srid: int | None = None) -> list[Any]:
+    shapely = pytest.importorskip("shapely")
+    shapes = shapely.points(LON, LAT)
+    if srid is not None:
+        shapes = shapely.set_srid(shapes, srid)
+    found: list[Any] = shapely.to_wkb(shapes, hex=hex, include_srid=srid is not None).tolist()
+    return found
+
+
+def pairs(form: str) -> list[str]:
+    return [form.format(x=x, y=y) for x, y in zip(LON, LAT, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "said"),
+    [
+        ("geometry", wkt, ""),
+        ("WKT", lambda: [f"SRID=4326;{text}" for text in wkt()], ""),
+        ("the_geom", lambda: [text.lower().replace(")", " 1)") for text in wkt()], ""),
+        ("geometry", wkb, ""),
+        ("geom", lambda: wkb(hex=True, srid=4326), ""),
+        (".geo", geojson, ""),
+        ("geo", lambda: [json.loads(text) for text in geojson()], ""),
+        ("coordinates", lambda: pairs("{x}, {y}"), "took column 'coordinates' for pairs of longi"),
+        ("location", lambda: pairs("({y}; {x})"), "'location' for pairs of latitude, longitude"),
+        ("lon_lat", lambda: pairs("{x} {y}"), ""),
+        ("lat, lon", lambda: pairs("{y},{x}"), ""),
+        ("LatLng", lambda: [[y, x] for x, y in zip(LON, LAT, strict=True)], ""),
+        ("coords", lambda: [{"lng": x, "lat": y} for x, y in zip(LON, LAT, strict=True)], "pairs"),
+    ],
+)  # fmt: skip
+def test_a_column_that_holds_places(
+    name: str, cells: Any, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("geopandas")
+    points = read_points(pd.DataFrame({"iso": FRAME["iso"], name: cells()}))
+    np.testing.assert_allclose(np.column_stack([points.lon, points.lat]).T, [LON, LAT])
+    assert points.attributes.columns.tolist() == ["iso"]
+    assert said in caplog.text if said else not caplog.messages
+
+
+def test_the_compass_tells_latitude_from_longitude() -> None:
+    pytest.importorskip("geopandas")
+    points = read_points(pd.DataFrame({"gps": ["50°15'N, 10°30'E", "12°S, 77.25°W"]}))
+    assert points.lon.tolist() == [10.5, -77.25]
+    assert points.lat.tolist() == [50.25, -12]
+
+
+def test_wkt_in_a_projection() -> None:
+    pytest.importorskip("geopandas")
+    frame = pd.DataFrame({"wkt": ["SRID=3857;POINT (1168854.65 6491135.43)"]})
+    np.testing.assert_allclose(read_points(frame).lon, [10.5], atol=1e-6)
+
+
+def test_places_that_are_missing_or_broken() -> None:
+    pytest.importorskip("geopandas")
+    frame = pd.DataFrame({"wkt": ["POINT (1 2)", None, "POINT (3 4)"]})
+    with pytest.raises(GeospotError, match="not a finite number in row 2: mend"):
+        read_points(frame)
+    assert read_points(frame, invalid="drop").lon.tolist() == [1, 3]
+    frame.loc[1, "wkt"] = "POINT (1"
+    with pytest.raises(GeospotError, match="column 'wkt' holds geometries, but not in every row"):
+        read_points(frame)
+
+
+def test_a_column_of_addresses_is_no_place() -> None:
+    frame = pd.DataFrame({"location": ["12 Main St", "Oslo"], "point": [1, 2]})
+    with pytest.raises(GeospotError, match=r"no lon column found .* there are: location, point"):
+        read_points(frame)
+
+
+# --- reference systems
+
+
+def utm(zone: int = 32632) -> pd.DataFrame:
+    geopandas = pytest.importorskip("geopandas")
+    shapes = geopandas.GeoSeries.from_xy([9.0, 10.5], [50.0, 51.0], crs=4326).to_crs(zone)
+    return pd.DataFrame({"x": shapes.x, "y": shapes.y})
+
+
+def test_projected_coordinates_are_recognised(caplog: pytest.LogCaptureFixture) -> None:
+    message = r"table: coordinates such as 500000, 55\d+\.\d+ are no degrees .* points\.crs=EPSG:3"
+    with pytest.raises(GeospotError, match=message):
+        read_points(utm())
+    points = read_points(utm(), crs="EPSG:32632")
+    np.testing.assert_allclose(points.lon, [9.0, 10.5], atol=1e-9)
+    np.testing.assert_allclose(points.lat, [50.0, 51.0], atol=1e-9)
+    assert caplog.messages == ["table: reprojected from EPSG:32632 to WGS84"]
+
+
+def test_a_projection_of_a_file(tmp_path: Path) -> None:
+    utm().assign(r=["a", "b"]).to_csv(tmp_path / "utm.csv", sep=";", decimal=",", index=False)
+    regions = gs.Regions.from_table(
+        tmp_path / "utm.csv", region="r", crs="EPSG:32632", encoder="none"
+    )
+    assert regions.names == ("a", "b")
+
+
+@pytest.mark.parametrize("crs", ["EPSG:1", "zone 32", ""])
+def test_systems_that_do_not_exist(crs: str) -> None:
+    with pytest.raises(GeospotError, match=r"points\.crs='.*' is no coordinate reference system: "):
+        read_points(utm(), crs=crs)
+
+
+def test_a_system_of_degrees_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("geopandas")
+    assert read_points(FRAME, crs="EPSG:4326").lon.tolist() == LON
+    assert not caplog.messages
+
+
+def swapped() -> pd.DataFrame:
+    """Places in Italy, whose coordinates lie in the sea and the desert the other way round."""
+    generator = np.random.default_rng(0)
+    places = generator.normal((11.0, 45.5), 0.7, (50, 2))
+    return pd.DataFrame({"lat": places[:, 0], "lon": places[:, 1]})
+
+
+def test_swapped_coordinates_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    assert len(read_points(swapped())) == 50
+    assert "table: longitude and latitude may be swapped (these places are far" in caplog.text
+    caplog.clear()
+    read_points(swapped(), lon="lat", lat="lon")
+    assert not caplog.messages
+
+
+def test_swapped_coordinates_that_cannot_be() -> None:
+    frame = pd.DataFrame({"lat": [139.7, 135.5, 20.0], "lon": [35.7, 34.7, 30.0]})
+    with pytest.raises(
+        GeospotError, match=r"most latitudes are outside .*: they are swapped: name"
+    ):
+        read_points(frame)
+
+
+# --- what is no table
+
+
+def workbook() -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    return content.getvalue()
+
+
+def arrays() -> bytes:
+    content = io.BytesIO()
+    np.savez(content, a=np.zeros(3))
+    return content.getvalue()
+
+
+def feather() -> bytes:
+    content = io.BytesIO()
+    pyarrow.feather.write_feather(pa.table({"a": [1]}), content)
+    return content.getvalue()
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+FOREIGN = {
+    "workbook.xlsx": (workbook(), "is an Excel workbook: save its sheet as CSV"),
+    "arrays.npz": (arrays(), "is an archive of NumPy arrays: save the table as CSV or Parquet"),
+    "a.feather": (feather(), "is an Arrow or Feather file: save it as Parquet"),
+    "page.csv": (b"\n<!DOCTYPE html><html>", "is a web page, as of a login or an error: download"),
+    "points.kml": (
+        b'<?xml version="1.0"?><kml/>',
+        r"is XML, as KML, .*: ogr2ogr points\.gpkg FILE",
+    ),
+    "pointer.csv": (LFS, "is a git-lfs pointer, not the file itself: run git lfs pull"),
+    "frame.pkl": (pickle.dumps(FRAME), "is a pickle, which can run any code when it is opened: "),
+    "empty.parquet": (b"", "is empty: give a file with a table"),
+    "noise.csv": (bytes(range(256)) * 9, "is neither text nor of a kind that is known: save the"),
+    "text.gpkg": (b"not one", "is not a GeoPackage, though it is called so: give the file as it"),
+    "a.tar": (b"x" * 257 + b"ustar\0" + bytes(300), "is a tar archive: unpack it first"),
+    "cut.zip": (b"PK\x03\x04 and no more", "is an archive that is damaged: download it again"),
+    **{
+        f"kind{k}": (begins + b" and more", f"is {what}: {advice}")
+        for k, (begins, what, advice) in enumerate(BEGINNINGS)
+    },
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_kinds_that_are_not_read(name: str, tmp_path: Path) -> None:
+    content, message = FOREIGN[name]
+    (tmp_path / name).write_bytes(content)
+    pattern = message if "\\" in message or ".*" in message else None
+    with pytest.raises(GeospotError, match=pattern) as error:
+        read_points(tmp_path / name)
+    assert pattern or f"{name}: {message}" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_kind_is_that_of_the_content(tmp_path: Path) -> None:
+    FRAME.to_csv(tmp_path / "p.json", index=False)
+    FRAME.to_parquet(tmp_path / "p.csv")
+    for name in ("p.json", "p.csv"):
+        points = read_points(tmp_path / name)
+        assert points.lon.tolist() == LON
+        assert set(by_column(points, "iso")) == {"NA", "PE", "FJ"}
