@@ -78,7 +78,9 @@ def correlate(
     1967; Krackhardt 1988 for matrices that are not symmetric), which leaves the dependence among
     pairs as it is; pairs without a score stay where they are. All p-values are two-sided. As
     several distances are tried, ``p_family`` is the share of permutations in which the largest
-    absolute correlation of any of them reaches that of this one (Westfall & Young 1993, maxT).
+    absolute correlation of any of them reaches that of this one (Westfall & Young 1993, maxT),
+    each in units of its own spread over the permutations: a distance that correlates with much by
+    chance, as one of few distinct values, does not hide one that does not (ibid., section 2.6).
     Intervals come from drawing regions with replacement, pairs of one region with itself left out.
 
     The verdict speaks of distances of transport and of one's own, and says where a simple baseline

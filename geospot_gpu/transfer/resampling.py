@@ -59,7 +59,8 @@ class Association(NamedTuple):
     p: Array
     """Share of the relabellings with an absolute correlation at least as large."""
     p_family: Array | None
-    """The same of the largest one in the family; None of a distance outside of it."""
+    """The same of the largest one in the family, each in units of its own spread over the
+    relabellings; None of a distance outside of it."""
 
 
 def relabellings(regions: int, count: int, generator: np.random.Generator) -> Indices:
@@ -103,15 +104,31 @@ def relabelled(
     family = [name for name in distances if group_of(name) != "covariate"]
     found: dict[str, dict[str, Association]] = {name: {} for name in distances}
     for statistic in STATISTICS if taus else STATISTICS[:2]:
-        largest = np.max([np.abs(chance[name][statistic]) for name in family], 0, initial=0.0)
+        spread = {name: _spread(value[name][statistic], chance[name][statistic]) for name in family}
+        others = [np.abs(chance[name][statistic]) / spread[name] for name in family]
+        largest = np.max(others, 0, initial=0.0)
         for name in distances:
-            observed, others = value[name][statistic], np.abs(chance[name][statistic])
+            observed = value[name][statistic]
             found[name][statistic] = Association(
                 observed,
-                _share(others, observed),
-                _share(largest, observed) if name in family else None,
+                _share(np.abs(chance[name][statistic]), observed),
+                _share(largest, observed / spread[name]) if name in family else None,
             )
     return found
+
+
+def _spread(observed: Array, others: Array) -> Array:
+    """Root mean square of a correlation over all relabellings, the identity among them, [L].
+
+    It is the same whichever of them is the identity, so what is divided by it may be compared with
+    its own relabellings as before; 1 where all are zero.
+
+    Args:
+        observed: with the labels as they are, [L].
+        others: under P relabellings, [P, L].
+    """
+    spread = np.sqrt((observed**2 + np.sum(others**2, axis=0)) / (1.0 + len(others)))
+    return np.where(spread > 0.0, spread, 1.0)
 
 
 def _share(values: Array, observed: Array) -> Array:

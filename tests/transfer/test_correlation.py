@@ -198,3 +198,26 @@ def test_the_difference_of_a_distance_with_itself_is_nothing() -> None:
     value, low, high = correlation.difference(one, other, lost)
     assert low < value < high
     assert low > 0, "one is related, the other is not"
+
+
+def test_a_distance_with_a_wide_null_does_not_hide_another() -> None:
+    """One that depends on its target alone correlates by chance with losses that do, too."""
+    generator = np.random.default_rng(1)
+    place = generator.normal(size=16)
+    distance = np.abs(place[:, None] - place)
+    loss = distance + 2 * generator.normal(size=16) + 0.5 * generator.normal(size=(16, 16))
+    wide = np.broadcast_to(generator.normal(size=16), (16, 16))
+    np.fill_diagonal(loss, np.nan)
+    table = correlate({"d": distance, "wide": wide}, loss)[0]
+    found = overall(table).loc["spearman"]
+    assert found["p_family"] <= 0.01
+    # In their own units the largest of both is that of the wide one, more often than not.
+    pairs, order = ~np.eye(16, dtype=bool), generator.permutation
+    ranks = stats.rankdata(loss[pairs])
+    chance = [
+        [abs(np.corrcoef(stats.rankdata(x[np.ix_(o, o)][pairs]), ranks)[0, 1])]
+        for x in (distance, wide)
+        for o in [order(16) for _ in range(199)]
+    ]
+    largest = np.reshape(chance, (2, 199)).max(axis=0)
+    assert np.mean(largest >= found["value"]) > 0.05
