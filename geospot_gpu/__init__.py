@@ -32,7 +32,17 @@ if TYPE_CHECKING:
     from geospot_gpu.points.readers import read_points
     from geospot_gpu.regions import Regions
     from geospot_gpu.regions.drawing import Source
-    from geospot_gpu.regions.grouping import by_column, by_country, by_grid, by_polygons
+    from geospot_gpu.regions.grouping import (
+        by_column,
+        by_country,
+        by_grid,
+        by_h3,
+        by_kd,
+        by_kmeans,
+        by_levels,
+        by_polygons,
+        by_s2,
+    )
     from geospot_gpu.regions.sampling import Sampling
     from geospot_gpu.runs.making import sweep
     from geospot_gpu.runs.run import Run, open_run
@@ -99,7 +109,12 @@ _HOMES = {
     "by_column": "geospot_gpu.regions.grouping",
     "by_country": "geospot_gpu.regions.grouping",
     "by_grid": "geospot_gpu.regions.grouping",
+    "by_h3": "geospot_gpu.regions.grouping",
+    "by_kd": "geospot_gpu.regions.grouping",
+    "by_kmeans": "geospot_gpu.regions.grouping",
+    "by_levels": "geospot_gpu.regions.grouping",
     "by_polygons": "geospot_gpu.regions.grouping",
+    "by_s2": "geospot_gpu.regions.grouping",
     "contributions": "geospot_gpu.transfer.contributions",
     "correlate": "geospot_gpu.transfer.correlation",
     "explain_distance": "geospot_gpu.transfer.explanation",
@@ -159,7 +174,12 @@ __all__ = [
     "by_column",
     "by_country",
     "by_grid",
+    "by_h3",
+    "by_kd",
+    "by_kmeans",
+    "by_levels",
     "by_polygons",
+    "by_s2",
     "contributions",
     "correlate",
     "explain_distance",

@@ -65,7 +65,7 @@ def nearest(config: DictConfig) -> None:
         say("intervals of neighbours overlap: they may stand in another order")
     for side in (regions, against):
         if side is not None:
-            say(side.account(typed.regions.by))
+            say(side.account(objects.within(typed.regions)))
     say(
         f"results in {results.place}",
         f"nearest={len(table)} candidates={found.candidates} "

@@ -141,7 +141,7 @@ def _all_pairs(
 
 def _accounts(typed: settings.SweepConfig, sides: Sides) -> list[str]:
     """Where the points of each table went."""
-    return [side.account(typed.regions.by) for side in sides if side is not None]
+    return [side.account(objects.within(typed.regions)) for side in sides if side is not None]
 
 
 def _ending(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from types import SimpleNamespace
 
 from geospot_gpu.cluster import Ray
@@ -11,6 +12,7 @@ from geospot_gpu.config.settings import (
     ComparisonConfig,
     EngineConfig,
     PointsConfig,
+    RegionsConfig,
 )
 from geospot_gpu.config.signatures import arguments
 from geospot_gpu.config.validation import refuse_unused
@@ -23,8 +25,20 @@ from geospot_gpu.points import Points
 from geospot_gpu.points.gallery import read_gallery
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.points.table import check_invalid
-from geospot_gpu.regions import Regions, grouping
+from geospot_gpu.regions import Regions
+from geospot_gpu.regions.grouping import GROUPINGS
 from geospot_gpu.sinkhorn import SOLVERS
+
+_GROUPING = {
+    "path": "the file of polygons",
+    "name": "its column of region names",
+    "level": "0 is the coarsest",
+    "columns": "names of the levels",
+    "degrees": "the size of a cell",
+    "resolution": "0 is the coarsest",
+    "count": "how many regions",
+}
+"""Settings that some groupings take and others do not."""
 
 
 def make_cost(config: ComparisonConfig) -> GroundCost:
@@ -97,6 +111,11 @@ def make_regions(
     return regions, None if second.path is None else table(second.path, second)
 
 
+def within(regions: RegionsConfig) -> str:
+    """What a point without a region lies in none of, as ``Regions.account`` has it."""
+    return "polygons" if regions.path is not None else regions.by
+
+
 def _check_fit(config: ComparisonConfig) -> None:
     """Raise where the chosen options lack a setting, or would silently ignore one."""
     points, regions = config.points, config.regions
@@ -104,23 +123,37 @@ def _check_fit(config: ComparisonConfig) -> None:
         raise GeospotError(f"points.source={points.source} is unknown: use gallery or table")
     if points.source == "table" and not points.path:
         raise GeospotError("points=table needs points.path=...: the file with your points")
-    if regions.by == "polygons" and not (regions.path and regions.name):
-        raise GeospotError(
-            "regions=polygons needs regions.path=... and regions.name=...: the file of polygons, "
-            "and its column of region names"
-        )
-    if regions.by == "grid" and regions.degrees is None:
-        raise GeospotError("regions=grid needs regions.degrees=...: the size of a cell")
     unused: dict[str, str] = {}
     if points.source == "gallery":
         unused |= {f"points.{key}": "points=table" for key in vars(points) if key != "source"}
     if config.against.path is None:
         unused |= {f"against.{key}": "against.path=..." for key in vars(config.against)}
-    if regions.by != "polygons":
-        unused |= {f"regions.{key}": "regions=polygons" for key in ("path", "name")}
-    if regions.by != "grid":
-        unused["regions.degrees"] = "regions=grid"
+    unused |= _unused_by_grouping(regions)
     refuse_unused(config, ComparisonConfig(encoder=None, solver=None), unused)
+
+
+def _unused_by_grouping(regions: RegionsConfig) -> dict[str, str]:
+    """Settings that the grouping does not take, and what they need; raises where it lacks one."""
+    if regions.by not in ("auto", *GROUPINGS):
+        raise GeospotError(
+            f"regions.by={regions.by!r} is unknown: use auto, {', '.join(GROUPINGS)}"
+        )
+    takes = {
+        by: {
+            name: argument.default is argument.empty
+            for name, argument in signature(function).parameters.items()
+            if name in _GROUPING and by != "column"  # whose name is points.region
+        }
+        for by, function in GROUPINGS.items()
+    }
+    for name, needed in takes.get(regions.by, {}).items():
+        if needed and getattr(regions, name) is None:
+            raise GeospotError(f"regions={regions.by} needs regions.{name}=...: {_GROUPING[name]}")
+    return {
+        f"regions.{name}": "regions=" + " or ".join(by for by in takes if name in takes[by])
+        for name in _GROUPING
+        if name not in takes.get(regions.by, {})
+    }
 
 
 def _grouped(
@@ -130,20 +163,12 @@ def _grouped(
     by = settings.by
     if by == "auto":
         by = "country" if region is None else "column"
+    given = arguments(settings, GROUPINGS[by])
     if by == "column":
         if region is None:
             raise GeospotError("regions=column needs points.region=...: the column of region names")
-        groups = grouping.by_column(points, region)
-    elif by == "country":
-        groups = grouping.by_country(points)
-    elif by == "polygons":
-        groups = grouping.by_polygons(points, str(settings.path), settings.name)
-    elif by == "grid":
-        groups = grouping.by_grid(points, settings.degrees or 0.0)
-    else:
-        raise GeospotError(
-            f"regions.by={by!r} is unknown: use auto, column, country, polygons or grid"
-        )
+        given["name"] = region
+    groups = GROUPINGS[by](points, **given)
     return Regions.from_groups(
         points,
         groups,

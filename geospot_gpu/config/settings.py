@@ -18,6 +18,7 @@ from geospot_gpu.errors.former import translated
 from geospot_gpu.files import expanded
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.regions import Regions
+from geospot_gpu.regions.grouping import GROUPINGS
 from geospot_gpu.sinkhorn import SOLVERS
 
 # OmegaConf reads annotations at run time and knows Optional, not the | of Python 3.10.
@@ -44,14 +45,12 @@ class AgainstConfig(Settings):
 
 
 @with_arguments_of(Regions.from_groups, without=("points", "groups", "encoder", "device"))
+@with_arguments_of(*GROUPINGS.values(), without=("points", "seed"), optional=True)
 @dataclass
 class RegionsConfig(Settings):
     """Group ``regions``."""
 
     by: str = "auto"
-    path: Optional[str] = None
-    name: Optional[str] = None
-    degrees: Optional[float] = None
 
 
 @with_arguments_of(GroundCost, without=("class_costs",))

@@ -38,7 +38,10 @@ class _Argument(NamedTuple):
 
 
 def with_arguments_of(
-    *functions: Callable[..., Any], without: Collection[str] = (), only: Collection[str] = ()
+    *functions: Callable[..., Any],
+    without: Collection[str] = (),
+    only: Collection[str] = (),
+    optional: bool = False,
 ) -> Callable[[type[T]], type[T]]:
     """A dataclass of settings, and with it the arguments of functions or classes.
 
@@ -46,6 +49,7 @@ def with_arguments_of(
         functions: whose arguments are settings. One of a name in several of them is one setting.
         without: names of arguments that are none, as they are no plain values or known elsewhere.
         only: names of the arguments that are, where most are not.
+        optional: whether each may be left out, as it belongs to one of several functions alone.
 
     >>> def near(target: str, k: int = 10, *, tables: Mapping[str, bytes] | None = None) -> None:
     ...     "Finds what is near."
@@ -62,6 +66,11 @@ def with_arguments_of(
         found: dict[str, _Argument] = {}
         for function in functions:
             for argument in _arguments(function, {*own, *without}, only):
+                if optional:
+                    argument = argument._replace(
+                        kind=Optional[argument.kind],  # noqa: UP045
+                        default=None,
+                    )
                 if found.setdefault(argument.name, argument) != argument:
                     raise TypeError(f"{argument.name} is another setting in {function.__name__}")
         fields = [(name, kind, _field(default)) for name, kind, default in found.values()]

@@ -25,8 +25,8 @@ class Points:
     """A table of valid points.
 
     Attributes:
-        lon: longitude in degrees, in [-180, 180), float64 [n].
-        lat: latitude in degrees, in [-90, 90], float64 [n].
+        lon: longitude in degrees, in [-180, 180), float64 [n]; NaN where points have no places.
+        lat: latitude in degrees, in [-90, 90], float64 [n], likewise.
         weight: positive mass, float64 [n].
         attributes: the other columns of the table, [n] rows, indexed by their row number in the
             source, counted from 1 for the first row of data.
@@ -46,12 +46,29 @@ class Points:
     def __len__(self) -> int:
         return len(self.lon)
 
+    @property
+    def located(self) -> bool:
+        """Whether the points have coordinates: all of them do, or none."""
+        return not np.isnan(self.lon[:1]).any()
+
+    def check_located(self, what: str) -> None:
+        """Raise where the points have no coordinates, which something needs.
+
+        Args:
+            what: needs them, for the message.
+        """
+        if not self.located:
+            raise GeospotError(
+                f"{self.origin}: its points have no coordinates, which {what} needs: give them "
+                "lon and lat"
+            )
+
     @classmethod
     def build(
         cls,
         *,
-        lon: ArrayLike,
-        lat: ArrayLike,
+        lon: ArrayLike | None = None,
+        lat: ArrayLike | None = None,
         weight: ArrayLike | None = None,
         attributes: pd.DataFrame | None = None,
         origin: str = "points",
@@ -60,7 +77,8 @@ class Points:
         """Check and normalise coordinates and weights.
 
         Args:
-            lon: longitudes in degrees; [0, 360] is wrapped.
+            lon: longitudes in degrees; [0, 360] is wrapped. Points without coordinates, which
+                differ in their features alone, are given neither.
             lat: latitudes in degrees.
             weight: positive masses; equal ones if not given.
             attributes: columns to keep beside the points.
@@ -73,11 +91,21 @@ class Points:
 
         >>> Points.build(lon=[359.0], lat=[10.0]).lon.tolist()
         [-1.0]
+        >>> Points.build(attributes=pd.DataFrame({"country": ["Mali", "Peru"]})).located
+        False
         """
         check_invalid(invalid)
         if attributes is not None:
             checks.instance(attributes, pd.DataFrame, "attributes")
         checks.text(origin, "origin")
+        if (lon is None) != (lat is None):
+            given, absent = ("lat", "lon") if lon is None else ("lon", "lat")
+            raise GeospotError(f"{origin}: there is {given} without {absent}: give both or neither")
+        located = lon is not None
+        if lon is None or lat is None:
+            if attributes is None:
+                raise GeospotError(f"{origin}: there are no coordinates: give lon and lat")
+            lon = lat = np.full(len(attributes), np.nan)
         lon, lat = _vector(lon, "lon", origin), _vector(lat, "lat", origin)
         mass = np.ones_like(lon) if weight is None else _vector(weight, "weight", origin)
         rows = pd.RangeIndex(1, len(lon) + 1)
@@ -86,13 +114,13 @@ class Points:
         for name, length in lengths.items():
             if length != len(lon):
                 raise GeospotError(
-                    f"{origin}: {name} has {length} rows and lon {len(lon)}: give every point one"
+                    f"{origin}: {name} has {length} rows and {'lon' if located else 'attributes'} "
+                    f"{len(lon)}: give every point one"
                 )
         table = table.set_axis(rows, axis=0)
         problems = {
-            "longitude or latitude missing or not a finite number": ~(
-                np.isfinite(lon) & np.isfinite(lat)
-            ),
+            "longitude or latitude missing or not a finite number": located
+            & ~(np.isfinite(lon) & np.isfinite(lat)),
             "latitude outside [-90, 90]": np.abs(lat) > 90.0,
             "longitude outside [-180, 360]": (lon < -180.0) | (lon > 360.0),
             "weight not a positive finite number": ~((mass > 0) & (mass < _LARGEST_WEIGHT)),
@@ -144,12 +172,13 @@ class Points:
         Undoes uneven sampling: within a cell, mass stays in proportion to the weights.
 
         Raises:
-            GeospotError: there is no grid of this size.
+            GeospotError: there is no grid of this size, or the points have no coordinates.
 
         >>> points = Points.build(lon=[0.1, 0.2, 5.5], lat=[0.1, 0.2, 5.5])
         >>> points.balanced(1.0).weight.tolist()
         [0.5, 0.5, 1.0]
         """
+        self.check_located("regions.cell_degrees")
         cells = grid_cells(lon=self.lon, lat=self.lat, degrees=degrees, key="regions.cell_degrees")
         _, cell = np.unique(cells, axis=0, return_inverse=True)
         cell = cell.ravel()

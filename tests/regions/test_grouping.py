@@ -280,7 +280,6 @@ def test_polygons_in_another_system_are_reprojected_aloud(
 @pytest.mark.parametrize(
     ("shapes", "name", "message"),
     [
-        ({"a": box(0, 0, 1, 1)}, None, r"say which column names the regions, with regions\.name="),
         ({"a": box(0, 0, 1, 1)}, "iso", r"regions\.name='iso' is not a column; there are: name"),
         ({"a": box(0, 0, 5e6, 5e6)}, "name", r"which are not degrees: set the file's coordinate"),
     ],
