@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from omegaconf import DictConfig
@@ -30,7 +31,8 @@ def explain(config: DictConfig) -> None:
     title = f"{names}: divergence {found.divergence:.4f}, by place"
     with results.replacing() as staged:
         _write_points(points, staged)
-        contribution_map(points, title, staged / "contributions.png")
+        if "lon" in points:
+            contribution_map(points, title, staged / "contributions.png")
         write_summary(staged, found.summary)
     say(found.verdict)
     for side, some in points.groupby("side"):
@@ -38,12 +40,24 @@ def explain(config: DictConfig) -> None:
         # Per mass, or a place with many points would stand first for that alone.
         density = some["contribution"] / some["weight"]
         for row in some.loc[density.nlargest(_MOST).index].itertuples():
-            say(f"  lon {row.lon:8.2f}  lat {row.lat:7.2f}  {row.contribution:.2e}")
+            say(f"  {_place(row)}  {row.contribution:.2e}")
+    if "lon" not in points:
+        say("points have no coordinates: no map is drawn, and rows are those of their table")
     say(f"results in {results.place}", f"divergence={found.divergence:.6g} points={len(points)}")
 
 
+def _place(point: Any) -> str:
+    """Which point of a table this is."""
+    if hasattr(point, "lon"):
+        return f"lon {point.lon:8.2f}  lat {point.lat:7.2f}"
+    return f"row {point.row:8d}"
+
+
 def _write_points(points: pd.DataFrame, staged: Path) -> None:
-    """The points as GeoParquet and GeoJSON."""
+    """The points as GeoParquet and GeoJSON; without coordinates as Parquet alone."""
+    if "lon" not in points:
+        points.to_parquet(staged / "contributions.parquet", index=False)
+        return
     geopandas = require_geopandas()
     shapes = geopandas.points_from_xy(points["lon"], points["lat"], crs="EPSG:4326")
     frame = geopandas.GeoDataFrame(points, geometry=shapes)

@@ -12,6 +12,7 @@ from geospot_gpu.config.composed import checked
 from geospot_gpu.errors.say import say
 from geospot_gpu.files.outputs import write_csv, write_summary
 from geospot_gpu.files.urls import outputs_in
+from geospot_gpu.pictures.maps import mapped
 from geospot_gpu.pictures.selection import neighbour_map
 from geospot_gpu.selection.neighbours import nearest_regions
 
@@ -51,9 +52,12 @@ def nearest(config: DictConfig) -> None:
         "order_is_certain": certain,
         "seconds": round(seconds, 3),
     }
+    shown = mapped(regions)
+    around = shown if where is regions else mapped(where)
     with results.replacing() as staged:
         write_csv(table, staged / "nearest.csv", index=False, float_format="%.9g")
-        neighbour_map(table, regions, where, target, staged / "nearest.png")
+        if shown is not None and around is not None:
+            neighbour_map(table, shown, around, target, staged / "nearest.png")
         write_summary(staged, summary)
     if len(table) < typed.k:
         say(f"k={typed.k}: there are only {found.candidates} other regions: all are listed")

@@ -75,6 +75,7 @@ def _targets(wanted: settings.TargetsConfig, run: Run) -> Regions:
         lon=wanted.lon,
         lat=wanted.lat,
         weight=wanted.weight,
+        located=True if run.regions.located else None,
         text=(wanted.region, *run.encoder.ids),
     )
     if wanted.region is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from geospot_gpu.errors.say import say
 from geospot_gpu.files.outputs import Outputs, write_csv, write_summary
 from geospot_gpu.files.urls import place
 from geospot_gpu.names import Names
+from geospot_gpu.pictures.maps import mapped
 from geospot_gpu.pictures.selection import point_map, selection_picture
 from geospot_gpu.points.readers import read_points, read_table
 from geospot_gpu.points.table import check_invalid
+from geospot_gpu.regions import Regions
 from geospot_gpu.runs.origin import configured
 from geospot_gpu.runs.run import Run
 from geospot_gpu.runs.store import MANIFEST
@@ -32,6 +35,8 @@ from geospot_gpu.selection.points import select_points
 from geospot_gpu.selection.pool import Pool
 from geospot_gpu.selection.regions import Selection, select_regions
 from geospot_gpu.selection.stored_distances import stored_distances
+
+log = logging.getLogger("geospot_gpu")
 
 _REGIONS = ("selection.csv", "selection.png", "summary.json")
 _POINTS = ("points.parquet", "points.png", "summary.json")
@@ -132,7 +137,7 @@ def _select_regions(config: settings.SelectConfig, run: Run, results: Outputs) -
     }
     with results.replacing() as staged:
         write_csv(found.table, staged / "selection.csv", index=False, float_format="%.9g")
-        selection_picture(found, run.regions, run.against or run.regions, staged / "selection.png")
+        selection_picture(found, *_mapped(run), staged / "selection.png")
         write_summary(staged, summary)
     say(
         f"for {', '.join(found.targets)}, by {config.method} ({found.distance} after each step, "
@@ -145,6 +150,12 @@ def _select_regions(config: settings.SelectConfig, run: Run, results: Outputs) -
         f"regions={len(found.table)} samples={samples} "
         f"coverage={found.coverage:.6g} improves_until={found.improves_until}",
     )
+
+
+def _mapped(run: Run) -> tuple[Regions | None, Regions | None]:
+    """The regions and the targets of a run where a map shows them."""
+    regions = mapped(run.regions)
+    return regions, regions if run.against is None else mapped(run.against)
 
 
 def _read_prices(path: Path) -> pd.DataFrame:
@@ -211,7 +222,12 @@ def _select_points(config: settings.SelectConfig, run: Run, results: Outputs) ->
     }
     with results.replacing() as staged:
         table.to_parquet(staged / "points.parquet", index=False)
-        point_map(found, run.against or run.regions, staged / "points.png")
+        if {"lon", "region"}.isdisjoint(table):
+            log.warning("points have no coordinates: no map is drawn")
+        else:
+            regions, against = _mapped(run)
+            if regions is not None and against is not None:
+                point_map(found, regions, against, staged / "points.png")
         write_summary(staged, summary)
     say(f"for {', '.join(found.targets)}, by {config.method}: {text}")
     say(f"results in {results.place}", f"points={len(table)} coverage={found.distance:.6g}")
@@ -241,6 +257,7 @@ def _read_pool(config: settings.PoolConfig, run: Run) -> Pool:
         str(config.path),
         lon=config.lon or own.lon,
         lat=config.lat or own.lat,
+        located=True if run.cost.uses_geography else None,
         text=(config.id, *encoder.ids),
         invalid=check_invalid(own.invalid),
     )

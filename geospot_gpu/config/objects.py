@@ -48,6 +48,8 @@ def make_cost(config: ComparisonConfig) -> GroundCost:
         del given["geo_weight"]
         if config.encoder.name == "none":
             given["geo_weight"] = 1.0
+        elif config.points.located is False:
+            given["geo_weight"] = 0.0
     cost = GroundCost(**given)
     if config.encoder.name == "none" and cost.uses_features:
         raise GeospotError(
@@ -101,7 +103,10 @@ def make_regions(
         region = own.region or first.region
         usual, given = (arguments(side, read_points, without=["source"]) for side in (first, own))
         given = {key: value for key, value in given.items() if value is not None}
-        points = read_points(path, **(usual | given), text=(region, *encoder.ids))
+        settings = usual | given
+        if first.located and config.cost.geo_weight == 0.0:  # nothing needs coordinates
+            settings["located"] = None
+        points = read_points(path, **settings, text=(region, *encoder.ids))
         return _grouped(config, points, region, encoder, device)
 
     if first.source == "gallery":

@@ -35,7 +35,7 @@ class PointsConfig(Settings):
     region: Optional[str] = None
 
 
-@with_arguments_of(read_points, without=("source", "text", "invalid"))
+@with_arguments_of(read_points, without=("source", "text", "invalid", "located"))
 @dataclass
 class AgainstConfig(Settings):
     """The second table of a rectangular sweep."""

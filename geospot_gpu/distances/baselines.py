@@ -42,7 +42,8 @@ def baselines(
     the sphere where they have no features. Means are weighted by the masses of the points.
 
     - ``centroid_cosine``: one minus the cosine between the mean vectors of the two regions.
-    - ``mean_feature_distance``, ``mean_great_circle_km``: means over all pairs of points.
+    - ``mean_feature_distance``, ``mean_great_circle_km``: means over all pairs of points; the great
+      circle is NaN where points have no coordinates.
     - ``energy_distance``, ``gaussian_mmd``: kernel norms with GeomLoss's convention, half of the
       squared norm (Feydy et al. 2019, section 1). The Gaussian's width is the same for all pairs.
     - ``dissimilarity_source_to_target``: mean over the target of the dissimilarity index of the

@@ -91,7 +91,14 @@ def usable_rows(encoder: Encoder, points: Points, rows: NDArray[np.int64]) -> ND
     """The rows that the encoder has features for, where invalid points are dropped; else all.
 
     What is left out is said.
+
+    Raises:
+        GeospotError: the encoder reads coordinates, and the points have none.
     """
+    if encoder.reads_coordinates:
+        points.check_located(
+            f"encoder {encoder.version}", "use features of your own, encoder=precomputed"
+        )
     if points.invalid == "error":
         return rows
     usable = encoder.usable(points, rows)

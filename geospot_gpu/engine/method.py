@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from geospot_gpu.cost import GroundCost
@@ -62,12 +63,20 @@ def method_for(regions: Regions, cost: GroundCost | None, solver: Solver | None)
 
 
 def default_cost(regions: Regions) -> GroundCost:
-    """Half features and half geography where there are features, geography alone otherwise."""
-    return GroundCost(geo_weight=1.0 if regions.features is None else 0.5)
+    """Half features and half geography; one of them alone where regions have not both."""
+    if regions.features is None:
+        return GroundCost(geo_weight=1.0)
+    return GroundCost(geo_weight=0.5 if regions.located else 0.0)
+
+
+def _unlocated(regions: Regions) -> str:
+    """The first of those that have points without coordinates."""
+    point = int(np.isnan(regions.lon).argmax())
+    return regions.names[int(np.searchsorted(regions.offsets, point, side="right")) - 1]
 
 
 def check_compatible(regions: Regions, cost: GroundCost) -> None:
-    """Raise where the cost does not suit the features that the regions have, or have not."""
+    """Raise where the cost does not suit what the regions have, or have not."""
     if cost.class_costs is not None:
         raise GeospotError(
             "cost.class_costs need points with classes, which regions do not have yet: leave them "
@@ -77,6 +86,11 @@ def check_compatible(regions: Regions, cost: GroundCost) -> None:
         raise GeospotError(
             f"cost.geo_weight={cost.geo_weight} needs features, and encoder=none gives none: "
             "choose an encoder, or set cost.geo_weight=1"
+        )
+    if cost.uses_geography and not regions.located:
+        raise GeospotError(
+            f"cost.geo_weight={cost.geo_weight:g} needs coordinates, and points of "
+            f"{_unlocated(regions)} have none: set cost.geo_weight=0"
         )
     if cost.uses_features and cost.feature == "cosine" and not regions.unit_features:
         raise GeospotError(

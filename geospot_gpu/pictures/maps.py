@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.errors.say import printable
 from geospot_gpu.land import land
+from geospot_gpu.regions import Regions
+from geospot_gpu.regions.countries import country_places
+
+log = logging.getLogger("geospot_gpu")
 
 _LAND_STEP = 0.25
 _LONGEST = 40
 
 drawing = out_of_memory("drawing a picture", "free memory, or take fewer regions or points")
 """Decorates what draws."""
+
+
+def mapped(regions: Regions) -> Regions | None:
+    """The regions where a map shows them: None, aloud, where they have no places.
+
+    Regions whose points have no coordinates lie where the countries of their names do, if all of
+    their names are of countries.
+    """
+    if regions.located:
+        return regions
+    try:
+        places = country_places(regions.names)
+    except GeospotError as error:
+        log.warning("points have no coordinates: no map is drawn (%s)", error)
+        return None
+    if places is None:
+        log.warning("points have no coordinates, and regions are no countries: no map is drawn")
+        return None
+    log.warning("points have no coordinates: regions are drawn at the countries of their names")
+    lon, lat = np.repeat(places, regions.sizes, axis=0).T
+    return replace(regions, lon=lon, lat=lat)
 
 
 def world_axes(plt: Any, *, cover: bool = False) -> tuple[Any, Any]:

@@ -47,19 +47,32 @@ def neighbour_map(
 
 
 @drawing
-def selection_picture(selection: Selection, regions: Regions, against: Regions, path: Path) -> None:
+def selection_picture(
+    selection: Selection, regions: Regions | None, against: Regions | None, path: Path
+) -> None:
     """The chosen regions on a map, and the distance after each step with its interval.
 
     Args:
         selection: what was chosen.
-        regions: where the chosen regions are.
-        against: where the targets are.
+        regions: where the chosen regions are; None where nobody knows.
+        against: where the targets are, likewise; then there is no map.
         path: the PNG file.
     """
-    plt, table = pyplot(), selection.table
-    figure, (axes, steps) = plt.subplots(
-        1, 2, figsize=(13.5, 4.6), width_ratios=[2.2, 1], layout="constrained"
-    )
+    plt = pyplot()
+    if regions is None or against is None:
+        figure, steps = plt.subplots(figsize=(6, 4.6), layout="constrained")
+    else:
+        figure, (axes, steps) = plt.subplots(
+            1, 2, figsize=(13.5, 4.6), width_ratios=[2.2, 1], layout="constrained"
+        )
+        _draw_chosen(axes, selection, regions, against)
+    _draw_steps(steps, selection)
+    save(figure, path)
+
+
+def _draw_chosen(axes: Any, selection: Selection, regions: Regions, against: Regions) -> None:
+    """The chosen regions on a map, by their order."""
+    table = selection.table
     draw_land(axes)
     places = [_points(regions, name) for name in table["region"]]
     order = np.repeat(table["order"].to_numpy(float), [len(x) for x in places])
@@ -69,6 +82,11 @@ def selection_picture(selection: Selection, regions: Regions, against: Regions, 
     if len(table) <= _MOST_LABELS:
         for number, place in zip(table["order"], places, strict=True):
             _label(axes, str(number), np.median(place, axis=0))
+
+
+def _draw_steps(steps: Any, selection: Selection) -> None:
+    """The distance after each step, with its interval."""
+    table = selection.table
     half = [table["distance"] - table["lower"], table["upper"] - table["distance"]]
     steps.errorbar(
         table["order"], table["distance"], yerr=np.maximum(half, 0.0), fmt="o-", capsize=3
@@ -80,19 +98,24 @@ def selection_picture(selection: Selection, regions: Regions, against: Regions, 
         steps.set_xticks(table["order"], labels=table["region"].map(label), rotation=90, fontsize=8)
     steps.set_xlabel("regions, in order")
     steps.set_ylabel(f"{selection.distance} after each (95 % interval)")
-    save(figure, path)
 
 
 @drawing
-def point_map(selection: PointSelection, against: Regions, path: Path) -> None:
+def point_map(selection: PointSelection, regions: Regions, against: Regions, path: Path) -> None:
     """The chosen points, the heavier the larger, and those of the targets.
 
     Args:
         selection: what was chosen.
+        regions: where points lie that have no coordinates of their own.
         against: where the targets are.
         path: the PNG file.
     """
     plt, table = pyplot(), selection.table
+    if "lon" not in table:
+        place = dict(zip(regions.names, zip(*_firsts(regions), strict=True), strict=True))
+        by_region = table.groupby("region").agg({"order": "min", "weight": "sum"}).reset_index()
+        lon, lat = np.array([place[name] for name in by_region["region"]]).T
+        table = by_region.assign(lon=lon, lat=lat)
     figure, axes = world_axes(plt)
     _targets(axes, selection.targets, against, alpha=0.35)
     weight = table["weight"].to_numpy(float)
@@ -101,7 +124,7 @@ def point_map(selection: PointSelection, against: Regions, path: Path) -> None:
         table["lon"], table["lat"], c=table["order"], cmap="viridis_r", s=size, zorder=4,
         edgecolor="0.2", linewidth=0.2,
     )  # fmt: skip
-    axes.set_title(f"{len(table)} points for {_listed(selection.targets)}", fontsize=10)
+    axes.set_title(f"{len(selection.table)} points for {_listed(selection.targets)}", fontsize=10)
     figure.colorbar(drawn, ax=axes, label="order", shrink=0.7)
     save(figure, path)
 
@@ -125,6 +148,12 @@ def _points(regions: Regions, name: str) -> NDArray[np.float64]:
     k = regions.names.index(name)
     rows = slice(*regions.offsets[k : k + 2])
     return np.stack([regions.lon[rows], regions.lat[rows]], axis=1)
+
+
+def _firsts(regions: Regions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Longitude and latitude [R] of the first point of each region."""
+    first = regions.offsets[:-1]
+    return regions.lon[first], regions.lat[first]
 
 
 def _label(axes: Any, text: str, place: NDArray[np.float64]) -> None:

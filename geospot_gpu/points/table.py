@@ -51,16 +51,16 @@ class Points:
         """Whether the points have coordinates: all of them do, or none."""
         return not np.isnan(self.lon[:1]).any()
 
-    def check_located(self, what: str) -> None:
+    def check_located(self, what: str, remedy: str = "give them lon and lat") -> None:
         """Raise where the points have no coordinates, which something needs.
 
         Args:
             what: needs them, for the message.
+            remedy: what to do.
         """
         if not self.located:
             raise GeospotError(
-                f"{self.origin}: its points have no coordinates, which {what} needs: give them "
-                "lon and lat"
+                f"{self.origin}: its points have no coordinates, which {what} needs: {remedy}"
             )
 
     @classmethod

@@ -57,7 +57,8 @@ class Regions(FromPoints, Drawn):
         most = self.sampling.max_points
         shown = [f"{name} ({size})" for name, size in zip(self.names, self.sizes, strict=True)]
         return (
-            f"<Regions: {len(self):,} of {int(self.offsets[-1]):,} points, {kind} "
+            f"<Regions: {len(self):,} of {int(self.offsets[-1]):,} points"
+            f"{'' if self.located else ' without coordinates'}, {kind} "
             f"({self.encoder}), on {self.device}, "
             f"{'all points' if most is None else f'at most {most:,} points of each'}>\n"
             f"{', '.join(shown[:_SHOWN])}{', ...' if len(shown) > _SHOWN else ''}"
@@ -91,6 +92,11 @@ class Regions(FromPoints, Drawn):
             text = name_of(name, key)
             raise GeospotError(f"{key}={text} is no region here; {self._position.hint(text)}")
         return at
+
+    @property
+    def located(self) -> bool:
+        """Whether all points have coordinates."""
+        return not np.isnan(self.lon).any()
 
     @property
     def device(self) -> torch.device:
@@ -133,6 +139,7 @@ class Regions(FromPoints, Drawn):
             features=None if self.features is None else self.features[where],
             lon=self.lon[rows],
             lat=self.lat[rows],
+            row=self.row[rows],
             n_points=self.n_points[some],
             n_available=self.n_available[some],
             mass=self.mass[some],
@@ -172,7 +179,8 @@ class Regions(FromPoints, Drawn):
     def points_of(self, name: Name) -> pd.DataFrame:
         """The distinct points of a region: ``lon``, ``lat`` in degrees, and ``weight``.
 
-        Weights sum to one. Rows are in the order of the region's features.
+        Weights sum to one. Rows are in the order of the region's features. Of points without
+        coordinates it is ``row``, in the table and counted from 1, and ``weight``.
 
         >>> regions = Regions.from_points(lon=[0, 5, 5], lat=[0, 1, 1], region=["a", "b", "b"])
         >>> regions.points_of("b").to_dict("list")
@@ -181,14 +189,16 @@ class Regions(FromPoints, Drawn):
         k = self.position(name)
         own = slice(*self.offsets[k : k + 2].tolist())
         weight = self.weight[own].cpu().numpy()
-        return pd.DataFrame({"lon": self.lon[own], "lat": self.lat[own], "weight": weight})
+        return which_points(self, np.arange(len(self.lon))[own]).assign(weight=weight)
 
     def to_geopandas(self) -> geopandas.GeoDataFrame:
         """One row per point: ``region``, ``weight`` and its geometry, in WGS84.
 
         Raises:
-            GeospotError: geopandas is not installed.
+            GeospotError: geopandas is not installed, or points have no coordinates.
         """
+        if not self.located:
+            raise GeospotError("points without coordinates have no geometries: use points_of")
         geopandas = require_geopandas()
         table = {
             "region": np.repeat(np.array(self.names, object), self.sizes),
@@ -270,6 +280,7 @@ class Regions(FromPoints, Drawn):
             features=None if mine is None or theirs is None else torch.cat([mine, theirs]),
             lon=np.concatenate([self.lon, other.lon]),
             lat=np.concatenate([self.lat, other.lat]),
+            row=np.concatenate([self.row, other.row]),
             n_points=np.concatenate([self.n_points, other.n_points]),
             n_available=np.concatenate([self.n_available, other.n_available]),
             mass=np.concatenate([self.mass, other.mass]),
@@ -291,7 +302,8 @@ class Regions(FromPoints, Drawn):
     def table(self) -> pd.DataFrame:
         """One row per region: name, n_points, n_available, n_distinct, weight, and its centre.
 
-        The centre (``lon``, ``lat``, degrees) is the mean direction of its points.
+        The centre (``lon``, ``lat``, degrees) is the mean direction of its points; NaN where they
+        have no coordinates.
         """
         xyz, weight = self.xyz.cpu().numpy(), self.weight.cpu().numpy()
         centres = [
@@ -309,3 +321,16 @@ class Regions(FromPoints, Drawn):
                 "lat": [lat for _, lat in centres],
             }
         )
+
+
+def which_points(regions: Regions, index: NDArray[np.int64]) -> pd.DataFrame:
+    """What says which points those at ``index`` [k] are.
+
+    Returns:
+        Columns ``lon`` and ``lat`` in degrees; where one of them has no coordinates ``row`` alone,
+        in its table and counted from 1.
+    """
+    lon, lat = regions.lon[index], regions.lat[index]
+    if np.isnan(lon).any():
+        return pd.DataFrame({"row": regions.row[index]})
+    return pd.DataFrame({"lon": lon, "lat": lat})

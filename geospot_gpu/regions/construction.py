@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from geospot_gpu.devices import device_name
 from geospot_gpu.encoders import Encoder, NoEncoder, Precomputed, get_encoder
 from geospot_gpu.encoders.base import usable_rows
-from geospot_gpu.errors import checks
+from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.points.arrays import feature_vectors, one_each
 from geospot_gpu.points.gallery import read_gallery
 from geospot_gpu.points.readers import read_points
@@ -86,6 +86,7 @@ class FromPoints:
         lat: str | None = None,
         weight: str | None = None,
         crs: str | None = None,
+        located: bool | None = True,
         invalid: Invalid = "error",
         encoder: str | Encoder = "geoclip",
         **options: Any,
@@ -100,6 +101,8 @@ class FromPoints:
             lat: latitude column, likewise.
             weight: column of positive masses; equal masses if not given.
             crs: reference system of coordinates that are no degrees, as ``EPSG:32632``.
+            located: as for :func:`~geospot_gpu.read_points`: False where points have no
+                coordinates, and regions differ by their features alone.
             invalid: ``error`` refuses invalid rows, ``drop`` leaves them out.
             encoder: ``geoclip``, ``none`` or an :class:`~geospot_gpu.encoders.Encoder`.
             options: as in :meth:`from_groups`.
@@ -110,7 +113,14 @@ class FromPoints:
         encoder = get_encoder(encoder)
         text = (region, *encoder.ids)
         points = read_points(
-            table, lon=lon, lat=lat, weight=weight, crs=crs, text=text, invalid=invalid
+            table,
+            lon=lon,
+            lat=lat,
+            weight=weight,
+            crs=crs,
+            located=located,
+            text=text,
+            invalid=invalid,
         )
         groups = (
             grouping.by_country(points) if region is None else grouping.by_column(points, region)
@@ -121,8 +131,8 @@ class FromPoints:
     def from_points(
         cls,
         *,
-        lon: ArrayLike,
-        lat: ArrayLike,
+        lon: ArrayLike | None = None,
+        lat: ArrayLike | None = None,
         region: Iterable[object],
         weight: ArrayLike | None = None,
         features: ArrayLike | None = None,
@@ -132,7 +142,8 @@ class FromPoints:
         """Regions of points in memory.
 
         Args:
-            lon: longitudes in degrees [n].
+            lon: longitudes in degrees [n]; without coordinates regions differ by their features
+                alone, and costs have ``geo_weight=0``.
             lat: latitudes in degrees [n].
             region: region name of each point [n]; a point without one belongs to none.
             weight: positive masses [n]; equal ones if not given.
@@ -147,7 +158,13 @@ class FromPoints:
         >>> regions = Regions.from_points(lon=[0, 1, 9], lat=[0, 0, 0], region=["a", "a", "b"])
         >>> regions.names, regions.sizes.tolist()
         (('a', 'b'), [2, 1])
+        >>> Regions.from_points(region=["a", "b"], features=[[1, 0], [0, 1]]).located
+        False
         """
+        if lon is None and lat is None and features is None:
+            raise GeospotError(
+                "points have neither places nor features: give lon and lat, or features"
+            )
         table = pd.DataFrame({"region": one_each(region, "region")})
         encoder: Encoder = NoEncoder()
         if features is not None:
@@ -240,7 +257,10 @@ class FromPoints:
 
 
 def _in_order(points: Points, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The rows in an order that depends on their content: sums then agree to the last bit."""
+    """The rows in an order that depends on their content: sums then agree to the last bit.
+
+    Of points without coordinates it is that of the table, by weight.
+    """
     return rows[np.lexsort((points.weight[rows], points.lat[rows], points.lon[rows]))]
 
 

@@ -44,13 +44,15 @@ class Drawn:
     Attributes:
         names: region names, in order.
         offsets: int64 [R + 1], on the CPU.
-        xyz: unit vectors of the points, float64 [N, 3].
+        xyz: unit vectors of the points, float64 [N, 3]; NaN where points have no coordinates.
         weight: mass of the points, float64 [N]; sums to one within a region.
         square_weight: sum of the squared masses of the points that were merged into one,
             float64 [N]; what the variance of a weighted mean is made of.
         features: feature vectors, float32 [N, D], or None.
         unit_features: whether feature vectors have length one.
-        lon, lat: coordinates in degrees, float64 [N], on the CPU.
+        lon, lat: coordinates in degrees, float64 [N], on the CPU; NaN where there are none.
+        row: of each point in its table, counted from 1; the first one of those that were merged,
+            int64 [N], on the CPU.
         n_points: how many points were taken into each region, duplicates counted, int64 [R].
         n_available: how many points there were before subsampling, int64 [R].
         mass: total weight of a region before normalising and subsampling, float64 [R].
@@ -71,6 +73,7 @@ class Drawn:
     unit_features: bool
     lon: NDArray[np.float64]
     lat: NDArray[np.float64]
+    row: NDArray[np.int64]
     n_points: NDArray[np.int64]
     n_available: NDArray[np.int64]
     mass: NDArray[np.float64]
@@ -101,9 +104,9 @@ def draw(names: Sequence[str], sources: Sequence[Source], sampling: Sampling) ->
             None if features is None else features[np.searchsorted(rows, region_rows)],
             encoder.reads_coordinates,
         )
-        distinct.append(region_rows[cloud.first])
         if len(region_rows) < len(source.rows):  # its first half is a sample, too
             cloud = cloud.take(sampling.order(name, len(cloud.lon)))
+        distinct.append(region_rows[cloud.first])
         clouds.append(cloud)
     lon, lat, weight, square_weight = (
         np.concatenate([cloud[k] for cloud in clouds]) for k in range(4)
@@ -121,6 +124,7 @@ def draw(names: Sequence[str], sources: Sequence[Source], sampling: Sampling) ->
         unit_features=encoder.unit_length,
         lon=lon,
         lat=lat,
+        row=points.attributes.index.to_numpy(np.int64)[np.concatenate(distinct)],
         n_points=np.array([len(rows) for rows, _ in sampled]),
         n_available=np.array([len(source.rows) for source in sources]),
         mass=np.array([source.mass.sum() for source in sources]),

@@ -41,7 +41,8 @@ class PointSelection:
     Attributes:
         targets: names of the targets.
         table: one row per point, the first one the most useful: ``order`` (from 1), ``id``,
-            ``weight``, ``lon``, ``lat``, and ``region`` where the pool has regions.
+            ``weight``, ``lon`` and ``lat`` where points have coordinates, and ``region`` where the
+            pool has regions.
         available: how many points there were to choose from.
         distance: mean cost from the targets' points to the nearest chosen one, or of the plan.
         guarantee: of ``coverage``, at least this share of the best possible gain is reached.
@@ -188,8 +189,8 @@ def _table(pool: Pool, chosen: NDArray[np.int64], weight: Array, id: str | None)
             "order": np.arange(1, len(chosen) + 1),
             "id": pool.ids(id)[chosen],
             "weight": weight,
-            "lon": pool.points.lon[rows],
-            "lat": pool.points.lat[rows],
         }
     )
+    if pool.points.located:
+        table = table.assign(lon=pool.points.lon[rows], lat=pool.points.lat[rows])
     return table if pool.region is None else table.assign(region=pool.region[chosen])

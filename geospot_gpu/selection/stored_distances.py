@@ -10,7 +10,12 @@ from geospot_gpu.distances.columns import find
 from geospot_gpu.runs.baselines import stored_baselines
 from geospot_gpu.runs.run import Run
 from geospot_gpu.selection.problem import Problem
-from geospot_gpu.selection.target_distances import check_distance, distances_in, solved_distances
+from geospot_gpu.selection.target_distances import (
+    check_distance,
+    check_places,
+    distances_in,
+    solved_distances,
+)
 
 Array = NDArray[np.float64]
 
@@ -29,6 +34,7 @@ def stored_distances(run: Run, problem: Problem, by: str) -> Array:
     check_distance(by)
     square = run.against is None
     if find(by).table == "baselines":
+        check_places(by, problem)
         left, right = _pairs(problem)
         if square:
             left, right = np.minimum(left, right), np.maximum(left, right)

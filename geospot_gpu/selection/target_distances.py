@@ -30,6 +30,12 @@ def check_distance(by: str) -> None:
         raise GeospotError(f"by={by} is unknown: use one of {', '.join(choices())}")
 
 
+def check_places(by: str, problem: Problem) -> None:
+    """Raise where a distance is of places, and points have no coordinates."""
+    if by == "mean_great_circle_km" and not problem.regions.located:
+        raise GeospotError(f"by={by} needs coordinates, and points have none: use by=divergence")
+
+
 def distances_in(pairs: pd.DataFrame, by: str, problem: Problem, *, square: bool) -> Array:
     """Values of ``by`` from every candidate to every target, NaN where they are not known, [R, T].
 
@@ -64,6 +70,7 @@ def solved_distances(method: Method, engine: Engine, problem: Problem, by: str) 
     index = np.array(problem.candidates), np.array(problem.targets)
     left, right = (side.ravel() for side in np.meshgrid(*index, indexing="ij"))
     if find(by).table == "baselines":
+        check_places(by, problem)
         pairs = shared_baselines(problem.regions, left, right, [by], engine)
         names = np.array(problem.regions.names, dtype=object)
         pairs = pairs.assign(source=names[left], target=names[right])

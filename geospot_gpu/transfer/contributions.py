@@ -15,6 +15,7 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.names import Name
 from geospot_gpu.regions import Regions
+from geospot_gpu.regions.collection import which_points
 from geospot_gpu.sinkhorn.coverage import importance
 
 
@@ -45,7 +46,8 @@ def contributions(
         engine: device, kernel and memory budget.
 
     Returns:
-        One row per distinct point: ``lon``, ``lat`` (degrees), ``region``, ``side`` (``source`` or
+        One row per distinct point: ``lon``, ``lat`` (degrees; where points have no coordinates
+        ``row``, in their table and counted from 1), ``region``, ``side`` (``source`` or
         ``target``), ``weight``, ``contribution``, and ``importance``: how much more a source point
         counts for the target than at home, which are weights for training; null on the target side.
 
@@ -69,16 +71,12 @@ def contributions(
     weights[: len(a)] = importance(covering, covered)[0].cpu().numpy()
     rows = [np.arange(*regions.offsets[k : k + 2]) for k in (i, j)]
     at = np.concatenate(rows)
-    return pd.DataFrame(
-        {
-            "lon": regions.lon[at],
-            "lat": regions.lat[at],
-            "region": np.repeat(np.array(names, object), [len(x) for x in rows]),
-            "side": np.repeat(["source", "target"], [len(x) for x in rows]),
-            "weight": torch.cat([a, b]).cpu().numpy(),
-            "contribution": values,
-            "importance": weights,
-        }
+    return which_points(regions, at).assign(
+        region=np.repeat(np.array(names, object), [len(x) for x in rows]),
+        side=np.repeat(["source", "target"], [len(x) for x in rows]),
+        weight=torch.cat([a, b]).cpu().numpy(),
+        contribution=values,
+        importance=weights,
     )
 
 

@@ -120,7 +120,8 @@ def features(
     """What predictions are made from, [R, R'] by name; the distances among them come first.
 
     Beside the distances these are the absolute latitudes and the spreads of both regions, the
-    difference of the latitudes, and the score of each source in itself.
+    difference of the latitudes, and the score of each source in itself. Where points have no
+    coordinates, there are no latitudes and spreads.
 
     Args:
         distances: what :func:`matrices` returned.
@@ -129,14 +130,22 @@ def features(
     """
     found = {name: distances[name] for name in predictors() if name in distances}
     shape = len(sources), len(targets)
+    if sources.located and targets.located:
+        found |= _of_places(sources, targets)
+    if in_domain is not None:
+        found["score_source"] = np.broadcast_to(in_domain[:, None], shape)
+    return found
+
+
+def _of_places(sources: Regions, targets: Regions) -> dict[str, Array]:
+    """What follows from where regions lie, [R, R'] by name."""
+    shape = len(sources), len(targets)
     latitude = [np.abs(side.table()["lat"].to_numpy()) for side in (sources, targets)]
     spread = [spreads(side) for side in (sources, targets)]
-    found["latitude_difference"] = np.abs(latitude[0][:, None] - latitude[1])
+    found = {"latitude_difference": np.abs(latitude[0][:, None] - latitude[1])}
     for name, (source, target) in (("latitude", latitude), ("spread_km", spread)):
         found[f"{name}_source"] = np.broadcast_to(source[:, None], shape)
         found[f"{name}_target"] = np.broadcast_to(target, shape)
-    if in_domain is not None:
-        found["score_source"] = np.broadcast_to(in_domain[:, None], shape)
     return found
 
 

@@ -108,6 +108,11 @@ def predict_scores(
             cells = land_cells(degrees, points, seed, run.encoder, str(run.engine.torch_device()))
         targets = cells.regions
     checks.instance(targets, Regions, "targets", "as run.regions_like makes them")
+    if run.regions.located and not targets.located:
+        raise GeospotError(
+            f"targets have no coordinates, and those of {run.folder} are learned from: give lon "
+            "and lat"
+        )
     sources = run.regions.subset(chosen)
     with run.engine.pool():
         distances = _distances(sources, targets, run, names)

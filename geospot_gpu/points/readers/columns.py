@@ -86,6 +86,13 @@ def usual_pair(frame: pd.DataFrame) -> tuple[str, str] | None:
     return next((pair for pair in PAIRS if there.issuperset(pair)), None)
 
 
+def names_coordinates(frame: pd.DataFrame) -> bool:
+    """Whether a column has the usual name of a coordinate; ``x`` or ``y`` alone is none."""
+    there = {spelling(label) for label in frame.columns}
+    plain = {name for pair in PAIRS if pair != PICTURES for name in pair}
+    return usual_pair(frame) is not None or not there.isdisjoint(plain)
+
+
 def coordinates(
     frame: pd.DataFrame, lon: str | None, lat: str | None, origin: str
 ) -> tuple[pd.Series[Any], pd.Series[Any]]:
@@ -115,7 +122,8 @@ def _coordinate(
     if not found:
         raise GeospotError(
             f"{origin}: no {name} column found (looked for {', '.join(known[:6])} and other usual "
-            f"names); name it with points.{name}=...; {columns_there(frame)}"
+            f"names); name it with points.{name}=..., or set cost.geo_weight=0 where points have "
+            f"none; {columns_there(frame)}"
         )
     first = found[0]
     whole = ("longitude", "latitude")[axis]

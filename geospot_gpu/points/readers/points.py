@@ -12,7 +12,13 @@ import pandas as pd
 
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
-from geospot_gpu.points.readers.columns import PICTURES, column, coordinates, usual_pair
+from geospot_gpu.points.readers.columns import (
+    PICTURES,
+    column,
+    coordinates,
+    names_coordinates,
+    usual_pair,
+)
 from geospot_gpu.points.readers.degrees import degrees
 from geospot_gpu.points.readers.frames import frame_of_object
 from geospot_gpu.points.readers.geometry import shapes_of
@@ -41,6 +47,7 @@ def read_points(
     lat: str | None = None,
     weight: str | None = None,
     crs: str | None = None,
+    located: bool | None = True,
     text: Iterable[str | None] = (),
     invalid: Invalid = "error",
 ) -> Points:
@@ -60,6 +67,8 @@ def read_points(
         weight: column of positive masses; equal masses if not given.
         crs: reference system of coordinates that are no degrees and do not say it themselves, as
             ``EPSG:32632``.
+        located: whether points have coordinates. False takes none: regions then differ by their
+            features alone; with None it is as the table has them.
         text: columns of a CSV file that hold names, where ``007`` is not the number 7.
         invalid: ``error`` refuses invalid rows, ``drop`` leaves them out and counts them.
 
@@ -71,6 +80,8 @@ def read_points(
     with out_of_memory(f"reading points of {origin}", ADVICE):
         if frame is None:
             frame = read_table(Path(origin), checks.listed(text, "text"))
+        if not _is_located(frame, origin, lon, lat, located):
+            return _without_places(frame, origin, weight, invalid)
         return _points(frame, origin, lon, lat, weight, crs, invalid)
 
 
@@ -108,6 +119,33 @@ def _points(
     )
     points.warn_of_zeros()
     return points
+
+
+def _is_located(
+    frame: pd.DataFrame, origin: str, lon: str | None, lat: str | None, located: bool | None
+) -> bool:
+    """Whether the points of a table have coordinates, or are to be without."""
+    if located is False and (lon, lat) != (None, None):
+        raise GeospotError(
+            "points.located=false takes no coordinates: leave out points.lon and lat"
+        )
+    if located is not None:
+        return checks.flag(located, "points.located")
+    if (lon, lat) != (None, None) or has_geometry(frame) or names_coordinates(frame):
+        return True
+    if has_geometry(_with_geometry(frame, origin)):
+        return True
+    log.warning("%s: has no coordinates: regions differ by their features alone", origin)
+    return False
+
+
+def _without_places(frame: Any, origin: str, weight: str | None, invalid: Invalid) -> Points:
+    """Points of a table that differ by their features alone."""
+    mass = None if weight is None else _numbers(column(frame, weight, "points.weight", origin))
+    if has_geometry(frame):
+        frame = frame.drop(columns=frame.geometry.name)
+    table = pd.DataFrame(frame)
+    return Points.build(weight=mass, attributes=table, origin=origin, invalid=invalid)
 
 
 def _with_geometry(frame: pd.DataFrame, origin: str) -> pd.DataFrame:

@@ -36,7 +36,7 @@ def check_places(points: object, by: str) -> Points:
         GeospotError: these are no points, or they have no coordinates.
     """
     table = check_points(points)
-    table.check_located(f"grouping them by {by}")
+    table.check_located(f"regions={by}", "name the column of their regions, points.region=...")
     return table
 
 

@@ -32,7 +32,7 @@ def by_h3(points: Points, resolution: int) -> Groups:
             coordinates.
 
     >>> by_h3(Points.build(lon=[13.4], lat=[52.5]), 3)
-    {'831f1dfffffffff': array([0])}
+    {'831f18fffffffff': array([0])}
     """
     check_places(points, "h3")
     resolution = checks.whole(resolution, "regions.resolution")
