@@ -132,15 +132,29 @@ def calls(folder: Path) -> dict[str, Call]:
             gs.read_points,
             {
                 "source": path["points.csv"], "lon": "lon", "lat": "lat", "weight": None,
-                "crs": None, "text": (), "invalid": "error",
+                "crs": None, "located": True, "text": (), "invalid": "error",
             },
         ),
         "by_column": Call(gs.by_column, {"points": POINTS, "name": "region"}),
         "by_country": Call(gs.by_country, {"points": POINTS}),
+        "by_country of a file": Call(
+            gs.by_country, {"points": POINTS, "path": path["polygons.geojson"], "name": "name"}
+        ),
         "by_grid": Call(gs.by_grid, {"points": POINTS, "degrees": 10.0}),
+        "by_h3": Call(gs.by_h3, {"points": POINTS, "resolution": 3}),
+        "by_kd": Call(gs.by_kd, {"points": POINTS, "count": 2}),
+        "by_kmeans": Call(gs.by_kmeans, {"points": POINTS, "count": 2, "seed": 0}),
+        "by_levels": Call(
+            gs.by_levels,
+            {
+                "points": POINTS, "path": path["polygons.geojson"], "level": 0,
+                "columns": ["name"],
+            },
+        ),
         "by_polygons": Call(
             gs.by_polygons, {"points": POINTS, "path": path["polygons.geojson"], "name": "name"}
         ),
+        "by_s2": Call(gs.by_s2, {"points": POINTS, "level": 3}),
         "NoEncoder.encode": Call(gs.NoEncoder().encode, encoding),
         "NoEncoder.open": Call(gs.NoEncoder().open, encoding),
         "NoEncoder.usable": Call(gs.NoEncoder().usable, usable),
@@ -172,7 +186,8 @@ def calls(folder: Path) -> dict[str, Call]:
             gs.Regions.from_table,
             {
                 "table": path["points.csv"], "region": "region", "lon": None, "lat": None,
-                "weight": None, "crs": None, "invalid": "error", "encoder": "none", **options,
+                "weight": None, "crs": None, "located": True, "invalid": "error",
+                "encoder": "none", **options,
             },
         ),
         "Regions.position": Call(REGIONS.position, {"name": "a", "key": "region"}),
@@ -247,7 +262,8 @@ NAMES = [
     *("GroundCost", "GroundCost.epsilon_km", "Sinkhorn", "GeomLoss", "Engine"),
     *("Ray", "WarmStarts"),
     *("Points.build", "Points.take", "Points.balanced", "read_points"),
-    *("by_column", "by_country", "by_grid", "by_polygons"),
+    *("by_column", "by_country", "by_country of a file", "by_grid", "by_h3", "by_kd"),
+    *("by_kmeans", "by_levels", "by_polygons", "by_s2"),
     *("NoEncoder.encode", "NoEncoder.open", "NoEncoder.usable", "GeoClip", "GeoClip.encode"),
     *("Precomputed", "Precomputed of a file"),
     "Spaces",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import labels
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions.countries import cities
@@ -35,6 +36,8 @@ def by_country(points: Points, path: str | Path | None = None, name: str | None 
     if path is not None:
         frame, origin = read_polygons(path)
         return grouped_by_polygons(points, frame, chosen_names(frame, name, origin, CODES), origin)
+    if name is not None:
+        raise GeospotError(f"regions.name={checks.shown(name)} has no effect without regions.path")
     from scipy.spatial import KDTree
 
     known = cities()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from geospot_gpu.names import keys, labels
 
@@ -16,6 +17,11 @@ log = logging.getLogger("geospot_gpu")
 
 _MOST = 6
 """Levels that a file may have, from 0."""
+_SHOWN = 100
+
+Rows = NDArray[np.bool_]
+Spelled = Mapping[str, str]
+"""Columns of a table by their names in lower case, in which databases have them."""
 
 
 class Level(NamedTuple):
@@ -25,8 +31,8 @@ class Level(NamedTuple):
     """That name it, the outermost first."""
     id: str | None = None
     """Column that tells places of one name apart."""
-    only: tuple[str, object] | None = None
-    """A column and the value that it has in rows of this level, where rows are of several."""
+    rows: Rows | None = None
+    """Which rows are of this level, where rows are of several, [m]."""
 
 
 class Hierarchy(NamedTuple):
@@ -45,6 +51,7 @@ def find_hierarchy(table: pd.DataFrame) -> Hierarchy | None:
 
     - GADM: ``COUNTRY`` or ``NAME_0``, ``NAME_1``, ..., with ids ``GID_0``, ``GID_1``, ...
     - geoBoundaries: ``shapeName`` within ``shapeGroup``, levels by ``shapeType``, ids ``shapeID``.
+      Where a country has no such level it is in its finest one, as in the global composites.
     - Natural Earth: ``ADMIN``; ``admin`` and ``name`` of states; ``ADMIN``, ``REGION``, ``NAME`` of
       counties.
     - Eurostat's NUTS: ``NAME_LATN`` within ``CNTR_CODE``, levels by ``LEVL_CODE``, ids ``NUTS_ID``.
@@ -52,9 +59,9 @@ def find_hierarchy(table: pd.DataFrame) -> Hierarchy | None:
     - any other with names or codes of levels that differ in their number alone, as ``ADM0_EN``,
       ``ADM1_EN``, ... or ``admin0Name``, ``admin1Name``, ...
     """
-    there = [str(label) for label in table.columns]
+    spelled = {str(label).lower(): str(label) for label in reversed(table.columns)}
     for layout in (_gadm, _geoboundaries, _natural_earth, _nuts, _ecoregions, _numbered):
-        found = layout(table, there)
+        found = layout(table, spelled)
         if found is not None and found.levels:
             return found
     return None
@@ -66,9 +73,7 @@ def of_columns(columns: Collection[str]) -> Hierarchy:
     return Hierarchy("regions.columns", {k: Level(names[: k + 1]) for k in range(len(names))})
 
 
-def level_names(
-    table: pd.DataFrame, hierarchy: Hierarchy, level: int, origin: str
-) -> pd.Series[Any]:
+def level_names(table: pd.DataFrame, level: Level, origin: str) -> pd.Series[Any]:
     """Names of the rows at a level, unique across parents: ``Germany / Bayern``.
 
     A place that has no name at this level keeps that of the finest level that it has one at, which
@@ -77,111 +82,90 @@ def level_names(
 
     Args:
         table: of polygons, [m].
-        hierarchy: its levels.
-        level: one of them.
+        level: of its hierarchy.
         origin: the file, for messages.
     """
-    columns, id, only = hierarchy.levels[level]
-    parts = [keys(labels(table[name])) for name in columns]
+    parts = [keys(labels(table[name])) for name in level.columns]
     own: pd.Series[Any] = parts[0]
     unnamed = np.zeros(len(table), bool)
     for part in parts[1:]:
         unnamed = part.isna().to_numpy(bool)
         own = own.where(unnamed, own.fillna("") + " / " + part.fillna("")).str.removeprefix(" / ")
-    of_level = np.ones(len(table), bool) if only is None else _rows(table[only[0]], only[1])
-    own = own.where(of_level)
-    unnamed &= own.notna().to_numpy(bool) & of_level
+    if level.rows is not None:
+        own = own.where(level.rows)
+    unnamed = unnamed & own.notna().to_numpy(bool)
     if unnamed.any():
-        examples = ", ".join(dict.fromkeys(own[unnamed].astype(str)))
         log.warning(
-            "%s: %d polygons have no %s and are regions by their parent's name: %s",
-            *(origin, unnamed.sum(), columns[-1], _short(examples)),
+            "%s: %d polygons have no %s and are regions by the name of their parent: %s",
+            *(origin, unnamed.sum(), level.columns[-1], _short(own[unnamed])),
         )
-    if id is None:
+    if level.id is None:
         return own
-    ids = labels(table[id])
-    kinds = pd.DataFrame({"name": own, "id": ids})[of_level & ~unnamed].drop_duplicates().dropna()
-    shared = kinds["name"][kinds["name"].duplicated()].unique()
+    ids = labels(table[level.id])
+    kinds = pd.DataFrame({"name": own, "id": ids})[~unnamed].drop_duplicates().dropna()
+    shared = kinds["name"][kinds["name"].duplicated()].drop_duplicates()
     if len(shared):
         log.warning(
             "%s: %d names are of several places, which carry their %s: %s",
-            *(origin, len(shared), id, _short(", ".join(shared))),
+            *(origin, len(shared), level.id, _short(shared)),
         )
-        own = own.where(~own.isin(shared), own + " [" + ids.fillna("") + "]")
+        with_id = own + " [" + ids.fillna("") + "]"
+        own = own.where(~own.isin(shared), with_id)
     return own
 
 
-def _rows(values: pd.Series[Any], value: object) -> Any:
-    return (values == value).to_numpy(bool)
+def _short(names: pd.Series[Any]) -> str:
+    text = ", ".join(dict.fromkeys(map(str, names)))
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 100 else f"{text[:97]}..."
-
-
-def _gadm(table: pd.DataFrame, there: list[str]) -> Hierarchy | None:
-    outer = next((name for name in ("COUNTRY", "NAME_0", "GID_0") if name in there), None)
-    if outer is None or "GID_0" not in there:
+def _gadm(table: pd.DataFrame, spelled: Spelled) -> Hierarchy | None:
+    outer = [name for name in ("country", "name_0", "gid_0") if name in spelled]
+    if "gid_0" not in spelled:
         return None
-    names = [str(outer)]
-    for k in range(1, _MOST):
-        if f"NAME_{k}" not in there:
-            break
-        names.append(f"NAME_{k}")
+    names = [spelled[outer[0]]]
+    while (name := f"name_{len(names)}") in spelled:
+        names.append(spelled[name])
+    levels = {k: Level(tuple(names[: k + 1]), spelled.get(f"gid_{k}")) for k in range(len(names))}
+    return Hierarchy("GADM", levels)
+
+
+def _geoboundaries(table: pd.DataFrame, spelled: Spelled) -> Hierarchy | None:
+    if not {"shapename", "shapegroup", "shapetype"} <= spelled.keys():
+        return None
+    name, group, id = spelled["shapename"], spelled["shapegroup"], spelled.get("shapeid")
+    known = labels(table[spelled["shapetype"]]).str.extract(r"^ADM(\d)$", expand=False)
+    depth = pd.to_numeric(known).astype("float64")
+    levels = {}
+    for k in sorted(int(level) for level in depth.dropna().unique()):
+        # A country without this level is there at the finest that it has.
+        deepest = depth.where(depth <= k).groupby(table[group]).transform("max")
+        rows = (depth == deepest).to_numpy(bool)
+        levels[k] = Level((group, name) if k else (name,), id, rows)
+    return Hierarchy("geoBoundaries", levels)
+
+
+def _nuts(table: pd.DataFrame, spelled: Spelled) -> Hierarchy | None:
+    if not {"levl_code", "nuts_id", "cntr_code"} <= spelled.keys():
+        return None
+    written = [name for name in ("name_latn", "nuts_name", "nuts_id") if name in spelled]
+    name, country, id = (spelled[key] for key in (written[0], "cntr_code", "nuts_id"))
+    depth = table[spelled["levl_code"]]
     return Hierarchy(
-        "GADM",
+        "NUTS",
         {
-            k: Level(tuple(names[: k + 1]), f"GID_{k}" if f"GID_{k}" in there else None)
-            for k in range(len(names))
+            int(k): Level((country, name) if k else (name,), id, (depth == k).to_numpy(bool))
+            for k in sorted(depth.dropna().unique())
         },
     )
 
 
-def _geoboundaries(table: pd.DataFrame, there: list[str]) -> Hierarchy | None:
-    if not {"shapeName", "shapeGroup", "shapeType"} <= {*there}:
-        return None
-    id = "shapeID" if "shapeID" in there else None
-    return _by_type(
-        "geoBoundaries", table, "shapeType", "ADM{}".format,
-        Level(("shapeName",)), Level(("shapeGroup", "shapeName"), id),
-    )  # fmt: skip
-
-
-def _nuts(table: pd.DataFrame, there: list[str]) -> Hierarchy | None:
-    if not {"LEVL_CODE", "NUTS_ID", "CNTR_CODE"} <= {*there}:
-        return None
-    name = next((name for name in ("NAME_LATN", "NUTS_NAME") if name in there), "NUTS_ID")
-    return _by_type(
-        "NUTS", table, "LEVL_CODE", int, Level((name,)), Level(("CNTR_CODE", name), "NUTS_ID")
-    )
-
-
-def _by_type(
-    title: str,
-    table: pd.DataFrame,
-    column: str,
-    value: Callable[[int], object],
-    outer: Level,
-    inner: Level,
-) -> Hierarchy:
-    """Levels whose rows a column tells apart."""
-    return Hierarchy(
-        title,
-        {
-            k: (inner if k else outer)._replace(only=(column, value(k)))
-            for k in range(_MOST)
-            if _rows(table[column], value(k)).any()
-        },
-    )
-
-
-def _natural_earth(table: pd.DataFrame, there: list[str]) -> Hierarchy | None:
-    spelled = {name.lower(): name for name in there}
+def _natural_earth(table: pd.DataFrame, spelled: Spelled) -> Hierarchy | None:
     if not {"admin", "adm0_a3", "name"} <= spelled.keys():
         return None
     country, name = spelled["admin"], spelled["name"]
     levels = {0: Level((country,))}
-    if "adm2_code" in spelled and "region" in spelled:
+    if {"adm2_code", "region"} <= spelled.keys():
         state = spelled["region"]
         levels[1] = Level((country, state))
         levels[2] = Level((country, state, name), spelled["adm2_code"])
@@ -190,33 +174,29 @@ def _natural_earth(table: pd.DataFrame, there: list[str]) -> Hierarchy | None:
     return Hierarchy("Natural Earth", levels)
 
 
-def _ecoregions(table: pd.DataFrame, there: list[str]) -> Hierarchy | None:
-    biome = next((name for name in ("BIOME_NAME", "BIOME") if name in there), None)
-    if biome is None or not {"ECO_NAME", "REALM"} <= {*there}:
+def _ecoregions(table: pd.DataFrame, spelled: Spelled) -> Hierarchy | None:
+    biomes = [name for name in ("biome_name", "biome") if name in spelled]
+    if not biomes or not {"eco_name", "realm"} <= spelled.keys():
         return None
-    title = "RESOLVE's ecoregions" if biome == "BIOME_NAME" else "WWF's ecoregions"
+    realm, biome, own = (spelled[name] for name in ("realm", biomes[0], "eco_name"))
+    title = "RESOLVE's ecoregions" if biomes[0] == "biome_name" else "WWF's ecoregions"
     # Names of ecoregions are unique as they are.
-    return Hierarchy(
-        title, {0: Level(("REALM",)), 1: Level(("REALM", biome)), 2: Level(("ECO_NAME",))}
-    )
+    return Hierarchy(title, {0: Level((realm,)), 1: Level((realm, biome)), 2: Level((own,))})
 
 
-def _numbered(table: pd.DataFrame, there: list[str]) -> Hierarchy | None:
+def _numbered(table: pd.DataFrame, spelled: Spelled) -> Hierarchy | None:
     """Levels of columns that differ in one digit, names before codes; two levels at least."""
     series: dict[str, dict[int, str]] = {}
-    for name in there:
+    for name in spelled:
         for match in re.finditer(r"\d", name):
             pattern = f"{name[: match.start()]}#{name[match.end() :]}"
-            series.setdefault(pattern, {})[int(match[0])] = name
-    kinds = (r"name", r"adm\w*_(en|fr|es|pt)$", r"(code|iso|gid|adm\w*#)")
-    for kind in kinds:
+            series.setdefault(pattern, {})[int(match[0])] = spelled[name]
+    for kind in ("name", r"^adm\w*#\w*_(en|fr|es|pt)$", r"^adm\w*#|code|iso|gid"):
         for pattern, found in series.items():
             first = min(found)
-            if len(found) < 2 or first > 1 or not re.search(kind, pattern, re.IGNORECASE):
-                continue
-            run = [k for k in range(first, first + len(found)) if k in found]
-            columns = tuple(found[k] for k in run)
-            return Hierarchy(
-                ", ".join(columns), {k: Level(columns[: i + 1]) for i, k in enumerate(run)}
-            )
+            if re.search(kind, pattern) and first <= 1 and first + 1 in found:
+                numbers = [k for k in range(first, _MOST) if {*range(first, k + 1)} <= {*found}]
+                columns = tuple(found[k] for k in numbers)
+                levels = {k: Level(columns[: i + 1]) for i, k in enumerate(numbers)}
+                return Hierarchy(", ".join(columns), levels)
     return None

@@ -10,9 +10,9 @@ from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.points.readers import column
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions.grouping.base import Groups, check_places, grouping
-from geospot_gpu.regions.grouping.hierarchies import find_hierarchy, level_names, of_columns
+from geospot_gpu.regions.grouping.hierarchies import find_hierarchy, of_columns
 from geospot_gpu.regions.grouping.polygons import grouped_by_polygons, read_polygons
-from geospot_gpu.regions.grouping.usual_names import PolygonNames
+from geospot_gpu.regions.grouping.usual_names import names_at
 
 
 @grouping
@@ -59,5 +59,5 @@ def by_levels(
             f"{origin}: has no level {level} ({hierarchy.title}): it has regions.level="
             f"{', '.join(map(str, hierarchy.levels))}"
         )
-    names = PolygonNames(level_names(table, hierarchy, level, origin), hierarchy.describe(level))
+    names = names_at(table, hierarchy, level, origin)
     return grouped_by_polygons(points, frame, names, origin)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
@@ -74,7 +76,8 @@ def _layer(path: Path, level: int) -> str | None:
     import pyogrio
 
     try:
-        layers = [str(name) for name, _ in pyogrio.list_layers(regular(path))]
+        with warnings.catch_warnings(action="ignore"):  # what is wrong, the error says
+            layers = [str(name) for name, _ in pyogrio.list_layers(regular(path))]
     except pyogrio.errors.DataSourceError as error:
         raise GeospotError(f"{path}: cannot be read ({why(error)})") from error
     of_level = [name for name in layers if re.search(rf"\D0*{level}$", name)]
@@ -106,8 +109,9 @@ def grouped_by_polygons(points: Points, frame: Any, names: PolygonNames, origin:
             f"{origin}: has no polygons with a name in {names.title}: use polygons to define "
             "regions"
         )
-    if not kept.all():
-        log.warning("%s: %s", origin, _left_out(frame.geometry.geom_type, named, shapes.notna()))
+    wanted = np.ones(len(frame), bool) if names.rows is None else names.rows
+    if not kept[wanted].all():
+        log.warning("%s: %s", origin, _left_out(frame.geometry.geom_type, named, shapes, wanted))
     polygons = cut_at_antimeridian(shapes[kept].set_axis(named[kept].to_numpy(object)), origin)
     joined = places_within(points, polygons.total_bounds).sjoin(polygons, predicate="intersects")
     # Several polygons of one name, or several positions of one point, may match.
@@ -138,10 +142,10 @@ def _parts(shape: Any) -> list[Any]:
     return [part for inner in getattr(shape, "geoms", ()) for part in _parts(inner)]
 
 
-def _left_out(kinds: Any, named: pd.Series[Any], polygonal: Any) -> str:
-    """What is said of features that define no region."""
-    nameless = (polygonal & named.isna()).to_numpy(bool)
-    empty = ~polygonal.to_numpy(bool)
+def _left_out(kinds: Any, named: pd.Series[Any], shapes: Any, wanted: NDArray[np.bool_]) -> str:
+    """What is said of those features that define no region, and should."""
+    nameless = wanted & (shapes.notna() & named.isna()).to_numpy(bool)
+    empty = wanted & shapes.isna().to_numpy(bool)
     said = []
     if empty.any():
         features = zip(named[empty], kinds[empty], np.flatnonzero(empty) + 1, strict=True)

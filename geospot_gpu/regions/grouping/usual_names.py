@@ -6,12 +6,14 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.names import labels
 from geospot_gpu.points.readers import column
-from geospot_gpu.regions.grouping.hierarchies import find_hierarchy, level_names
+from geospot_gpu.regions.grouping.hierarchies import Hierarchy, find_hierarchy, level_names
 
 log = logging.getLogger("geospot_gpu")
 
@@ -36,6 +38,8 @@ class PolygonNames(NamedTuple):
     """Of each row, as text; NA where it has none."""
     title: str
     """Where they are from, for messages."""
+    rows: NDArray[np.bool_] | None = None
+    """Which rows define regions, where others are of another level, [m]."""
 
 
 def chosen_names(
@@ -61,9 +65,8 @@ def chosen_names(
     hierarchy = None if found is not None else find_hierarchy(table)
     if hierarchy is not None:
         level = max(hierarchy.levels)
-        values = level_names(table, hierarchy, level, origin)
         _say(origin, f"{hierarchy.describe(level)}, as in {hierarchy.title}")
-        return PolygonNames(values, hierarchy.describe(level))
+        return names_at(table, hierarchy, level, origin)
     if found is None:
         texts = [label for label in table.columns if pd.api.types.is_string_dtype(table[label])]
         usual = next((spelled[usual] for usual in _USUAL if usual in spelled), None)
@@ -76,6 +79,12 @@ def chosen_names(
         )
     _say(origin, repr(str(found)))
     return PolygonNames(labels(table[found]), repr(str(found)))
+
+
+def names_at(table: pd.DataFrame, hierarchy: Hierarchy, level: int, origin: str) -> PolygonNames:
+    """The names of one level of a hierarchy."""
+    own = hierarchy.levels[level]
+    return PolygonNames(level_names(table, own, origin), hierarchy.describe(level), own.rows)
 
 
 def _say(origin: str, what: str) -> None:
