@@ -35,7 +35,7 @@ BAD = {
     "": "out is needed: give out=...",
     "out=": "out is needed: give out=...",
     "out=run points.path=null": "points=table needs points.path=...",
-    "out=run regions=polygons": "regions=polygons needs regions.path=... and regions.name=...",
+    "out=run regions=polygons": "regions=polygons needs regions.path=...: the file of polygons",
     "out=run regions.degrees=5": "regions.degrees=5.0 has no effect without regions=grid",
     "out=run points=gallery": "points.path=towns.csv has no effect without points=table",
     "out=run against.lon=x": "against.lon=x has no effect without against.path=...",
