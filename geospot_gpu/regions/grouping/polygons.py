@@ -13,11 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError, checks
-from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.files import regular
-from geospot_gpu.files.inputs import why
 from geospot_gpu.names import unified
 from geospot_gpu.points.readers import has_geometry, read_table, require_geopandas, to_wgs84
+from geospot_gpu.points.readers.files import LAYER
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions.grouping.base import Groups, check_places, grouping
 from geospot_gpu.regions.grouping.usual_names import PolygonNames, chosen_names
@@ -62,7 +61,8 @@ def read_polygons(path: str | Path, level: int | None = None) -> tuple[Any, str]
     """
     file = Path(checks.path(path, "regions.path"))
     layer = None if level is None else _layer(file, level)
-    frame: Any = read_table(file, shape="Polygon") if layer is None else _read_layer(file, layer)
+    named = file if layer is None else Path(f"{file}{LAYER}{layer}")
+    frame: Any = read_table(named, shape="Polygon")
     if not has_geometry(frame):
         raise GeospotError(f"{file}: has no geometries; use GeoJSON or GeoParquet with polygons")
     return to_wgs84(frame, str(file)), str(file)
@@ -76,17 +76,12 @@ def _layer(path: Path, level: int) -> str | None:
     import pyogrio
 
     try:
-        with warnings.catch_warnings(action="ignore"):  # what is wrong, the error says
+        with warnings.catch_warnings(action="ignore"):
             layers = [str(name) for name, _ in pyogrio.list_layers(regular(path))]
-    except pyogrio.errors.DataSourceError as error:
-        raise GeospotError(f"{path}: cannot be read ({why(error)})") from error
+    except pyogrio.errors.DataSourceError:  # what is wrong, its reader says
+        return None
     of_level = [name for name in layers if re.search(rf"\D0*{level}$", name)]
     return of_level[0] if len(layers) > 1 and of_level else None
-
-
-def _read_layer(path: Path, layer: str) -> Any:
-    with out_of_memory(f"reading {path}", "give a file of fewer polygons"):
-        return require_geopandas().read_file(path, layer=layer)
 
 
 def grouped_by_polygons(points: Points, frame: Any, names: PolygonNames, origin: str) -> Groups:
