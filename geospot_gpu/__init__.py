@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from geospot_gpu.feature_costs import FeatureCost, register_feature_cost
     from geospot_gpu.files.places import Place
     from geospot_gpu.points import Points
+    from geospot_gpu.points.presets import read_dataset
     from geospot_gpu.points.readers import read_points
     from geospot_gpu.regions import Regions
     from geospot_gpu.regions.drawing import Source
@@ -122,6 +123,7 @@ _HOMES = {
     "open_run": "geospot_gpu.runs.run",
     "pairwise": "geospot_gpu.distances.pairwise",
     "predict_scores": "geospot_gpu.transfer.prediction",
+    "read_dataset": "geospot_gpu.points.presets",
     "read_points": "geospot_gpu.points.readers",
     "read_scores": "geospot_gpu.transfer.scores",
     "register_column": "geospot_gpu.distances.columns",
@@ -187,6 +189,7 @@ __all__ = [
     "open_run",
     "pairwise",
     "predict_scores",
+    "read_dataset",
     "read_points",
     "read_scores",
     "register_column",

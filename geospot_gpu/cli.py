@@ -36,8 +36,11 @@ COMMANDS = {
 }
 """Module of each command, which has a function of the same name, and one line about it."""
 
-_SHORT = re.compile(r"^(scores|targets|pool)=")
-"""Keys that are short for their path."""
+_SHORT = (
+    (re.compile(r"^(scores|targets|pool)="), r"\1.path="),
+    (re.compile(r"^root="), "points.root="),
+)
+"""Keys that are short for others."""
 
 _PART = "write \\${ where ${ is part of a name"
 
@@ -147,7 +150,7 @@ def _run(command: str, arguments: list[str]) -> bool:
         f"out={literal(str(expanded(setting[4:])))}" if setting.startswith("out=~") else setting
         for setting in typed
     ]
-    settings = [keep_text(_SHORT.sub(r"\1.path=", setting), text) for setting in typed]
+    settings = [keep_text(_full(setting), text) for setting in typed]
     OmegaConf.register_new_resolver("one_folder", FolderNames(), replace=True)
     OmegaConf.register_new_resolver("distances", lambda: ", ".join(choices()), replace=True)
     OmegaConf.register_new_resolver(
@@ -202,6 +205,13 @@ def _run(command: str, arguments: list[str]) -> bool:
         if not {"-m", "--multirun"} & set(flags):
             raise GeospotError(_explain(failure, command, settings)) from failure
     return not errors
+
+
+def _full(setting: str) -> str:
+    """A setting with its whole key, where the one that was typed is short for it."""
+    for short, whole in _SHORT:
+        setting = short.sub(whole, setting)
+    return setting
 
 
 def _folder_names(settings: list[str]) -> list[str]:

@@ -23,6 +23,7 @@ from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.points import Points
 from geospot_gpu.points.gallery import read_gallery
+from geospot_gpu.points.presets import PRESETS, UNLOCATED, read_dataset
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.points.table import check_invalid
 from geospot_gpu.regions import Regions
@@ -48,7 +49,7 @@ def make_cost(config: ComparisonConfig) -> GroundCost:
         del given["geo_weight"]
         if config.encoder.name == "none":
             given["geo_weight"] = 1.0
-        elif config.points.located is False:
+        elif config.points.located is False or config.points.source in UNLOCATED:
             given["geo_weight"] = 0.0
     cost = GroundCost(**given)
     if config.encoder.name == "none" and cost.uses_features:
@@ -111,6 +112,9 @@ def make_regions(
 
     if first.source == "gallery":
         regions = _grouped(config, read_gallery(), None, encoder, device)
+    elif first.source in PRESETS:
+        points = read_dataset(first.source, **arguments(first, read_dataset))
+        regions = _grouped(config, points, first.region or "region", encoder, device)
     else:
         regions = table(str(first.path), first)
     return regions, None if second.path is None else table(second.path, second)
@@ -124,13 +128,27 @@ def within(regions: RegionsConfig) -> str:
 def _check_fit(config: ComparisonConfig) -> None:
     """Raise where the chosen options lack a setting, or would silently ignore one."""
     points, regions = config.points, config.regions
-    if points.source not in ("gallery", "table"):
-        raise GeospotError(f"points.source={points.source} is unknown: use gallery or table")
+    sources = ("gallery", "table", *PRESETS)
+    if points.source not in sources:
+        raise GeospotError(
+            f"points.source={points.source} is unknown: use one of {', '.join(sources)}"
+        )
     if points.source == "table" and not points.path:
         raise GeospotError("points=table needs points.path=...: the file with your points")
+    if points.source in PRESETS and not points.root:
+        raise GeospotError(
+            f"points={points.source} needs points.root=...: the folder with the data set's files"
+        )
+    of_table = {f"points.{key}": "points=table" for key in vars(points) if key != "source"}
+    of_preset = dict.fromkeys(("points.root", "points.split"), "a data set, as points=fmow")
     unused: dict[str, str] = {}
     if points.source == "gallery":
-        unused |= {f"points.{key}": "points=table" for key in vars(points) if key != "source"}
+        unused |= of_table | of_preset
+    elif points.source == "table":
+        unused |= of_preset
+    else:
+        read = ("points.region", "points.invalid")
+        unused |= {key: of for key, of in of_table.items() if key not in (*of_preset, *read)}
     if config.against.path is None:
         unused |= {f"against.{key}": "against.path=..." for key in vars(config.against)}
     unused |= _unused_by_grouping(regions)

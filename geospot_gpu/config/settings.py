@@ -16,6 +16,7 @@ from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.former import translated
 from geospot_gpu.files import expanded
+from geospot_gpu.points.presets import read_dataset
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.regions import Regions
 from geospot_gpu.regions.grouping import GROUPINGS
@@ -25,13 +26,14 @@ from geospot_gpu.sinkhorn import SOLVERS
 # ruff: noqa: UP045
 
 
-@with_arguments_of(read_points, without=("source", "text"))
+@with_arguments_of(read_points, read_dataset, without=("source", "text", "name"))
 @dataclass
 class PointsConfig(Settings):
     """Group ``points``."""
 
     source: str = MISSING
     path: Optional[str] = None
+    root: Optional[str] = None
     region: Optional[str] = None
 
 

@@ -61,6 +61,8 @@ class Call(NamedTuple):
 
 def files(folder: Path) -> dict[str, Path]:
     FRAME.to_csv(folder / "points.csv", index=False)
+    poverty = FRAME.rename(columns={"region": "country", "f": "wealthpooled"})
+    poverty.to_csv(folder / "dhs_metadata.csv", index=False)
     np.savez(folder / "features.npz", id=ROWS, features=np.ones((6, 2)))
     shape = {"type": "Polygon", "coordinates": [[[0, -1], [9, -1], [9, 9], [0, 9], [0, -1]]]}
     feature = {"type": "Feature", "properties": {"name": "a"}, "geometry": shape}
@@ -134,6 +136,11 @@ def calls(folder: Path) -> dict[str, Call]:
                 "source": path["points.csv"], "lon": "lon", "lat": "lat", "weight": None,
                 "crs": None, "located": True, "text": (), "invalid": "error",
             },
+        ),
+        "read_dataset": Call(
+            gs.read_dataset,
+            {"name": "povertymap", "root": folder, "split": None, "invalid": "error"},
+            ("name", "root"),
         ),
         "by_column": Call(gs.by_column, {"points": POINTS, "name": "region"}),
         "by_country": Call(gs.by_country, {"points": POINTS}),
@@ -261,7 +268,7 @@ def calls_of(folder: Path) -> dict[str, Call]:
 NAMES = [
     *("GroundCost", "GroundCost.epsilon_km", "Sinkhorn", "GeomLoss", "Engine"),
     *("Ray", "WarmStarts"),
-    *("Points.build", "Points.take", "Points.balanced", "read_points"),
+    *("Points.build", "Points.take", "Points.balanced", "read_points", "read_dataset"),
     *("by_column", "by_country", "by_country of a file", "by_grid", "by_h3", "by_kd"),
     *("by_kmeans", "by_levels", "by_polygons", "by_s2"),
     *("NoEncoder.encode", "NoEncoder.open", "NoEncoder.usable", "GeoClip", "GeoClip.encode"),

@@ -1,0 +1,1 @@
+"""Small data sets in the files and columns that the real ones are published in."""
