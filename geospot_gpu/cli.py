@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import keyword
 import logging
 import os
 import re
@@ -30,6 +31,10 @@ COMMANDS = {
     "explain": ("geospot_gpu.commands.explain", "which places drive a distance"),
     "select": ("geospot_gpu.commands.select", "which samples to take for a target"),
     "nearest": ("geospot_gpu.commands.nearest", "the regions most like one of them"),
+    "import": (
+        "geospot_gpu.commands.import_reference",
+        "outputs of the published code, as tables for the others",
+    ),
     "doctor": ("geospot_gpu.commands.doctor", "what is there to compute with, and is it right"),
     "verify": ("geospot_gpu.commands.verify", "is all of a run there, and as it was written"),
     "convert": ("geospot_gpu.commands.convert", "a run of version 0.1 into the form of now"),
@@ -175,7 +180,9 @@ def _run(command: str, arguments: list[str]) -> bool:
             if job is not None:
                 say(f"job {runtime.job.num}: {job}")
                 config.out = literal(runtime.runtime.output_dir)
-            work: Callable[[DictConfig], None] = getattr(importlib.import_module(module), command)
+            # import is a word of Python: the function is import_
+            name = f"{command}_" if keyword.iskeyword(command) else command
+            work: Callable[[DictConfig], None] = getattr(importlib.import_module(module), name)
             with out_of_memory(f"running geospot {command}", _MEMORY), progress_shown():
                 work(config)
         except Exception as error:

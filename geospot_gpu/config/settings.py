@@ -233,6 +233,15 @@ class RunConfig:
     sweep: str = MISSING
 
 
+@dataclass
+class ImportConfig:
+    """All of ``geospot import``."""
+
+    reference: str = MISSING
+    out: str = MISSING
+    overwrite: bool = False
+
+
 SCHEMAS: dict[str, type] = {
     "sweep": SweepConfig,
     "transfer": TransferConfig,
@@ -240,6 +249,7 @@ SCHEMAS: dict[str, type] = {
     "explain": ExplainConfig,
     "select": SelectConfig,
     "nearest": NearestConfig,
+    "import": ImportConfig,
     "doctor": DoctorConfig,
     "convert": RunConfig,
     "verify": RunConfig,
