@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from geospot_gpu.distances.columns import register_column
     from geospot_gpu.distances.nearest.search import Neighbours
     from geospot_gpu.distances.pairwise import pairwise
-    from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder, Precomputed, Spaces
+    from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder, Precomputed, SatClip, Spaces
     from geospot_gpu.encoders.base import Features
     from geospot_gpu.engine.method import Method
     from geospot_gpu.engine.settings import Engine
@@ -99,6 +99,7 @@ _HOMES = {
     "StoredPairs": "geospot_gpu.runs.stored_pairs",
     "Place": "geospot_gpu.files.places",
     "Sampling": "geospot_gpu.regions.sampling",
+    "SatClip": "geospot_gpu.encoders",
     "Scores": "geospot_gpu.transfer.scores",
     "Selection": "geospot_gpu.selection.regions",
     "Sinkhorn": "geospot_gpu.sinkhorn.solver",
@@ -163,6 +164,7 @@ __all__ = [
     "Regions",
     "Run",
     "Sampling",
+    "SatClip",
     "Scores",
     "Selection",
     "Sinkhorn",

@@ -9,6 +9,7 @@ from geospot_gpu.encoders.mixture import Mixture
 from geospot_gpu.encoders.none import NoEncoder
 from geospot_gpu.encoders.precomputed import Precomputed
 from geospot_gpu.encoders.spaces import Spaces
+from geospot_gpu.encoders.satclip import SatClip
 from geospot_gpu.errors import GeospotError, checks
 
 __all__ = [
@@ -20,11 +21,13 @@ __all__ = [
     "NoEncoder",
     "Precomputed",
     "Spaces",
+    "SatClip",
     "get_encoder",
 ]
 
 ENCODERS: dict[str, type[Encoder]] = {
     "geoclip": GeoClip,
+    "satclip": SatClip,
     "precomputed": Precomputed,
     "none": NoEncoder,
     "spaces": Spaces,

@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.encoders.base import unit_rows
-from geospot_gpu.encoders.location import LocationEncoder
+from geospot_gpu.encoders.location import LocationEncoder, in_company
 from geospot_gpu.points.gallery import geoclip_folder
 
 if TYPE_CHECKING:
     import torch
-
-_LEAST = 64
 
 
 class GeoClip(LocationEncoder):
@@ -49,10 +47,8 @@ class GeoClip(LocationEncoder):
     ) -> NDArray[np.float32]:
         import torch
 
-        # Products of few rows are summed in another order: vectors would depend on their company.
-        full = np.resize(lat_lon, (max(len(lat_lon), _LEAST), 2))
         with torch.inference_mode():
-            batch = torch.as_tensor(full, dtype=torch.float32)
+            batch = torch.as_tensor(in_company(lat_lon), dtype=torch.float32)
             features = model(batch.to(device)).cpu().numpy()[: len(lat_lon)]
         return unit_rows(features, lambda k: f"GeoCLIP at (lat, lon) {tuple(lat_lon[k].tolist())}")
 

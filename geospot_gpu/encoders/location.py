@@ -21,6 +21,9 @@ from geospot_gpu.points.table import Points
 MANY = 20_000
 """Points from which on a model is worth loading at every worker of a cluster."""
 
+_LEAST = 64
+"""Places that are given to a model together."""
+
 LatLon = NDArray[np.float64]
 Vectors = NDArray[np.float32]
 
@@ -68,6 +71,14 @@ class LocationEncoder(Encoder):
                 yield from pool.run(job, chunks, costs, job.name)
 
         return cache.lookup(unique, compute)[inverse.ravel()]
+
+
+def in_company(lat_lon: LatLon) -> LatLon:
+    """The places, repeated until they are some: to be cut off again after a model has run.
+
+    Products of few rows are summed in another order: vectors would depend on their company.
+    """
+    return np.resize(lat_lon, (max(len(lat_lon), _LEAST), 2))
 
 
 @dataclass(frozen=True)
