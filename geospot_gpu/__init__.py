@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from geospot_gpu.distances.columns import register_column
     from geospot_gpu.distances.nearest.search import Neighbours
     from geospot_gpu.distances.pairwise import pairwise
-    from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder, Precomputed, SatClip, Spaces
+    from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder, Precomputed, SatClip, Spaces, TorchModel
     from geospot_gpu.encoders.base import Features
     from geospot_gpu.engine.method import Method
     from geospot_gpu.engine.settings import Engine
@@ -104,6 +104,7 @@ _HOMES = {
     "Selection": "geospot_gpu.selection.regions",
     "Sinkhorn": "geospot_gpu.sinkhorn.solver",
     "Source": "geospot_gpu.regions.drawing",
+    "TorchModel": "geospot_gpu.encoders",
     "Verdict": "geospot_gpu.transfer.verdict",
     "WarmStarts": "geospot_gpu.engine.warm",
     "assess_transfer": "geospot_gpu.transfer.assessment",
@@ -171,6 +172,7 @@ __all__ = [
     "Source",
     "Spaces",
     "StoredPairs",
+    "TorchModel",
     "Verdict",
     "WarmStarts",
     "assess_transfer",

@@ -10,6 +10,7 @@ from geospot_gpu.encoders.none import NoEncoder
 from geospot_gpu.encoders.precomputed import Precomputed
 from geospot_gpu.encoders.spaces import Spaces
 from geospot_gpu.encoders.satclip import SatClip
+from geospot_gpu.encoders.torch_model import TorchModel
 from geospot_gpu.errors import GeospotError, checks
 
 __all__ = [
@@ -22,12 +23,14 @@ __all__ = [
     "Precomputed",
     "Spaces",
     "SatClip",
+    "TorchModel",
     "get_encoder",
 ]
 
 ENCODERS: dict[str, type[Encoder]] = {
     "geoclip": GeoClip,
     "satclip": SatClip,
+    "torch": TorchModel,
     "precomputed": Precomputed,
     "none": NoEncoder,
     "spaces": Spaces,

@@ -17,8 +17,8 @@ def legendre(sine: Tensor, cosine: Tensor, count: int) -> dict[tuple[int, int], 
 
     The standard forward column recursion (Holmes & Featherstone 2002, eq. 11) on functions that
     are normalised from the start: no factorial and no power of ten to the fiftieth occurs, so that
-    float64 keeps some thirteen digits at degree 39, where sums of powers of the cosine, as SatCLIP's
-    own code writes them out, keep two near the poles. Without the phase of Condon and Shortley.
+    float64 keeps some thirteen digits at degree 39, where sums of powers of the cosine, as in
+    SatCLIP's own code, keep two near the poles. Without the phase of Condon and Shortley.
 
     Args:
         sine, cosine: of the angle from a pole, float64 [n].
