@@ -199,8 +199,8 @@ class TorchModel(LocationEncoder):
                 if isinstance(vectors, torch.Tensor):
                     given = f"tensor {list(vectors.shape)}"
                 raise GeospotError(
-                    f"{self.name}: gives a {given} for {step} places: it must give one tensor, with "
-                    "a row for each"
+                    f"{self.name}: gives a {given} for {step} places: it must give one tensor, "
+                    "with a row for each"
                 )
             found.append(vectors[: len(few)].to("cpu", torch.float64).numpy())
         return np.concatenate(found)
