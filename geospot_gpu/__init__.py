@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from geospot_gpu.distances.nearest.search import Neighbours
     from geospot_gpu.distances.pairwise import pairwise
     from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder, Precomputed, SatClip, Spaces, TorchModel
+    from geospot_gpu.encoders import (
+        Encoder,
+        GeoClip,
+        NoEncoder,
+        Precomputed,
+        Raster,
+        SatClip,
+        TorchModel,
+    )
     from geospot_gpu.encoders.base import Features
     from geospot_gpu.engine.method import Method
     from geospot_gpu.engine.settings import Engine
@@ -92,6 +101,7 @@ _HOMES = {
     "Predictions": "geospot_gpu.transfer.prediction",
     "Predictor": "geospot_gpu.transfer.predictor",
     "Problem": "geospot_gpu.selection.problem",
+    "Raster": "geospot_gpu.encoders",
     "Ray": "geospot_gpu.cluster.settings",
     "Regions": "geospot_gpu.regions",
     "Run": "geospot_gpu.runs.run",
@@ -161,6 +171,7 @@ __all__ = [
     "Predictions",
     "Predictor",
     "Problem",
+    "Raster",
     "Ray",
     "Regions",
     "Run",

@@ -9,6 +9,7 @@ from geospot_gpu.encoders.mixture import Mixture
 from geospot_gpu.encoders.none import NoEncoder
 from geospot_gpu.encoders.precomputed import Precomputed
 from geospot_gpu.encoders.spaces import Spaces
+from geospot_gpu.encoders.raster import Raster
 from geospot_gpu.encoders.satclip import SatClip
 from geospot_gpu.encoders.torch_model import TorchModel
 from geospot_gpu.errors import GeospotError, checks
@@ -22,6 +23,7 @@ __all__ = [
     "NoEncoder",
     "Precomputed",
     "Spaces",
+    "Raster",
     "SatClip",
     "TorchModel",
     "get_encoder",
@@ -31,6 +33,7 @@ ENCODERS: dict[str, type[Encoder]] = {
     "geoclip": GeoClip,
     "satclip": SatClip,
     "torch": TorchModel,
+    "raster": Raster,
     "precomputed": Precomputed,
     "none": NoEncoder,
     "spaces": Spaces,

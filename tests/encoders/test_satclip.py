@@ -114,6 +114,7 @@ def test_the_cache_knows_the_weights(tmp_path: Path) -> None:
     assert (c.encode(PLACES, EVERY, "cpu") != first).any()
 
 
+@pytest.mark.slow
 def test_neither_torchgeo_nor_lightning_is_needed(tmp_path: Path) -> None:
     save_satclip(tmp_path / "s.ckpt", degrees=2)
     program = f"""if True:

@@ -54,7 +54,7 @@ def encode(encoder: gs.TorchModel, points: Points = PLACES) -> NDArray[np.float3
 
 @pytest.mark.parametrize(
     ("kind", "rows"),
-    [("pt", None), ("pt2", 3), pytest.param("pt2", None, marks=pytest.mark.slow)],
+    [("pt", None), *(pytest.param("pt2", rows, marks=pytest.mark.slow) for rows in (3, None))],
 )
 def test_files_of_models(kind: str, rows: int | None, tmp_path: Path) -> None:
     path = save(kind, models.Sphere(), tmp_path, rows)
@@ -219,6 +219,7 @@ class Trap:
         return print, ("code ran",)
 
 
+@pytest.mark.slow
 def test_nothing_that_a_file_holds_is_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,6 +248,7 @@ def test_nothing_that_a_file_holds_is_run(
     assert "code ran" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_program_of_two_inputs(tmp_path: Path) -> None:
     class Two(torch.nn.Module):
         def forward(self, x: torch.Tensor, month: torch.Tensor) -> torch.Tensor:
