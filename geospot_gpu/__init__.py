@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from geospot_gpu.encoders import (
         Encoder,
         GeoClip,
+        NearestEmbedding,
         NoEncoder,
         Precomputed,
         Raster,
@@ -92,6 +93,7 @@ _HOMES = {
     "GeospotError": "geospot_gpu.errors",
     "GroundCost": "geospot_gpu.cost",
     "Method": "geospot_gpu.engine.method",
+    "NearestEmbedding": "geospot_gpu.encoders",
     "Neighbours": "geospot_gpu.distances.nearest.search",
     "NoEncoder": "geospot_gpu.encoders",
     "PointSelection": "geospot_gpu.selection.points",
@@ -161,6 +163,7 @@ __all__ = [
     "GeospotError",
     "GroundCost",
     "Method",
+    "NearestEmbedding",
     "Neighbours",
     "NoEncoder",
     "Place",

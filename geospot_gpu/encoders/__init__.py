@@ -6,6 +6,7 @@ from geospot_gpu.encoders.base import Encoder
 from geospot_gpu.encoders.geoclip import GeoClip
 from geospot_gpu.encoders.location import LocationEncoder
 from geospot_gpu.encoders.mixture import Mixture
+from geospot_gpu.encoders.nearest_embedding import NearestEmbedding
 from geospot_gpu.encoders.none import NoEncoder
 from geospot_gpu.encoders.precomputed import Precomputed
 from geospot_gpu.encoders.spaces import Spaces
@@ -20,6 +21,7 @@ __all__ = [
     "GeoClip",
     "LocationEncoder",
     "Mixture",
+    "NearestEmbedding",
     "NoEncoder",
     "Precomputed",
     "Spaces",
@@ -34,6 +36,7 @@ ENCODERS: dict[str, type[Encoder]] = {
     "satclip": SatClip,
     "torch": TorchModel,
     "raster": Raster,
+    "nearest_embedding": NearestEmbedding,
     "precomputed": Precomputed,
     "none": NoEncoder,
     "spaces": Spaces,
