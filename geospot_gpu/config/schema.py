@@ -67,6 +67,8 @@ def built(schema: type[T], data: object, key: str, choices: Mapping[str, Mapping
 
 
 def _value(kind: Any, value: Any, key: str) -> Any:
+    if kind is Any:  # in several forms, which whoever takes it tells apart
+        return value
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         if value is None:
             return None

@@ -288,7 +288,7 @@ def inputs(settings: Any) -> list[str]:
     if not isinstance(settings, Mapping):
         return []
     found = [inputs(value) for value in settings.values()]
-    own = [settings.get(key) for key in ("path", "features", "prices")]
+    own = [settings.get(key) for key in ("path", "features", "prices", "reference")]
     return [path for path in own if isinstance(path, str)] + [path for few in found for path in few]
 
 
@@ -304,5 +304,5 @@ def _make_absolute(settings: dict[str, Any]) -> None:
     for key, value in settings.items():
         if isinstance(value, dict):
             _make_absolute(value)
-        elif key in ("path", "root") and isinstance(value, str) and value:
+        elif key in ("path", "reference", "root") and isinstance(value, str) and value:
             settings[key] = str(expanded(value).absolute())

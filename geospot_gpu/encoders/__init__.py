@@ -33,11 +33,11 @@ __all__ = [
 
 ENCODERS: dict[str, type[Encoder]] = {
     "geoclip": GeoClip,
+    "precomputed": Precomputed,
     "satclip": SatClip,
     "torch": TorchModel,
     "raster": Raster,
     "nearest_embedding": NearestEmbedding,
-    "precomputed": Precomputed,
     "none": NoEncoder,
     "spaces": Spaces,
 }

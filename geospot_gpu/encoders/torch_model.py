@@ -87,7 +87,8 @@ class TorchModel(LocationEncoder):
                 "encoder=torch needs encoder.order=lonlat or latlon: which of the two the model "
                 "takes first"
             )
-        self.reading = Reading(checks.one_of(order or ORDERS[0], ORDERS, "encoder.order"), read)
+        first = ORDERS[0] if order is None else checks.one_of(order, ORDERS, "encoder.order")
+        self.reading = Reading(first, read)
         precisions = ("float32", "float64")
         self.precision = checks.one_of(precision, precisions, "encoder.precision")
         width = checks.optional(checks.whole)(dimension, "encoder.dimension")
@@ -242,7 +243,11 @@ class TorchModel(LocationEncoder):
 
 
 def _named(arguments: object) -> dict[str, Any]:
-    """Arguments by name."""
+    """Arguments by name; a command line gives them as pairs."""
+    if isinstance(arguments, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in arguments
+    ):
+        arguments = dict(arguments)
     if not isinstance(arguments, Mapping) or not all(isinstance(one, str) for one in arguments):
         raise GeospotError(
             f"encoder.arguments={checks.shown(arguments)}: give them by name, as in {{width: 64}}"

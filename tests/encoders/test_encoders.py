@@ -254,5 +254,5 @@ def test_encoders_by_name() -> None:
     assert isinstance(get_encoder("none"), NoEncoder)
     mine = Precomputed(columns=["f"])
     assert get_encoder(mine) is mine
-    with pytest.raises(GeospotError, match="is unknown: use geoclip, satclip, torch, raster, near"):
+    with pytest.raises(GeospotError, match="is unknown: use geoclip, precomputed, satclip, torch"):
         get_encoder("clip")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import pickle
 import zipfile
@@ -19,6 +20,7 @@ from geospot_gpu.encoders.known_places import CITIES
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.points import Points
 from tests.helpers import models
+from tests.helpers.commands import Geospot
 
 LON, LAT = [2.35, -77.0, 178.4, -180.0, 0.0], [48.85, -12.0, -18.1, 5.0, 90.0]
 PLACES = Points.build(lon=LON, lat=LAT)
@@ -312,3 +314,36 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     torch.save({"epoch": 1}, tmp_path / "epoch.pt")
     with pytest.raises(GeospotError, match=r"epoch\.pt: 'epoch' is no tensor: save model\.state_d"):
         encode(gs.TorchModel(tmp_path / "epoch.pt", model=f"{HERE}:Flat", order="lonlat"))
+
+
+@pytest.mark.slow
+def test_a_sweep_with_a_class_and_a_reference(tmp_path: Path, geospot_here: Geospot) -> None:
+    """Settings of all kinds on a command line; the run opens again in another folder."""
+    torch.save(models.Sphere(5).state_dict(), tmp_path / "w.pt")
+    table = pd.DataFrame({"lon": LON, "lat": LAT, "r": list("aabbb")})
+    table.to_csv(tmp_path / "points.csv", index=False)
+    vectors = models.Sphere(5)(LONLAT).tolist()
+    table.assign(v=pd.Series(vectors)).to_parquet(tmp_path / "reference.parquet")
+    command = (
+        "sweep", "points=table", "points.path=points.csv", "points.region=r", "out=run",
+        "device=cpu", "regions.min_points=1", "encoder=torch", "encoder.path=w.pt",
+        f"encoder.model={HERE}:Sphere", "encoder.arguments={width:5}",
+        "encoder.reference=reference.parquet", "outputs=[nearest]",
+        f"encoder.cache={tmp_path}",
+    )  # fmt: skip
+    failed = geospot_here(*command, "encoder.order=latlon")
+    assert "with encoder.order=lonlat encoder.units=degrees they agree: set these" in failed.stderr
+    done = geospot_here(*command, "encoder.order=lonlat")
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["identity"]["encoder"].startswith("torch-")
+    given = manifest["config"]["encoder"]
+    assert given["arguments"] == [["width", 5]]
+    assert given["reference"] == str(tmp_path / "reference.parquet")
+    (tmp_path / "elsewhere").mkdir()
+    explained = geospot_here(
+        "explain", "sweep=../run", "source=a", "target=b", "out=x", folder=tmp_path / "elsewhere"
+    )
+    assert explained.returncode == 0, explained.stderr
+    missing = geospot_here("sweep", "encoder=satclip", "out=other")
+    assert "encoder=satclip needs encoder.path=" in missing.stderr

@@ -15,6 +15,8 @@ import geospot_gpu as gs
 from geospot_gpu.engine.method import Method
 from geospot_gpu.runs.sweep import run_sweep
 from geospot_gpu.selection.pool import Pool
+from tests.helpers.checkpoints import save_satclip
+from tests.helpers.rasters import save_tiff, vectors
 
 WRONG: list[Any] = [
     *(None, "text", "", b"bytes", 3, 0, -1, 2.5, float("nan"), float("inf"), -float("inf"), True),
@@ -57,6 +59,53 @@ class Call(NamedTuple):
         arguments = self.valid | changed
         first = [arguments.pop(name) for name in self.positional]
         return self.function(*first, **arguments)
+
+
+def encoders_of(folder: Path) -> dict[str, Call]:
+    """Calls of encoders of places, each with a small file of its own."""
+    place = (9.0, 0.0, 0.0, 0.0, -9.0, 9.0)
+    save_tiff(folder / "raster.tif", vectors(2, 9, 3), place, names=["red", "nir", "x"])
+    frame = pd.DataFrame({"lon": FRAME["lon"], "lat": FRAME["lat"]})
+    frame["vector"] = pd.Series([[1.0, 2.0]] * 6)
+    frame.to_parquet(folder / "embeddings.parquet")
+    save_satclip(folder / "satclip.ckpt", degrees=2)
+    settings: dict[str, tuple[Any, dict[str, Any]]] = {
+        "NearestEmbedding": (
+            gs.NearestEmbedding,
+            {
+                "path": folder / "embeddings.parquet", "max_km": 9.0, "column": "vector",
+                "lon": "lon", "lat": "lat", "normalize": True,
+            },
+        ),
+        "Raster": (
+            gs.Raster,
+            {
+                "path": folder / "raster.tif", "preset": None, "bands": ["red", 2],
+                "variable": None, "crs": None, "scale": 1.0, "offset": 0.0, "nodata": None,
+                "normalize": True,
+            },
+        ),
+        "SatClip": (gs.SatClip, {"path": folder / "satclip.ckpt", "cache": folder}),
+        "TorchModel": (
+            gs.TorchModel,
+            {
+                "path": None, "model": "tests.helpers.models:Sphere", "arguments": {"width": 3},
+                "order": "lonlat", "units": "degrees", "precision": "float32", "dimension": 3,
+                "normalize": True, "reference": None, "cache": folder,
+            },
+        ),
+    }  # fmt: skip
+    encoding = {"points": POINTS.take(ROWS[:2]), "rows": ROWS[:2], "device": "cpu"}
+    found = {}
+    for name, (kind, given) in settings.items():
+        encoder = kind(**given)
+        found[name] = Call(kind, given)
+        found[f"{name}.encode"] = Call(encoder.encode, encoding)
+        if name in ("NearestEmbedding", "Raster"):
+            found[f"{name}.open"] = Call(encoder.open, encoding)
+            usable = {"points": encoding["points"], "rows": ROWS[:2]}
+            found[f"{name}.usable"] = Call(encoder.usable, usable)
+    return found
 
 
 def files(folder: Path) -> dict[str, Path]:
@@ -178,6 +227,7 @@ def calls(folder: Path) -> dict[str, Call]:
         "Precomputed.encode": Call(precomputed.encode, encoding),
         "Precomputed.open": Call(precomputed.open, encoding),
         "Precomputed.usable": Call(precomputed.usable, usable),
+        **encoders_of(folder),
         "Regions.from_groups": Call(
             gs.Regions.from_groups,
             {"points": POINTS, "groups": {"a": [0, 1], "b": [2, 3]}, "encoder": "none", **options},
@@ -275,6 +325,9 @@ NAMES = [
     *("Precomputed", "Precomputed of a file"),
     "Spaces",
     *("Precomputed.encode", "Precomputed.open", "Precomputed.usable"),
+    *("NearestEmbedding", "NearestEmbedding.encode", "NearestEmbedding.open"),
+    *("NearestEmbedding.usable", "Raster", "Raster.encode", "Raster.open", "Raster.usable"),
+    *("SatClip", "SatClip.encode", "TorchModel", "TorchModel.encode"),
     *("Regions.from_groups", "Regions.from_points", "Regions.from_table"),
     *("Regions.position", "Regions.resampled", "Regions.to", "Regions.concatenated"),
     *("pairwise", "baselines", "contributions", "nearest_regions"),
@@ -337,9 +390,11 @@ def test_wrong_arguments_are_refused_in_one_line(name: str, folder: Path) -> Non
     assert not unclear, "\n".join(unclear)
 
 
+OPENED = ("encode", "open")
 UNREAD = {
     *(("NoEncoder.encode", "device"), ("NoEncoder.open", "device")),
     *(("Precomputed.encode", "device"), ("Precomputed.open", "device")),
+    *((f"{name}.{what}", "device") for name in ("NearestEmbedding", "Raster") for what in OPENED),
     *(("Regions.from_points", "normalize"), ("Regions.position", "key")),
 }
 """Parameters that a valid call does not need."""

@@ -86,7 +86,7 @@ def test_the_metadata_names_version_and_extras(wheel: Path) -> None:
     name = f"geospot_gpu-{geospot_gpu.__version__}.dist-info/METADATA"
     metadata = HeaderParser().parsestr(zipfile.ZipFile(wheel).read(name).decode())
     assert metadata["Version"] == geospot_gpu.__version__
-    extras = ["cpu", "gpu", "cloud", "cells", "geo", "cluster", "dev", "bench"]
+    extras = ["cpu", "gpu", "cloud", "cells", "geo", "raster", "cluster", "dev", "bench"]
     assert metadata.get_all("Provides-Extra") == extras
     assert metadata["License-Expression"] == "MIT"
 
