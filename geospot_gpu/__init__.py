@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from geospot_gpu.distances.columns import register_column
     from geospot_gpu.distances.nearest.search import Neighbours
     from geospot_gpu.distances.pairwise import pairwise
-    from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder, Precomputed, SatClip, Spaces, TorchModel
     from geospot_gpu.encoders import (
         Encoder,
         GeoClip,
@@ -29,8 +28,11 @@ if TYPE_CHECKING:
         Precomputed,
         Raster,
         SatClip,
+        Spaces,
         TorchModel,
     )
+    from geospot_gpu.embedding import Images, Texts
+    from geospot_gpu.embedding.embed import Embedded, embed
     from geospot_gpu.encoders.base import Features
     from geospot_gpu.engine.method import Method
     from geospot_gpu.engine.settings import Engine
@@ -82,6 +84,7 @@ _HOMES = {
     "ChoiceLimits": "geospot_gpu.selection.facility",
     "Column": "geospot_gpu.distances.column",
     "Correlations": "geospot_gpu.transfer.correlation",
+    "Embedded": "geospot_gpu.embedding.embed",
     "Encoder": "geospot_gpu.encoders",
     "Engine": "geospot_gpu.engine.settings",
     "Evaluation": "geospot_gpu.transfer.predictor",
@@ -92,6 +95,7 @@ _HOMES = {
     "GeomLoss": "geospot_gpu.sinkhorn.geomloss",
     "GeospotError": "geospot_gpu.errors",
     "GroundCost": "geospot_gpu.cost",
+    "Images": "geospot_gpu.embedding",
     "Method": "geospot_gpu.engine.method",
     "NearestEmbedding": "geospot_gpu.encoders",
     "Neighbours": "geospot_gpu.distances.nearest.search",
@@ -117,6 +121,7 @@ _HOMES = {
     "Sinkhorn": "geospot_gpu.sinkhorn.solver",
     "Source": "geospot_gpu.regions.drawing",
     "TorchModel": "geospot_gpu.encoders",
+    "Texts": "geospot_gpu.embedding",
     "Verdict": "geospot_gpu.transfer.verdict",
     "WarmStarts": "geospot_gpu.engine.warm",
     "assess_transfer": "geospot_gpu.transfer.assessment",
@@ -132,6 +137,7 @@ _HOMES = {
     "by_s2": "geospot_gpu.regions.grouping",
     "contributions": "geospot_gpu.transfer.contributions",
     "correlate": "geospot_gpu.transfer.correlation",
+    "embed": "geospot_gpu.embedding.embed",
     "explain_distance": "geospot_gpu.transfer.explanation",
     "nearest_regions": "geospot_gpu.selection.neighbours",
     "open_run": "geospot_gpu.runs.run",
@@ -152,6 +158,7 @@ __all__ = [
     "ChoiceLimits",
     "Column",
     "Correlations",
+    "Embedded",
     "Encoder",
     "Engine",
     "Evaluation",
@@ -162,6 +169,7 @@ __all__ = [
     "GeomLoss",
     "GeospotError",
     "GroundCost",
+    "Images",
     "Method",
     "NearestEmbedding",
     "Neighbours",
@@ -187,6 +195,7 @@ __all__ = [
     "Spaces",
     "StoredPairs",
     "TorchModel",
+    "Texts",
     "Verdict",
     "WarmStarts",
     "assess_transfer",
@@ -202,6 +211,7 @@ __all__ = [
     "by_s2",
     "contributions",
     "correlate",
+    "embed",
     "explain_distance",
     "nearest_regions",
     "open_run",

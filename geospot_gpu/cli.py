@@ -35,6 +35,7 @@ COMMANDS = {
         "geospot_gpu.commands.import_reference",
         "outputs of the published code, as tables for the others",
     ),
+    "embed": ("geospot_gpu.commands.embed", "texts or images into a file of features"),
     "doctor": ("geospot_gpu.commands.doctor", "what is there to compute with, and is it right"),
     "verify": ("geospot_gpu.commands.verify", "is all of a run there, and as it was written"),
     "convert": ("geospot_gpu.commands.convert", "a run of version 0.1 into the form of now"),

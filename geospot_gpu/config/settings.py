@@ -11,6 +11,8 @@ from geospot_gpu.config.schema import MISSING, built
 from geospot_gpu.config.signatures import Settings, with_arguments_of
 from geospot_gpu.config.validation import check_numbers
 from geospot_gpu.cost import GroundCost
+from geospot_gpu.embedding import EMBEDDERS
+from geospot_gpu.embedding.embed import embed
 from geospot_gpu.encoders import ENCODERS
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors import GeospotError
@@ -87,7 +89,7 @@ def _option(name: str, kind: type) -> type:
 
 OPTIONS: dict[str, dict[str, type]] = {
     group: {name: _option(name, kind) for name, kind in kinds.items()}
-    for group, kinds in (("encoder", ENCODERS), ("solver", SOLVERS))
+    for group, kinds in (("encoder", ENCODERS), ("solver", SOLVERS), ("embed", EMBEDDERS))
 }
 """Of the groups whose ``name`` chooses their settings, the schemas by this name."""
 
@@ -220,6 +222,16 @@ class ExplainConfig:
     target: str = MISSING
 
 
+@with_arguments_of(embed, only=("id", "overwrite", "device"))
+@dataclass
+class EmbedConfig(Settings):
+    """All of ``geospot embed``."""
+
+    embed: Any
+    out: str = MISSING
+    points: PointsConfig = field(default_factory=PointsConfig)
+
+
 @with_arguments_of(Engine, only=("device",))
 @dataclass
 class DoctorConfig(Settings):
@@ -250,6 +262,7 @@ SCHEMAS: dict[str, type] = {
     "select": SelectConfig,
     "nearest": NearestConfig,
     "import": ImportConfig,
+    "embed": EmbedConfig,
     "doctor": DoctorConfig,
     "convert": RunConfig,
     "verify": RunConfig,

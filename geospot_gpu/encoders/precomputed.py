@@ -22,6 +22,8 @@ from geospot_gpu.encoders.base import (
 from geospot_gpu.encoders.columns import feature_columns, feature_matrix, in_a_row
 from geospot_gpu.encoders.files import FeatureFile, id_labels, is_table, read_features
 from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.files import expanded
+from geospot_gpu.files.features import maker
 from geospot_gpu.names import Name, keys, match_names, name_of
 from geospot_gpu.points.readers import column
 from geospot_gpu.points.table import Points
@@ -90,7 +92,9 @@ class Precomputed(Encoder):
 
     @property
     def version(self) -> str:
-        return "precomputed" if self.unit_length else "precomputed-raw"
+        model = None if self.path is None else maker(expanded(self.path))
+        raw = "" if self.unit_length else "-raw"
+        return f"precomputed{raw}" if model is None else f"precomputed{raw}-{model}"
 
     def encode(self, points: Points, rows: NDArray[np.int64], device: str) -> NDArray[np.float32]:
         rows = checked_rows(points, rows)

@@ -1,0 +1,60 @@
+"""The command ``geospot embed``: texts or images of a table into a file of feature vectors."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from omegaconf import DictConfig
+
+from geospot_gpu.config import settings
+from geospot_gpu.config.composed import checked
+from geospot_gpu.config.signatures import arguments
+from geospot_gpu.config.validation import refuse_unused
+from geospot_gpu.embedding import EMBEDDERS
+from geospot_gpu.embedding.embed import embed as embed_table
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors.say import say
+
+_UNUSED = ("region", "lon", "lat", "weight")
+
+
+def embed(config: DictConfig) -> None:
+    """Embed what ``config`` asks for, and say what was done.
+
+    Raises:
+        GeospotError: there is no table, or it cannot be embedded.
+    """
+    typed = checked(config, settings.EmbedConfig)
+    points, kind = typed.points, EMBEDDERS[typed.embed.name]
+    if points.source != "table" or not points.path:
+        raise GeospotError("points=table needs points.path=...: the file with your points")
+    refuse_unused(
+        SimpleNamespace(points=points),
+        SimpleNamespace(points=settings.PointsConfig()),
+        {f"points.{key}": "geospot sweep: features depend on no place" for key in _UNUSED},
+    )
+    if "://" in typed.out:
+        raise GeospotError(f"out={typed.out}: features are written to a file: give its path")
+    by = kind(**arguments(typed.embed, kind))
+    found = embed_table(
+        points.path,
+        by,
+        typed.out,
+        id=typed.id,
+        invalid=points.invalid,
+        overwrite=typed.overwrite,
+        device=typed.device,
+    )
+    if found.dimension:
+        say(
+            f"{found.path}: {found.rows - len(found.dropped):,} vectors of {found.dimension} "
+            f"numbers by {found.version}"
+        )
+        if found.computed < found.rows:
+            say(f"  {found.rows - found.computed:,} {by.unit} were embedded before")
+    else:
+        say(f"{found.path}: is there already, of the same {by.unit} by {found.version}")
+    say(
+        f"rows={found.rows} computed={found.computed} dropped={len(found.dropped)} "
+        f"dimension={found.dimension}"
+    )
