@@ -82,7 +82,7 @@ def _of_picture(content: bytes) -> NDArray[Any]:
 
 def _of_tiff(content: bytes) -> NDArray[Any]:
     try:
-        rasterio = package("rasterio", "a GeoTIFF image", "geo")
+        rasterio = package("rasterio", "a GeoTIFF image", "image")
     except GeospotError as error:
         try:
             return _of_picture(content)
