@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from geospot_gpu.selection.pool import Pool
     from geospot_gpu.selection.problem import Problem
     from geospot_gpu.selection.regions import Selection, select_regions
+    from geospot_gpu.sinkhorn.emd import EMD
     from geospot_gpu.sinkhorn.geomloss import GeomLoss
     from geospot_gpu.sinkhorn.solver import Sinkhorn
     from geospot_gpu.transfer.assessment import Assessment, assess_transfer
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "EMD": "geospot_gpu.sinkhorn.emd",
     "Assessment": "geospot_gpu.transfer.assessment",
     "ChoiceLimits": "geospot_gpu.selection.facility",
     "Column": "geospot_gpu.distances.column",
@@ -154,6 +156,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "EMD",
     "Assessment",
     "ChoiceLimits",
     "Column",

@@ -104,7 +104,7 @@ def _blur(method: Method) -> list[str]:
     """What epsilon means on the ground, where that can be said."""
     cost, epsilon = method.cost, method.solver.epsilon
     km = cost.epsilon_km(epsilon)
-    if km is None:
+    if km is None or not epsilon:
         return []
     return [
         f"epsilon {epsilon:g} blurs like {km:,.0f} km of great circle "

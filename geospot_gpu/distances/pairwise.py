@@ -75,7 +75,7 @@ def pairwise(
             engine=engine, warm=warm,
         )  # fmt: skip
     method, engine = method_for(regions, cost, solver), settled(engine)
-    outputs = chosen_outputs(outputs)
+    outputs = chosen_outputs(outputs, method.solver)
     if warm is not None:
         checks.instance(warm, WarmStarts, "warm")
     together = joined(regions, against)

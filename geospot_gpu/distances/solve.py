@@ -10,13 +10,14 @@ from geospot_gpu.arrays import Columns, Indices
 from geospot_gpu.distances.columns import find, outputs_by_default, possible_outputs
 from geospot_gpu.distances.growth import Larger, grow
 from geospot_gpu.distances.pair_table import PairTable
-from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.method import Method, Solver
 from geospot_gpu.engine.needs import Need
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.engine.warm import WarmStarts
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.regions import Regions
+from geospot_gpu.sinkhorn import EMD
 from geospot_gpu.sinkhorn.divergence import SelfTerms, divergence
 
 _EVIDENCE = ("iterations", "marginal_error", "converged", "kernel", "seconds")
@@ -120,23 +121,31 @@ def members(left: Indices, right: Indices, count: int) -> Indices:
     return np.flatnonzero(found)
 
 
-def chosen_outputs(outputs: Sequence[str] | None) -> tuple[str, ...]:
+def chosen_outputs(outputs: Sequence[str] | None, solver: Solver | None = None) -> tuple[str, ...]:
     """Names of columns to compute, each once, in the order of the register.
 
     Args:
         outputs: those that are asked for, from
             :func:`~geospot_gpu.distances.columns.possible_outputs`; if None those of
-            :func:`~geospot_gpu.distances.columns.outputs_by_default`.
+            :func:`~geospot_gpu.distances.columns.outputs_by_default` that the solver gives.
+        solver: what solves them, where that is known.
 
     Raises:
-        GeospotError: one is unknown.
+        GeospotError: one is unknown, or the solver does not give it.
     """
+    absent = [] if not isinstance(solver, EMD) else _not_exact()
     if outputs is None:
-        return outputs_by_default()
+        return tuple(name for name in outputs_by_default() if name not in absent)
     possible = [column.name for column in possible_outputs()]
     asked = checks.some_of(outputs, possible, "outputs")
     if not asked:
         raise GeospotError(f"outputs=[] asks for nothing: name some of {', '.join(possible)}")
+    for name in absent:
+        if name in asked:
+            raise GeospotError(
+                f"outputs={name} rests on regularisation, and solver=emd has none: leave it out, "
+                "or use solver=sinkhorn"
+            )
     return tuple(name for name in possible if name in asked)
 
 
@@ -158,6 +167,12 @@ def check_target_error(value: float, outputs: Collection[str]) -> float:
 def needs_self_terms(outputs: Collection[str]) -> bool:
     """Whether regions have to be solved with themselves for the outputs."""
     return any("self_terms" in find(name).needs for name in outputs)
+
+
+def _not_exact() -> list[str]:
+    """Outputs that exact transport does not give."""
+    entropic = {"coverage", "half_samples"}
+    return [column.name for column in possible_outputs() if entropic.intersection(column.needs)]
 
 
 def _needs(outputs: Collection[str]) -> frozenset[Need]:

@@ -12,10 +12,11 @@ from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.feature_costs import check_claims, find
 from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.regions import Regions
+from geospot_gpu.sinkhorn.emd import EMD
 from geospot_gpu.sinkhorn.geomloss import GeomLoss
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 
-Solver = Sinkhorn | GeomLoss
+Solver = Sinkhorn | GeomLoss | EMD
 
 _CHECKED = 32
 """Points whose costs show whether a user's function is a cost."""
@@ -38,11 +39,11 @@ class Method:
 
     def __post_init__(self) -> None:
         checks.instance(self.cost, GroundCost, "cost")
-        checks.instance(self.solver, (Sinkhorn, GeomLoss), "solver")
+        checks.instance(self.solver, (Sinkhorn, GeomLoss, EMD), "solver")
 
     @property
     def epsilon(self) -> float:
-        """Entropic regularisation, in units of the scaled ground cost."""
+        """Entropic regularisation, in units of the scaled ground cost; zero where there is none."""
         return self.solver.epsilon
 
     @property
@@ -73,6 +74,24 @@ def _unlocated(regions: Regions) -> str:
     """The first of those that have points without coordinates."""
     point = int(np.isnan(regions.lon).argmax())
     return regions.names[int(np.searchsorted(regions.offsets, point, side="right")) - 1]
+
+
+def check_entropic(solver: Solver, what: str) -> Sinkhorn | GeomLoss:
+    """The solver, where it regularises.
+
+    Args:
+        solver: the solver.
+        what: needs that, as in ``geospot explain``.
+
+    Raises:
+        GeospotError: it does not.
+    """
+    if isinstance(solver, EMD):
+        raise GeospotError(
+            f"{what} needs an entropic solver, and solver=emd is exact: use solver=sinkhorn with a "
+            "small solver.epsilon"
+        )
+    return solver
 
 
 def check_compatible(regions: Regions, cost: GroundCost) -> None:

@@ -18,12 +18,14 @@ from geospot_gpu.devices import upload
 from geospot_gpu.engine import solved
 from geospot_gpu.engine.arriving import Arriving, Found
 from geospot_gpu.engine.batching import batches_of_similar_size
-from geospot_gpu.engine.method import Method, Solver, check_compatible
+from geospot_gpu.engine.method import Method, Solver, check_compatible, check_entropic
 from geospot_gpu.engine.needs import Need
 from geospot_gpu.engine.sampling_error import SamplingError
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.engine.warm import WarmStarts
+from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.memory import out_of_memory
+from geospot_gpu.errors.say import warn_once
 from geospot_gpu.kernels import choose_kernel
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
@@ -34,6 +36,7 @@ from geospot_gpu.progress import Progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn.coverage import damping
 from geospot_gpu.sinkhorn.divergence import SelfTerms
+from geospot_gpu.sinkhorn.emd import EMD, MOST_COSTS, check_installed, solve_exactly
 from geospot_gpu.sinkhorn.geomloss import GeomLoss, anneal
 
 log = logging.getLogger("geospot_gpu")
@@ -64,6 +67,11 @@ class PairEngine:
         check_compatible(regions, method.cost)
         self.method, self.warm = method, warm
         self._asked_for = engine.backend, engine.storage
+        if isinstance(method.solver, EMD):
+            check_installed()
+            if engine.backend not in ("auto", "torch"):
+                warn_once(f"engine.backend={engine.backend} has no effect with solver=emd: torch")
+            self._asked_for = "torch", engine.storage
         self.device = engine.torch_device()
         self.regions = regions
         self.sizes = regions.sizes
@@ -94,6 +102,9 @@ class PairEngine:
             index: positions of the regions.
             needs: where ``half_samples`` are among them, what they need of these is kept.
         """
+        if isinstance(self.solver, EMD):  # nothing has to move
+            ot, lower, upper = np.zeros((3, len(index)))
+            return SelfTerms(ot, lower, upper, np.ones(len(index), bool))
         found = self._solve(index, index, needs, symmetric=True)
         names = ("ot_value", "ot_lower", "ot_upper", "converged")
         return SelfTerms(*(found[name] for name in names))
@@ -110,6 +121,8 @@ class PairEngine:
             ``seconds``, each [K]; with ``half_samples`` also ``std_error`` and ``half_ot_value``,
             with ``coverage`` both coverages, with ``nearest`` nearest costs.
         """
+        if isinstance(self.solver, EMD):
+            self._check_sizes(left, right)
         if "half_samples" in needs and len(unknown := self.sampling_error.unknown(left, right)):
             self.self_terms(unknown, needs)
         return self._solve(left, right, needs, symmetric=False)
@@ -147,6 +160,7 @@ class PairEngine:
             left, right: positions of the two regions; the symmetric problem where they are one.
             rho: price of the source marginal, for the potentials of coverage.
         """
+        check_entropic(self.solver, "what potentials tell of a pair")
         source, target = (self.clouds(np.array([k])) for k in (left, right))
         ((spec, _),) = self._plan(source.size, target.size)
         settings = self._settings(symmetric=left == right)
@@ -252,6 +266,8 @@ class PairEngine:
         symmetric: bool,
     ) -> Found:
         source, target = self.clouds(index[0]), self.clouds(index[1])
+        if isinstance(self.solver, EMD):
+            return self._solve_exactly(self.solver, spec, (source, target), needs)
         settings = self._settings(symmetric=symmetric)
         warm = None
         if self.warm is not None and not symmetric:
@@ -264,13 +280,13 @@ class PairEngine:
         if warm is not None:
             warm.keep(potentials.next_g)
         build = partial(self._build, spec)
-        how = self.cost, self.solver, self._iterate, settings
+        how = self.cost, check_entropic(self.solver, "iterating"), self._iterate, settings
         batch = solved.Solved(index, kernel, build, *how, potentials)
         found = solved.transport(batch)
         if "coverage" in needs and not symmetric:
             found |= solved.coverage(batch, found["converged"])
         if "nearest" in needs and not symmetric:
-            found |= solved.nearest(batch)
+            found |= solved.nearest(kernel)
         if "half_samples" in needs:
             found["half_ot_value"] = solved.half_samples(batch, self.sampling_error)
             if symmetric:
@@ -279,6 +295,30 @@ class PairEngine:
                 spread = self.sampling_error.variance(index, batch.clouds, potentials)
                 found["variance"] = spread
         return found
+
+    def _solve_exactly(
+        self,
+        solver: EMD,
+        spec: KernelSpec,
+        clouds: tuple[CloudBatch, CloudBatch],
+        needs: Collection[Need],
+    ) -> Found:
+        kernel = self._build(spec, self.cost, *clouds)
+        if "nearest" in needs:
+            kernel.expect_nearest()
+        found: Found = solve_exactly(kernel, self.cost, solver)._asdict()
+        return found | solved.nearest(kernel) if "nearest" in needs else found
+
+    def _check_sizes(self, left: Indices, right: Indices) -> None:
+        """Raise where a pair of regions [K] is too large for exact transport."""
+        n, m, names = self.sizes[left], self.sizes[right], self.regions.names
+        k = int(np.argmax(n * m)) if len(n) else 0
+        if len(n) and n[k] * m[k] > MOST_COSTS:
+            raise GeospotError(
+                f"{names[left[k]]} ({n[k]} points) - {names[right[k]]} ({m[k]}): solver=emd takes "
+                f"pairs of up to {MOST_COSTS / 1e6:g} million costs: set regions.max_points="
+                f"{int(MOST_COSTS**0.5)} or less, or use solver=sinkhorn"
+            )
 
     def _plan(
         self, n: Indices, m: Indices, storage: str | None = None
@@ -301,10 +341,11 @@ class PairEngine:
     def _build(
         self, spec: KernelSpec, cost: GroundCost, source: CloudBatch, target: CloudBatch
     ) -> Kernel:
-        return spec.build(cost, source, target, self.solver.epsilon, self.budget)
+        # Exact transport takes costs of a kernel, and nothing that rests on its epsilon.
+        return spec.build(cost, source, target, self.solver.epsilon or 1.0, self.budget)
 
     def _settings(self, *, symmetric: bool) -> IterationSettings:
-        solver = self.solver
+        solver = check_entropic(self.solver, "iterating")
         if symmetric:
             check_self_terms(self.cost)
         tolerance = solver.tolerance * (SELF_TOLERANCE if symmetric else 1.0)

@@ -12,12 +12,13 @@ from geospot_gpu.arrays import Indices
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.devices import upload
 from geospot_gpu.engine.arriving import Found
-from geospot_gpu.engine.method import Solver
 from geospot_gpu.engine.sampling_error import SamplingError
 from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials
 from geospot_gpu.sinkhorn.bounds import certify, ot_value
 from geospot_gpu.sinkhorn.coverage import certify_coverage, damping
+from geospot_gpu.sinkhorn.geomloss import GeomLoss
+from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 Iterate = Callable[[Kernel, IterationSettings], Potentials]
 """How a solver finds potentials, as :func:`~geospot_gpu.kernels.iterate.iterate` does."""
@@ -32,7 +33,7 @@ class Solved(NamedTuple):
     build: Callable[[GroundCost, CloudBatch, CloudBatch], Kernel]
     """Makes a kernel of the same kind of a cost over other clouds."""
     cost: GroundCost
-    solver: Solver
+    solver: Sinkhorn | GeomLoss
     iterate: Iterate
     settings: IterationSettings
     potentials: Potentials
@@ -75,10 +76,10 @@ def coverage(batch: Solved, converged: Tensor) -> Found:
     return columns | {"converged": converged}
 
 
-def nearest(batch: Solved) -> Found:
+def nearest(kernel: Kernel) -> Found:
     """Mean cost of the points of one side to the nearest of the other, each direction [B]."""
-    costs = batch.kernel.nearest()
-    sides = zip(batch.clouds, costs, strict=True)
+    clouds, costs = (kernel.source, kernel.target), kernel.nearest()
+    sides = zip(clouds, costs, strict=True)
     means = [(c.weight.double() * torch.where(c.weight > 0, x, 0.0)).sum(1) for c, x in sides]
     return {"nearest_target_to_source": means[0], "nearest_source_to_target": means[1]}
 

@@ -84,7 +84,7 @@ def estimate(
     Raises:
         GeospotError: the sweep would.
     """
-    outputs = chosen_outputs(outputs)
+    outputs = chosen_outputs(outputs, method.solver)
     value_of(outputs)
     if target_error is not None:
         check_target_error(target_error, outputs)

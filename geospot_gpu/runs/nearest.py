@@ -18,7 +18,7 @@ from geospot_gpu.distances.nearest.lists import Groups
 from geospot_gpu.distances.nearest.moments import MomentBounds
 from geospot_gpu.distances.pairwise import joined
 from geospot_gpu.distances.solve import chosen_outputs
-from geospot_gpu.engine.method import Method, check_compatible
+from geospot_gpu.engine.method import Method, check_compatible, check_entropic
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.kept import kept
@@ -107,6 +107,7 @@ def check_nearest(
     if _NEAREST not in outputs:
         raise GeospotError(f"the nearest are those by {_NEAREST}: add it to outputs")
     check_one_scale(method.cost)
+    check_entropic(method.solver, "the search for the nearest")
     return number
 
 

@@ -53,7 +53,7 @@ def solve(
         GeospotError: an output is unknown, the cost needs features that the regions do not have,
             or the device does not exist.
     """
-    engine, outputs = settled(engine), chosen_outputs(outputs)
+    engine, outputs = settled(engine), chosen_outputs(outputs, method.solver)
     if target_error is not None:
         target_error = check_target_error(target_error, outputs)
     with engine.pool() as pool:

@@ -139,7 +139,7 @@ def run_sweep(
             region, the regions do not fit the cost, an output is unknown, or there is no such
             shard.
     """
-    outputs = chosen_outputs(outputs)
+    outputs = chosen_outputs(outputs, method.solver)
     value = value_of(outputs)
     if target_error is not None:
         target_error = check_target_error(target_error, outputs)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.cost import GroundCost
-from geospot_gpu.engine.method import Solver, method_for
+from geospot_gpu.engine.method import Solver, check_entropic, method_for
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.engine.settings import Engine, settled
 from geospot_gpu.errors import GeospotError
@@ -55,6 +55,7 @@ def contributions(
         GeospotError: a name is unknown, or both are the same.
     """
     method, engine = method_for(regions, cost, solver), settled(engine)
+    entropic = check_entropic(method.solver, "geospot explain")
     i, j = regions.position(source, "source"), regions.position(target, "target")
     names = [regions.names[i], regions.names[j]]
     if i == j:
@@ -67,7 +68,7 @@ def contributions(
     shift = ((b * g).sum() - (a * f).sum()) / 2.0
     values = torch.cat([a * (f + shift), b * (g - shift)]).cpu().numpy()
     weights = np.full(len(values), np.nan)
-    covering, covered = pair_engine.potentials(i, j, rho=method.solver.rho)
+    covering, covered = pair_engine.potentials(i, j, rho=entropic.rho)
     weights[: len(a)] = importance(covering, covered)[0].cpu().numpy()
     rows = [np.arange(*regions.offsets[k : k + 2]) for k in (i, j)]
     at = np.concatenate(rows)

@@ -21,6 +21,7 @@ from geospot_gpu.distances.nearest.lower_bounds import (
 from geospot_gpu.distances.nearest.moments import MomentBounds
 from geospot_gpu.distances.pair_table import PairTable
 from geospot_gpu.distances.solve import PairSolver
+from geospot_gpu.engine.method import check_entropic
 
 Array = NDArray[np.float64]
 Solve = Callable[[Indices, Indices], PairTable]
@@ -70,6 +71,7 @@ class NeighbourSearch:
     def __init__(self, solver: PairSolver, solve: Solve | None = None) -> None:
         engine = solver.engine
         check_one_scale(engine.cost)
+        check_entropic(engine.solver, "the search for the nearest")
         self._solver, self._engine = solver, engine
         self._solve = solve or (lambda left, right: solver.solve(left, right, _OUTPUTS))
         self.moments, self._half = MomentBounds(engine.regions, engine.cost), HalfSteps(engine)
