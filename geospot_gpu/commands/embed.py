@@ -45,16 +45,11 @@ def embed(config: DictConfig) -> None:
         overwrite=typed.overwrite,
         device=typed.device,
     )
-    if found.dimension:
-        say(
-            f"{found.path}: {found.rows - len(found.dropped):,} vectors of {found.dimension} "
-            f"numbers by {found.version}"
-        )
-        if found.computed < found.rows:
-            say(f"  {found.rows - found.computed:,} {by.unit} were embedded before")
-    else:
-        say(f"{found.path}: is there already, of the same {by.unit} by {found.version}")
+    count = found.rows - found.dropped
+    say(f"{found.path}: {count:,} vectors of {found.dimension} numbers by {found.version}")
+    if found.computed < found.rows:
+        say(f"  {found.rows - found.computed:,} of {found.rows:,} {by.unit} were embedded before")
     say(
-        f"rows={found.rows} computed={found.computed} dropped={len(found.dropped)} "
+        f"rows={found.rows} computed={found.computed} dropped={found.dropped} "
         f"dimension={found.dimension}"
     )

@@ -15,11 +15,12 @@ import numpy as np
 from geospot_gpu.devices import find_device
 from geospot_gpu.embedding.base import Embedder, Item, Model, Unusable
 from geospot_gpu.embedding.parts import Part, Parts, write_features
-from geospot_gpu.embedding.rows import Rows, key_of, table_of
+from geospot_gpu.embedding.rows import Rows, digest_of, table_of
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.kept import kept
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.files import content_hash, expanded
+from geospot_gpu.files.features import about
 from geospot_gpu.files.outputs import OutputFolder
 from geospot_gpu.names import name_of
 from geospot_gpu.points.table import Invalid, check_invalid
@@ -34,23 +35,23 @@ _MEND = "mend them, or leave them out with points.invalid=drop"
 
 @dataclass(frozen=True)
 class Embedded:
-    """What a file of features holds, and what was done for it.
+    """A file of features, and what was done for it.
 
     Attributes:
         path: of the file.
         version: the model, with a hash of its weights, as the identity of a run has it.
+        dimension: of the vectors.
         rows: that were asked for.
-        computed: of them, embedded now; the others were there from an earlier time.
-        dropped: of them, left out, as they could not be embedded; by row, counted from 1, why.
-        dimension: of the vectors; 0 where the file was there already.
+        dropped: of them, left out, as they could not be embedded.
+        computed: of them, embedded now; the others were embedded before.
     """
 
     path: Path
     version: str
-    rows: int
-    computed: int
-    dropped: dict[int, str]
     dimension: int
+    rows: int
+    dropped: int
+    computed: int
 
 
 @shows_progress
@@ -103,17 +104,17 @@ def embed(
     work = _Work(rows, Parts(path.with_name(f"{path.name}.parts")), invalid)
     with out_of_memory(f"embedding {by.unit} of {rows.origin}", _ADVICE):
         work.look()
-        model = by.open(work.usable, where)
-        keys = work.keys(model)
-        about = content_hash("\n".join([rows.id, *map(str, rows.ids), *keys]).encode())
-        if results.current([path.name], about):
-            return Embedded(path, model.version, len(rows), 0, {}, 0)
-        work.compute(model, keys)
-    with results.replacing(about) as staged:
-        dropped, dimension = work.write(staged / path.name, model, keys)
-    work.parts.clear()
-    numbered = {int(rows.numbers[k]): why for k, why in dropped.items()}
-    return Embedded(path, model.version, len(rows), work.computed, numbered, dimension)
+        model = by.open(rows.items, where)
+        made_from = work.name_batches(model)
+        there = about(path) if results.current([path.name], made_from) else {}
+        if not there or (there["dropped"] and invalid == "error"):
+            work.compute(model)
+            with results.replacing(made_from) as staged:
+                work.write(staged / path.name, model)
+            work.parts.clear()
+            there = about(path)
+    counts = there["dimension"], len(rows), there["dropped"], work.computed
+    return Embedded(path, model.version, *counts)
 
 
 class _Work:
@@ -122,74 +123,86 @@ class _Work:
     def __init__(self, rows: Rows, parts: Parts, invalid: Invalid) -> None:
         self.rows, self.parts, self._invalid = rows, parts, invalid
         self.computed = 0
-
-    def usable(self) -> Iterator[Item]:
-        """All that has anything to embed."""
-        return (item for item in self.rows.items() if not isinstance(item, Unusable))
+        self._digests: list[str] = []
+        self._keys: list[str] = []
+        self._problems: dict[int, str] = {}
 
     def look(self) -> None:
         """Raise where rows have nothing to embed, before anything is computed for the others."""
-        problems = {
-            k: str(item) for k, item in enumerate(self.rows.items()) if isinstance(item, Unusable)
-        }
-        self._refuse(problems)
+        with Progress("looking", self.rows.by.unit, total=len(self.rows)) as progress:
+            for _, batch in self.rows.batches():
+                self._note(progress.done, _problems(batch))
+                self._digests.append(digest_of(batch))
+                progress.update(len(batch))
+        self._refuse()
 
-    def keys(self, model: Model) -> list[str]:
-        """What each batch is called."""
-        return [key_of(model.version, batch) for batch in self.rows.batches()]
+    def name_batches(self, model: Model) -> str:
+        """Give each batch its key; returns a hash of all that the result is made from."""
+        version = model.version
+        self._keys = [content_hash(f"{version}\0{digest}".encode()) for digest in self._digests]
+        return content_hash("\n".join([self.rows.id, *self.rows.ids, *self._keys]).encode())
 
-    def compute(self, model: Model, keys: Sequence[str]) -> None:
+    def compute(self, model: Model) -> None:
         """Embed the batches that are not there yet, the next one being read meanwhile."""
-        size, total = self.rows.by.batch, len(self.rows)
-        there = [self.parts.has(key) for key in keys]
-        done = sum(min(size, total - k * size) for k, had in enumerate(there) if had)
+        missing = [not self.parts.has(key) for key in self._keys]
+        counts = zip(self.rows.batch_sizes, missing, strict=True)
+        done = sum(size for size, absent in counts if not absent)
         stored = done > 0
+        unit, total = self.rows.by.unit, len(self.rows)
         with (
-            Progress("embedding", self.rows.by.unit, total=total, done=done) as progress,
+            Progress("embedding", unit, total=total, done=done) as progress,
             kept("finished batches", lambda: stored),
             ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1)) as readers,
         ):
-            missing = (
-                (key, [readers.submit(_loaded, model, item) for item in batch])
-                for key, had, batch in zip(keys, there, self.rows.batches(), strict=True)
-                if not had
+            begun = (
+                (number, [readers.submit(_loaded, model, item) for item in batch])
+                for number, batch in self.rows.batches(missing)
             )
-            for key, loading in _one_ahead(missing):
-                self.parts.write(key, _embedded(model, loading))
+            for number, loaded in _one_ahead(begun):
+                self.parts.write(self._keys[number], _embedded(model, loaded))
                 stored = True
-                self.computed += len(loading)
-                progress.update(len(loading))
+                self.computed += len(loaded)
+                progress.update(len(loaded))
 
-    def write(self, path: Path, model: Model, keys: Sequence[str]) -> tuple[dict[int, str], int]:
-        """The file of all vectors; which positions it lacks, and how long vectors are."""
-        problems: dict[int, str] = {}
+    def write(self, path: Path, model: Model) -> None:
+        """The file of all vectors."""
 
         def batches() -> Iterator[tuple[Any, Any]]:
             low = 0
-            for key, items in zip(keys, self.rows.batches(), strict=True):
-                part = self.parts.read(key)
-                if part is None:  # damaged
-                    part = _embedded(model, [_loaded(model, item) for item in items])
-                found = np.array([why is None for why in part.problems])
-                problems.update(
-                    {low + k: why for k, why in enumerate(part.problems) if why is not None}
-                )
-                ids = self.rows.ids[low : low + len(found)]
-                low += len(found)
-                if found.any():
-                    yield ids[found], part.vectors[found]
+            for number, size in enumerate(self.rows.batch_sizes):
+                part = self._part(number, model)
+                self._note(low, part.problems)
+                good = np.array([problem is None for problem in part.problems])
+                if good.any():
+                    yield self.rows.ids[low : low + size][good], part.vectors[good]
+                low += size
 
-        count, dimension = write_features(path, self.rows.id, batches(), model.about)
+        def said() -> dict[str, Any]:
+            return model.about | {"rows": len(self.rows), "dropped": len(self._problems)}
+
+        count, _ = write_features(path, self.rows.id, batches(), said)
         if count == 0:
-            raise GeospotError(self.rows.say(problems, "there is none left"))
-        self._refuse(problems)
-        if problems:
-            log.warning(self.rows.say(problems, "they are left out"))
-        return problems, dimension
+            raise GeospotError(self.rows.say(self._problems, "there is none left"))
+        self._refuse()
+        if self._problems:
+            log.warning(self.rows.say(self._problems, "they are left out"))
 
-    def _refuse(self, problems: dict[int, str]) -> None:
-        if problems and self._invalid == "error":
-            raise GeospotError(self.rows.say(problems, _MEND))
+    def _part(self, number: int, model: Model) -> Part:
+        """A batch that was stored; where it was damaged since, it is embedded again."""
+        part = self.parts.read(self._keys[number])
+        if part is not None:
+            return part
+        wanted = [other == number for other in range(len(self._keys))]
+        ((_, batch),) = self.rows.batches(wanted)
+        return _embedded(model, [_loaded(model, item) for item in batch])
+
+    def _note(self, low: int, problems: Sequence[str | None]) -> None:
+        """Keep why rows from ``low`` on cannot be embedded, where there is a reason."""
+        self._problems.update({k: why for k, why in enumerate(problems, low) if why is not None})
+
+    def _refuse(self) -> None:
+        if self._problems and self._invalid == "error":
+            raise GeospotError(self.rows.say(self._problems, _MEND))
 
 
 def _loaded(model: Model, item: Item | Unusable) -> Any:
@@ -203,18 +216,18 @@ def _loaded(model: Model, item: Item | Unusable) -> Any:
 
 
 def _one_ahead(
-    batches: Iterator[tuple[str, list[Future[Any]]]],
-) -> Iterator[tuple[str, list[Any]]]:
+    batches: Iterator[tuple[int, list[Future[Any]]]],
+) -> Iterator[tuple[int, list[Any]]]:
     """Batches that were read; of each the next one is begun before it is given."""
     begun = next(batches, None)
     while begun is not None:
-        (key, loading), begun = begun, next(batches, None)
-        yield key, [future.result() for future in loading]
+        (number, loading), begun = begun, next(batches, None)
+        yield number, [future.result() for future in loading]
 
 
 def _embedded(model: Model, loaded: Sequence[Any]) -> Part:
     """A batch of what was loaded."""
-    problems = [str(one) if isinstance(one, Unusable) else None for one in loaded]
+    problems = _problems(loaded)
     good = [k for k, problem in enumerate(problems) if problem is None]
     if not good:
         return Part(np.full((len(loaded), 1), np.nan, np.float32), problems)
@@ -225,3 +238,8 @@ def _embedded(model: Model, loaded: Sequence[Any]) -> Part:
         if not np.isfinite(vectors[k]).all():
             problems[k] = "gets a vector that is not finite"
     return Part(vectors, problems)
+
+
+def _problems(batch: Sequence[Any]) -> list[str | None]:
+    """Why each of a batch cannot be embedded; None where it can."""
+    return [str(one) if isinstance(one, Unusable) else None for one in batch]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,7 +96,7 @@ def write_features(
     path: Path,
     id: str,
     batches: Iterable[tuple[Sequence[Any], NDArray[np.float32]]],
-    about: dict[str, Any],
+    about: Callable[[], dict[str, Any]],
 ) -> tuple[int, int]:
     """A Parquet file of ids and vectors, of which some are in memory at a time.
 
@@ -104,7 +104,7 @@ def write_features(
         path: of the file, which should not be there.
         id: name of the column of ids.
         batches: ids [k] and vectors [k, d].
-        about: of the model; see :func:`~geospot_gpu.files.features.described`.
+        about: what :func:`~geospot_gpu.files.features.described` will say, once all are there.
 
     Returns:
         How many vectors there are, and of how many numbers.
@@ -121,7 +121,7 @@ def write_features(
             if writer is None:
                 dimension = vectors.shape[1]
                 columns = [(id, pa.string()), (COLUMN, pa.list_(pa.float32(), dimension))]
-                schema = pa.schema(columns, metadata=described(about))
+                schema = pa.schema(columns)
                 writer = stack.enter_context(pq.ParquetWriter(path, schema))
             if vectors.shape[1] != dimension:
                 raise GeospotError(
@@ -135,6 +135,8 @@ def write_features(
                 waiting, held = [], 0
         if writer is not None and waiting:
             writer.write_table(pa.concat_tables(waiting).combine_chunks())
+        if writer is not None:
+            writer.add_key_value_metadata(described(about() | {"dimension": dimension}))
     return count, dimension
 
 

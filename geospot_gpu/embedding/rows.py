@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +39,6 @@ class Table(NamedTuple):
     """Its columns; rows do not count."""
     rows: Callable[[Sequence[Any]], Iterator[Cells]]
     """All rows, of the columns that are asked for."""
-    invalid: str = "error"
     numbers: NDArray[np.int64] | None = None
     """Of its rows, counted from 1; consecutive if None."""
 
@@ -48,8 +48,8 @@ def table_of(source: Any, text: Sequence[str]) -> Table:
 
     Args:
         source: a file as :func:`~geospot_gpu.read_points` takes them; of Parquet files, and folders
-            of them, only some rows are in memory at a time. Also points, a data frame, or a
-            ``Dataset`` of Hugging Face, whose images are not decoded.
+            of them, only some rows are in memory at a time. Also points, a data frame of pandas,
+            polars or Arrow, or a ``Dataset`` of Hugging Face, whose images are not decoded.
         text: columns of a CSV file that are not numbers.
 
     Raises:
@@ -57,14 +57,15 @@ def table_of(source: Any, text: Sequence[str]) -> Table:
     """
     if isinstance(source, Points):
         frame, numbers = source.attributes, source.attributes.index.to_numpy()
-        found = _of_frame(frame, source.origin, Path())
-        return found._replace(invalid=source.invalid, numbers=numbers)
+        return _of_frame(frame, source.origin, Path())._replace(numbers=numbers)
     if isinstance(source, pd.DataFrame):
         return _of_frame(source, "table", Path())
-    if hasattr(source, "with_format") and hasattr(source, "features"):
+    if hasattr(source, "with_format") and hasattr(source, "select"):
         batches = source.with_format("arrow")
         header = source.with_format("arrow")[:0].to_pandas()
         return _of_batches(lambda _: batches.iter(batch_size=_STEP), header, "dataset", Path())
+    if hasattr(source, "to_pandas"):  # Arrow's and polars'
+        return _of_frame(source.to_pandas(), "table", Path())
     path = expanded(checks.path(source, "points.path"))
     if path.is_dir() or path.name.lower().endswith((".parquet", ".geoparquet")):
         return _of_parquet(path)
@@ -156,26 +157,36 @@ class Rows:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def items(self) -> Iterator[Item | Unusable]:
-        """What is embedded of each, or why it is not."""
-        for first, cells in zip(self._first, self._table.rows(self._columns), strict=True):
-            if not first:
-                continue
-            try:
-                yield self.by.item(cells, self._table.folder)
-            except Unusable as problem:
-                yield problem
+    @property
+    def batch_sizes(self) -> list[int]:
+        """How many are in each batch."""
+        size, count = self.by.batch, len(self)
+        return [min(size, count - low) for low in range(0, count, size)]
 
-    def batches(self) -> Iterator[list[Item | Unusable]]:
-        """The same, batch by batch."""
-        batch: list[Item | Unusable] = []
-        for item in self.items():
-            batch.append(item)
-            if len(batch) == self.by.batch:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
+    def items(self) -> Iterator[Item]:
+        """What is embedded, of all rows that have anything."""
+        for _, batch in self.batches():
+            yield from (item for item in batch if not isinstance(item, Unusable))
+
+    def batches(
+        self, wanted: Sequence[bool] | None = None
+    ) -> Iterator[tuple[int, list[Item | Unusable]]]:
+        """Batches with their numbers: what is embedded of each row, or why it is not.
+
+        Args:
+            wanted: which batches; all if None.
+        """
+        cells = compress(self._table.rows(self._columns), self._first)
+        for number, size in enumerate(self.batch_sizes):
+            rows = list(islice(cells, size))
+            if wanted is None or wanted[number]:
+                yield number, [self._item(row) for row in rows]
+
+    def _item(self, cells: Cells) -> Item | Unusable:
+        try:
+            return self.by.item(cells, self._table.folder)
+        except Unusable as problem:
+            return problem
 
     def say(self, problems: dict[int, str], advice: str) -> str:
         """What to say of positions that cannot be embedded, and why."""
@@ -201,12 +212,12 @@ class Rows:
             )
 
 
-def key_of(version: str, batch: Sequence[Item | Unusable]) -> str:
-    """A hash of what the vectors of a batch depend on, 32 hexadecimal digits.
+def digest_of(batch: Sequence[Item | Unusable]) -> str:
+    """A hash of what is in a batch, 32 hexadecimal digits.
 
     Of a file its path, size and time of change stand for its content.
     """
-    parts = [version.encode()]
+    parts = []
     for item in batch:
         if isinstance(item, Path):
             status = item.stat()

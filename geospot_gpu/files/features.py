@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 KEY = b"geospot_embedding"
-"""Of the metadata, beside those that Arrow and pandas have."""
+"""Of the file's metadata, beside those that Arrow and pandas have."""
 
 
 def described(about: dict[str, Any]) -> dict[bytes, bytes]:
-    """Metadata of a file, which :func:`maker` reads again.
+    """Metadata of a file, which :func:`about` reads again.
 
     Args:
-        about: of the model, in plain types; ``version`` names all that its vectors depend on.
+        about: of the model and what it made, in plain types; ``version`` names all that its
+            vectors depend on.
 
     >>> described({"version": "rcf-1"})
     {b'geospot_embedding': b'{"version": "rcf-1"}'}
@@ -22,14 +23,18 @@ def described(about: dict[str, Any]) -> dict[bytes, bytes]:
     return {KEY: json.dumps(about, sort_keys=True).encode()}
 
 
-def maker(path: Path) -> str | None:
-    """The model that a file's features are from, as its ``version``; None where it does not say."""
+def about(path: Path) -> dict[str, Any]:
+    """What a file says of the model that made it; nothing where it is of another kind."""
     import pyarrow.parquet
 
     try:
-        found = pyarrow.parquet.read_schema(path).metadata or {}
-        about = json.loads(found[KEY])
-    except (OSError, KeyError, ValueError):  # what is wrong with it is said when it is read
-        return None
-    version = about.get("version") if isinstance(about, dict) else None
+        found = json.loads(pyarrow.parquet.read_metadata(path).metadata[KEY])
+    except (OSError, KeyError, TypeError, ValueError):  # what is wrong with it is said by readers
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def maker(path: Path) -> str | None:
+    """The model that a file's features are from, as its ``version``; None where it does not say."""
+    version = about(path).get("version")
     return version if isinstance(version, str) else None
