@@ -90,7 +90,7 @@ def open_clip(name: str, weights: Path | None, device: str) -> Model:
             logging.root.setLevel(logging.ERROR)  # it tells the root logger of every step
             network, prepare = library.create_model_from_pretrained(name, pretrained=str(path))
         except Exception as error:  # of torch, and of its own
-            raise _misfit(path, what, why(error)) from error
+            raise _misfit(path, what, _reason(error)) from error
         finally:
             logging.root.setLevel(before)
     found = _model(f"open_clip-{name}", path, network, prepare, device)
@@ -150,7 +150,13 @@ def _fill(
     try:
         network.load_state_dict(used, strict=False)
     except RuntimeError as error:
-        raise _misfit(path, what, why(error)) from error
+        raise _misfit(path, what, _reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """Why weights were refused; torch has a line before, which says that they were."""
+    said = str(error).strip().split("\n", 1)
+    return why(Exception(said[-1] if said[0].startswith("Error(s) in loading") else str(error)))
 
 
 def _misfit(path: Path, what: str, reason: str) -> GeospotError:

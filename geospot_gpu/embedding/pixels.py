@@ -68,10 +68,15 @@ def _content(item: Item) -> bytes:
 
 
 def _of_picture(content: bytes) -> NDArray[Any]:
+    pillow = package("PIL", "embed=image", "image")
     image = package("PIL.Image", "embed=image", "image")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of large pictures, and of what cameras write beside them
-        with image.open(io.BytesIO(content)) as opened:
+        try:
+            opened = image.open(io.BytesIO(content))
+        except pillow.UnidentifiedImageError as error:
+            raise Unusable("is no image of a kind that is known") from error
+        with opened:
             if opened.mode in _RGB:
                 return np.asarray(opened.convert("RGB")).transpose(2, 0, 1)
             found = np.asarray(opened)  # one band of sixteen bits, or of floating point

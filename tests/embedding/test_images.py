@@ -42,7 +42,9 @@ def test_bands_of_other_types_stay_as_they_are(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match="cannot be read"):
-        pixels(png(PICTURE)[:40])
+        pixels(png(PICTURE)[:90])
+    with pytest.raises(Unusable, match="is no image of a kind that is known"):
+        pixels(b"GIF?")
     with pytest.raises(Unusable, match="cannot be read"):
         pixels(b"II*\0nothing")
     with pytest.raises(Unusable, match="there is no such file"):
