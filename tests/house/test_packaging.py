@@ -86,7 +86,10 @@ def test_the_metadata_names_version_and_extras(wheel: Path) -> None:
     name = f"geospot_gpu-{geospot_gpu.__version__}.dist-info/METADATA"
     metadata = HeaderParser().parsestr(zipfile.ZipFile(wheel).read(name).decode())
     assert metadata["Version"] == geospot_gpu.__version__
-    extras = ["cpu", "gpu", "cloud", "cells", "geo", "raster", "cluster", "dev", "bench"]
+    extras = [
+        *("cpu", "gpu", "cloud", "cells", "geo", "raster", "text", "image", "emd"),
+        *("cluster", "dev", "bench"),
+    ]
     assert metadata.get_all("Provides-Extra") == extras
     assert metadata["License-Expression"] == "MIT"
 
@@ -122,7 +125,11 @@ def test_the_package_imports_without_any_other(installed: Path, tmp_path: Path) 
     "requirement",
     [
         *PROJECT["dependencies"],
-        *(one for extra in ("cpu", "gpu", "cloud", "cells", "geo") for one in EXTRAS[extra]),
+        *(
+            one
+            for extra in ("cpu", "gpu", "cloud", "cells", "geo", "raster", "text", "image", "emd")
+            for one in EXTRAS[extra]
+        ),
     ],
 )
 def test_every_dependency_has_a_floor_with_a_reason(requirement: str) -> None:
