@@ -9,7 +9,8 @@ import io
 import logging
 import re
 import warnings
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import pandas as pd
 
@@ -18,13 +19,13 @@ from geospot_gpu.files.tables import DELIMITERS
 from geospot_gpu.names import name_key
 from geospot_gpu.points.readers.arrow import frame_of
 from geospot_gpu.points.readers.files import File, Wanted
-from geospot_gpu.points.readers.numerals import numbers_of_text, unquoted
+from geospot_gpu.points.readers.numerals import joined, numbers_of_text, of_pandas, unquoted
 from geospot_gpu.progress import Progress
 
 log = logging.getLogger("geospot_gpu")
 
 ROWS = 100_000
-"""Rows that are in memory as pandas reads them; all others are in Arrow's form."""
+"""Rows of a piece, which pandas reads; what was read before is in Arrow's form."""
 _SAMPLE = 1 << 16
 """Letters by which the delimiter is found."""
 _LONG = 1 << 24
@@ -39,6 +40,8 @@ class Form(NamedTuple):
     delimiter: str
     quoting: Literal[0, 3]
     """``csv.QUOTE_MINIMAL`` or ``csv.QUOTE_NONE``."""
+    skipped: int
+    """Lines before the header."""
 
 
 def is_text(file: File) -> bool:
@@ -49,20 +52,19 @@ def is_text(file: File) -> bool:
 def read_delimited(file: File, wanted: Wanted) -> pd.DataFrame:
     """A table of text.
 
-    All cells are read as text, piece by piece, and a column is one of numbers where all of it is:
-    what it holds further down decides as much as what it begins with.
+    It is read piece by piece; a column is one of numbers where all of it is: what it holds further
+    down decides as much as what it begins with.
     """
     check_first_line(file.path)
     first, *others = _encodings(file.head)
     try:
-        table, header = _cells(file, first)
+        table = _table(file, first, wanted)
     except UnicodeDecodeError:
         if not others:
             raise
         log.warning("%s: is not UTF-8 and is read as Latin-1: check its names", file.shown)
-        table, header = _cells(file, others[0])
-    plain = [name for name in header if name_key(name) not in wanted.text]
-    return frame_of(numbers_of_text(table, plain))
+        table = _table(file, others[0], wanted)
+    return frame_of(table)
 
 
 def _encodings(head: bytes) -> tuple[str, ...]:
@@ -74,51 +76,82 @@ def _encodings(head: bytes) -> tuple[str, ...]:
     return ("utf-8-sig", "cp1252")  # Latin-1 as Windows writes it
 
 
-def _cells(file: File, encoding: str) -> tuple[Any, list[str]]:
-    """All cells of a table as text, a table of Arrow, and its header."""
+def _table(file: File, encoding: str, wanted: Wanted) -> Any:
+    """The table of Arrow in a file of a known encoding."""
     import pyarrow as pa
 
     form = _form(file, encoding)
-    pieces: list[Any] = []
-    schema: Any = None
     bare = form.quoting == csv.QUOTE_NONE
+    with file.open() as stream, _reading(stream, form, {}) as reader:
+        header = [str(label) for label in reader.get_chunk(0).columns]
+    names = [_unquote(label) if bare else label for label in header]
+    as_text = {
+        label for label, name in zip(header, names, strict=True) if name_key(name) in wanted.text
+    }
+    while True:
+        pieces = _pieces(file, form, header, as_text)
+        columns = {label: joined(pieces[label]) for label in header}
+        # Numbers here and words there: as numbers some have lost how they are written.
+        mixed = {label for label, column in columns.items() if column is None}
+        if not mixed:
+            break
+        as_text |= mixed
+    found = dict(zip(names, columns.values(), strict=True))
+    words = [name for name, column in found.items() if pa.types.is_large_string(column.type)]
+    if bare:
+        found |= {name: unquoted(found[name]) for name in words}
+    kept = {name for name in words if name_key(name) in wanted.text}
+    table = pa.table(found)
+    return numbers_of_text(table, [name for name in words if name not in kept])
+
+
+def _pieces(file: File, form: Form, header: list[str], as_text: set[str]) -> dict[str, list[Any]]:
+    """Each column in pieces of Arrow, of the types that pandas finds for each piece."""
+    pieces: dict[str, list[Any]] = {label: [] for label in header}
     size = file.path.stat().st_size
-    with warnings.catch_warnings(), file.open() as stream:
+    bar = Progress(f"reading {file.path.name}", "B", total=size if size > _LONG else 0)
+    with (
+        file.open() as stream,
+        _reading(stream, form, dict.fromkeys(as_text, "str")) as reader,
+        bar,
+    ):
+        for piece in reader:
+            for label in header:
+                pieces[label].append(of_pandas(piece[label]))
+            bar.update(position(stream) - bar.done)
+    return pieces
+
+
+@contextlib.contextmanager
+def _reading(stream: BinaryIO, form: Form, kinds: dict[str, str]) -> Iterator[Any]:
+    """A table in pieces; only empty cells are missing."""
+    with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        with (
-            pd.read_csv(
-                stream,
-                sep=form.delimiter,
-                encoding=encoding,
-                quoting=form.quoting,
-                dtype="str",
-                keep_default_na=False,
-                na_values=[""],
-                index_col=False,  # or a field too many in each row would shift all columns
-                chunksize=ROWS,
-                skiprows=1 if _named_delimiter(_sample(file, encoding)) else 0,
-            ) as reader,
-            Progress(f"reading {file.path.name}", "B", total=size if size > _LONG else 0) as bar,
-        ):
-            for piece in reader:
-                if schema is None:
-                    header = [_unquote(str(name)) if bare else str(name) for name in piece.columns]
-                    schema = pa.schema([(name, pa.large_string()) for name in header])
-                piece.columns = pd.Index(header)
-                table = pa.Table.from_pandas(piece, schema, preserve_index=False)
-                table = table.replace_schema_metadata()  # pandas' own, that all is text
-                pieces.append(unquoted(table) if bare else table)
-                bar.update(position(stream) - bar.done)
-    return pa.concat_tables(pieces), header
+        with pd.read_csv(
+            stream,
+            sep=form.delimiter,
+            encoding=form.encoding,
+            quoting=form.quoting,
+            skiprows=form.skipped,
+            dtype=kinds,
+            keep_default_na=False,
+            na_values=[""],
+            index_col=False,  # or a field too many in each row would shift all columns
+            chunksize=ROWS,
+            low_memory=False,
+        ) as reader:
+            yield reader
 
 
 def _form(file: File, encoding: str) -> Form:
     sample = _sample(file, encoding)
-    delimiter = _named_delimiter(sample) or _delimiter(sample)
+    named = _named_delimiter(sample)
+    delimiter = named or _delimiter(sample)
     # Tables of tabs are mostly written without quoting: a quote is then a letter, and one that
     # begins a cell would swallow all up to the next one. So says the count of tabs in each line.
     bare = delimiter == "\t" and _even(file, encoding)
-    return Form(encoding, delimiter, csv.QUOTE_NONE if bare else csv.QUOTE_MINIMAL)
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if bare else csv.QUOTE_MINIMAL
+    return Form(encoding, delimiter, quoting, skipped=0 if named is None else 1)
 
 
 def _sample(file: File, encoding: str) -> str:

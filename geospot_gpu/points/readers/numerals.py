@@ -1,9 +1,11 @@
-"""Columns of text whose every cell is a number become columns of numbers."""
+"""Columns of a table of text: numbers where every cell is one, in all pieces of a long table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+
+import pandas as pd
 
 _NUMBER = r"^\s*[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?\s*$"
 """With a decimal comma, if any."""
@@ -11,6 +13,8 @@ _THOUSANDS = r"^\s*[+-]?\d{1,3}(,\d{3})+\s*$"
 """What may as well be a whole number, with commas between thousands."""
 _QUOTED = r'^"(?:[^"]|"")*"$'
 
+_EXACT = 2**53
+"""Whole numbers below this are exact in float64."""
 _SOME = 1000
 """Rows by which it is decided whether to look at all."""
 
@@ -45,18 +49,45 @@ def numbers_of_text(table: Any, names: Iterable[str]) -> Any:
     return table
 
 
-def unquoted(table: Any) -> Any:
-    """A table of Arrow, all text, without the quotes around whole cells."""
+def unquoted(values: Any) -> Any:
+    """Texts of Arrow, without the quotes around whole ones."""
     import pyarrow.compute as pc
 
-    for name in table.schema.names:
-        values = table[name]
-        if not pc.any(pc.starts_with(values, '"')).as_py():
-            continue
-        inner = pc.replace_substring(pc.utf8_slice_codeunits(values, 1, -1), '""', '"')
-        whole = pc.fill_null(pc.match_substring_regex(values, _QUOTED), False)
-        table = _put(table, name, pc.if_else(whole, inner, values))
-    return table
+    if not pc.any(pc.starts_with(values, '"')).as_py():
+        return values
+    inner = pc.replace_substring(pc.utf8_slice_codeunits(values, 1, -1), '""', '"')
+    whole = pc.fill_null(pc.match_substring_regex(values, _QUOTED), False)
+    return pc.if_else(whole, inner, values)
+
+
+def of_pandas(values: pd.Series[Any]) -> Any:
+    """A piece of a column as pandas reads it, in Arrow; of type null where all is missing."""
+    import pyarrow as pa
+
+    if values.isna().all():
+        return pa.nulls(len(values))
+    found = pa.Array.from_pandas(values)
+    return found.cast(pa.large_string()) if pa.types.is_string(found.type) else found
+
+
+def joined(pieces: list[Any]) -> Any:
+    """One column of its pieces; None where they are of types that have no common one.
+
+    Whole numbers and others have one, unless some are so large that it rounds them.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kinds = {piece.type for piece in pieces} - {pa.null()}
+    if len(kinds) > 1 and kinds != {pa.int64(), pa.float64()}:
+        return None
+    kind = pa.float64() if len(kinds) > 1 or not kinds else kinds.pop()
+    if pa.types.is_floating(kind):
+        for piece in pieces:
+            ends = pc.min_max(piece).as_py()
+            if ends["min"] is not None and max(abs(ends["min"]), abs(ends["max"])) >= _EXACT:
+                return None
+    return pa.chunked_array([piece.cast(kind) for piece in pieces], kind)
 
 
 def _numbers(values: Any) -> Any:
@@ -71,6 +102,7 @@ def _numbers(values: Any) -> Any:
         values = pc.utf8_ltrim(pc.utf8_trim_whitespace(values), "+")
     for kind in kinds:
         try:
+            values.slice(0, _SOME).cast(kind)  # which fails soon where all of it would
             return values.cast(kind)
         except pa.ArrowInvalid:
             continue
