@@ -287,7 +287,7 @@ def test_arguments_that_do_not_fit(arguments: dict[str, object], message: str) -
             r"broken\.parquet: is not Parquet, though it is called so",
         ),
         ("cut.parquet", b"PAR1 and no more", r"cut\.parquet: cannot be read \(ArrowInvalid: "),
-        ("broken.geojson", b"{", r"broken\.geojson: cannot be read \(DataSourceError: "),
+        ("broken.geojson", b"{", r"broken\.geojson: is JSON, but no GeoJSON: write"),
         ("header.csv", b"lon,lat\n", r"header\.csv: no valid points"),
     ],
 )

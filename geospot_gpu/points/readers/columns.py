@@ -80,10 +80,18 @@ def columns_there(frame: pd.DataFrame) -> str:
     return f"there are: {there}{', ...' if len(frame.columns) > 20 else ''}"
 
 
-def usual_pair(frame: pd.DataFrame) -> tuple[str, str] | None:
-    """The likeliest spellings of both coordinates that the table has; None where it has none."""
+def usual_pair(
+    frame: pd.DataFrame, lon: str | None = None, lat: str | None = None
+) -> tuple[str, str] | None:
+    """The likeliest spellings of both coordinates that the table has; None where it has none.
+
+    Where one of them is named, the pair that it belongs to is likeliest.
+    """
     there = {spelling(label) for label in frame.columns}
-    return next((pair for pair in PAIRS if there.issuperset(pair)), None)
+    given = [None if name is None else spelling(name) for name in (lon, lat)]
+    found = [pair for pair in PAIRS if there.issuperset(pair)]
+    of_given = [pair for pair in found if pair[0] == given[0] or pair[1] == given[1]]
+    return next(iter(of_given + found), None)
 
 
 def names_coordinates(frame: pd.DataFrame) -> bool:
@@ -101,7 +109,7 @@ def coordinates(
     Raises:
         GeospotError: one of them is not there.
     """
-    pair = usual_pair(frame)
+    pair = usual_pair(frame, lon, lat)
     return (
         _coordinate(frame, lon, pair[0] if pair else None, 0, origin),
         _coordinate(frame, lat, pair[1] if pair else None, 1, origin),

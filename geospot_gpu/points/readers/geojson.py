@@ -38,7 +38,14 @@ def read_geojson(file: File, wanted: Wanted) -> pd.DataFrame:
         )
     if _TEXT.search(content) or _LARGE.search(content):
         return _by_hand(content, file)
-    return read_source(content, file, wanted)
+    try:
+        return read_source(content, file, wanted)
+    except Exception as error:
+        if "not recognized as being in a supported" not in str(error):
+            raise
+        raise GeospotError(
+            f"{file.shown}: is JSON, but no GeoJSON: write features, or a list of records"
+        ) from error
 
 
 def _by_hand(content: bytes, file: File) -> pd.DataFrame:

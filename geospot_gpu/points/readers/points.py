@@ -99,7 +99,7 @@ def _points(
     if len(twice):
         raise GeospotError(f"{origin}: column {twice[0]!r} occurs more than once: rename one")
     if lon is None and lat is None:
-        frame = _with_geometry(frame, origin)
+        frame = with_geometry(frame, origin)
     if lon is None and lat is None and has_geometry(frame):
         frame, found = _of_shapes(frame, origin, crs, weight)
     else:
@@ -133,7 +133,7 @@ def _is_located(
         return checks.flag(located, "points.located")
     if (lon, lat) != (None, None) or has_geometry(frame) or names_coordinates(frame):
         return True
-    if has_geometry(_with_geometry(frame, origin)):
+    if has_geometry(with_geometry(frame, origin)):
         return True
     log.warning("%s: has no coordinates: regions differ by their features alone", origin)
     return False
@@ -148,8 +148,14 @@ def _without_places(frame: Any, origin: str, weight: str | None, invalid: Invali
     return Points.build(weight=mass, attributes=table, origin=origin, invalid=invalid)
 
 
-def _with_geometry(frame: pd.DataFrame, origin: str) -> pd.DataFrame:
-    """The table as a GeoDataFrame, where coordinates stand in one column and not in two."""
+def with_geometry(frame: pd.DataFrame, origin: str) -> pd.DataFrame:
+    """The table as a GeoDataFrame, where one column of it holds geometries.
+
+    It is left as it is where longitude and latitude stand in two columns.
+
+    Raises:
+        GeospotError: one cell of the column holds something else.
+    """
     if has_geometry(frame) or usual_pair(frame) not in (None, PICTURES):
         return frame
     shapes = shapes_of(frame, origin)
@@ -166,8 +172,16 @@ def _of_columns(
     frame: pd.DataFrame, origin: str, lon: str | None, lat: str | None, crs: str | None
 ) -> Places:
     east, north = coordinates(frame, lon, lat, origin)
-    longitudes, latitudes = degrees_of(degrees(east, "EW"), degrees(north, "NS"), crs, origin)
+    x, y = degrees(east, "EW"), degrees(north, "NS")
     n = len(frame)
+    named = lon is not None or lat is not None
+    if n > 1 and not named and usual_pair(frame) == PICTURES and _within(x) and _within(y):
+        log.warning(
+            "%s: %s and %s lie in 0 to 1, as boxes in pictures do: name columns with "
+            "points.lon=... points.lat=... if they are some",
+            *(origin, east.name, north.name),
+        )
+    longitudes, latitudes = degrees_of(x, y, crs, origin)
     return Places(longitudes, latitudes, np.arange(n), np.ones(n))
 
 
@@ -180,6 +194,11 @@ def _of_shapes(
     if weight == AREA and AREA not in plain.columns:
         plain[AREA] = areas_km2(frame.geometry)
     return plain, found
+
+
+def _within(values: np.ndarray) -> bool:
+    """Whether all lie in 0 to 1."""
+    return bool(((values >= 0.0) & (values <= 1.0)).all())
 
 
 def _numbers(values: pd.Series[Any]) -> np.ndarray:

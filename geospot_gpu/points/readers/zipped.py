@@ -47,9 +47,9 @@ def unzipped(file: File) -> Iterator[File]:
             for name in members
             if table.lower().endswith(".shp") and name.lower().startswith(f"{stem}.")
         ]
-        for name in {table, *beside}:
-            archive.extract(name, folder)  # which stays within the folder, whatever the name
-        yield peeked(Path(folder) / table, f"{file.shown}/{table}", file.layer)
+        # It stays within the folder, whatever the name says.
+        paths = {name: archive.extract(name, folder) for name in (table, *beside)}
+        yield peeked(Path(paths[table]), f"{file.shown}/{table}", file.layer)
 
 
 def _table(members: list[str], file: File) -> str:

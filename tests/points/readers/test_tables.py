@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import pickle
@@ -18,8 +19,10 @@ import pytest
 
 import geospot_gpu as gs
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.points.readers import read_points, read_table
+from geospot_gpu.points.readers import kinds, read_points, read_table
+from geospot_gpu.points.readers.files import File, Wanted
 from geospot_gpu.points.readers.foreign import BEGINNINGS
+from geospot_gpu.points.readers.kinds import Kind
 from geospot_gpu.regions.grouping import by_column
 
 LON, LAT = [10.5, -77.25, 178.5], [50.25, -12.0, -18.125]
@@ -132,8 +135,19 @@ def test_boxes_of_pictures_are_no_coordinates(caplog: pytest.LogCaptureFixture) 
     frame["decimalLongitude"], frame["decimalLatitude"] = [1, 2], [3, 4]
     assert read_points(frame).lon.tolist() == [1, 2]
     assert "took column 'decimalLongitude' for lon, not 'x'" in caplog.text
+    caplog.clear()
+    assert read_points(frame[["x", "y"]]).lon.tolist() == [0.1, 0.2]
+    assert "table: x and y lie in 0 to 1, as boxes in pictures do: name columns" in caplog.text
     frame = frame[["x", "y"]].assign(geometry=["POINT (5 6)", "POINT (7 8)"])
     assert read_points(frame).lon.tolist() == [5, 7]
+
+
+def test_the_other_coordinate_of_one_that_is_named() -> None:
+    frame = FRAME.assign(decimalLongitude=[1, 2, 3], decimalLatitude=[4, 5, 6])
+    points = read_points(frame, lon="decimalLongitude")
+    assert (points.lon.tolist(), points.lat.tolist()) == ([1, 2, 3], [4, 5, 6])
+    points = read_points(frame, lat="lat")
+    assert (points.lon.tolist(), points.lat.tolist()) == (LON, LAT)
 
 
 def wkt() -> list[str]:
@@ -335,6 +349,17 @@ def test_kinds_that_are_not_read(name: str, tmp_path: Path) -> None:
         read_points(tmp_path / name)
     assert pattern or f"{name}: {message}" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_new_kind_is_one_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(file: File, wanted: Wanted) -> pd.DataFrame:
+        with file.open() as stream:
+            return pd.DataFrame([*map(float, stream.read().split()[1:])], ["lon", "lat"]).T
+
+    own = Kind("mine", lambda file: file.head.startswith(b"MINE"), read)
+    monkeypatch.setattr(kinds, "KINDS", (own, *kinds.KINDS))
+    (tmp_path / "p.mine.gz").write_bytes(gzip.compress(b"MINE 1 2"))
+    assert read_points(tmp_path / "p.mine.gz").lat.tolist() == [2]
 
 
 def test_the_kind_is_that_of_the_content(tmp_path: Path) -> None:

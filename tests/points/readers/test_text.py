@@ -248,6 +248,13 @@ def test_archives_that_hold_no_one_table(tmp_path: Path) -> None:
     assert said().endswith("points.zip: the archive holds no table: give one that does")
 
 
+def test_an_archive_that_points_outside(tmp_path: Path) -> None:
+    (tmp_path / "out.csv").write_text("secret,lon,lat\n1,2,3\n")
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        archive.writestr(f"../../../../../../../..{tmp_path}/out.csv", "lon,lat\n4,5\n")
+    assert read_table(tmp_path / "p.zip").columns.tolist() == ["lon", "lat"]
+
+
 def test_a_darwin_core_archive(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "dwca.zip", "w") as archive:
         archive.writestr("meta.xml", "<archive/>")
