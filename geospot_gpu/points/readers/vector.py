@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
+import warnings
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +16,8 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.points.readers.arrow import frame_of, with_geometry
 from geospot_gpu.points.readers.files import LAYER, File, Wanted
 from geospot_gpu.points.readers.shapes import require_geopandas
+
+log = logging.getLogger("geospot_gpu")
 
 DRIVERS = ("GPKG", "ESRI Shapefile", "FlatGeobuf", "GeoJSON", "GeoJSONSeq")
 """GDAL's names of what it may take a file for: other kinds name further files to read, and
@@ -84,7 +88,11 @@ def read_source(source: str | bytes, file: File, wanted: Wanted) -> pd.DataFrame
     driver = pyogrio.read_info(source, layer=layer)["driver"]
     if driver not in DRIVERS:
         raise GeospotError(f"{file.shown}: is {driver}: convert it to GeoPackage or GeoJSON")
-    about, table = pyogrio.read_arrow(source, layer=layer)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        about, table = pyogrio.read_arrow(source, layer=layer)
+    for message in {str(one.message) for one in said}:
+        log.warning("%s: %s", file.shown, " ".join(message.split()))
     if about["geometry_type"] is None:
         return frame_of(table)
     return with_geometry(table, about["geometry_name"] or "wkb_geometry", about["crs"])
