@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from geospot_gpu.distances.columns import register_column
     from geospot_gpu.distances.nearest.search import Neighbours
     from geospot_gpu.distances.pairwise import pairwise
+    from geospot_gpu.embedding import Images, Texts
+    from geospot_gpu.embedding.embed import Embedded, embed
     from geospot_gpu.encoders import (
         Encoder,
         GeoClip,
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
         Spaces,
         TorchModel,
     )
-    from geospot_gpu.embedding import Images, Texts
-    from geospot_gpu.embedding.embed import Embedded, embed
     from geospot_gpu.encoders.base import Features
     from geospot_gpu.engine.method import Method
     from geospot_gpu.engine.settings import Engine
@@ -197,8 +197,8 @@ __all__ = [
     "Source",
     "Spaces",
     "StoredPairs",
-    "TorchModel",
     "Texts",
+    "TorchModel",
     "Verdict",
     "WarmStarts",
     "assess_transfer",

@@ -9,9 +9,9 @@ from geospot_gpu.encoders.mixture import Mixture
 from geospot_gpu.encoders.nearest_embedding import NearestEmbedding
 from geospot_gpu.encoders.none import NoEncoder
 from geospot_gpu.encoders.precomputed import Precomputed
-from geospot_gpu.encoders.spaces import Spaces
 from geospot_gpu.encoders.raster import Raster
 from geospot_gpu.encoders.satclip import SatClip
+from geospot_gpu.encoders.spaces import Spaces
 from geospot_gpu.encoders.torch_model import TorchModel
 from geospot_gpu.errors import GeospotError, checks
 
@@ -24,9 +24,9 @@ __all__ = [
     "NearestEmbedding",
     "NoEncoder",
     "Precomputed",
-    "Spaces",
     "Raster",
     "SatClip",
+    "Spaces",
     "TorchModel",
     "get_encoder",
 ]

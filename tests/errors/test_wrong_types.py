@@ -16,8 +16,8 @@ from geospot_gpu.engine.method import Method
 from geospot_gpu.runs.sweep import run_sweep
 from geospot_gpu.selection.pool import Pool
 from tests.helpers.checkpoints import save_satclip
-from tests.helpers.rasters import save_tiff, vectors
 from tests.helpers.images import noise, png
+from tests.helpers.rasters import save_tiff, vectors
 
 WRONG: list[Any] = [
     *(None, "text", "", b"bytes", 3, 0, -1, 2.5, float("nan"), float("inf"), -float("inf"), True),
