@@ -49,14 +49,15 @@ def degrees(values: pd.Series[Any], letters: str) -> NDArray[np.float64]:
         return found
     codes, texts = pd.factorize(values.iloc[left].to_numpy(object))
     read = np.array(
-        [_degrees(text, letters) if isinstance(text, str) else np.nan for text in texts]
+        [degrees_of_text(text, letters) if isinstance(text, str) else np.nan for text in texts]
     )
     found = found.copy()
     found[left] = read[codes]
     return found
 
 
-def _degrees(text: str, letters: str) -> float:
+def degrees_of_text(text: str, letters: str) -> float:
+    """Degrees of one coordinate; see :func:`degrees`."""
     match = _DEGREES.fullmatch(_SECONDS.sub(r'\1"', text.translate(_AS_TYPED)).strip())
     if match is None:
         return np.nan

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.points.readers.columns import spelling
-from geospot_gpu.points.readers.degrees import degrees
+from geospot_gpu.points.readers.degrees import degrees_of_text
 from geospot_gpu.points.readers.shapes import require_geopandas
 
 log = logging.getLogger("geospot_gpu")
@@ -106,9 +106,9 @@ def _shapes(values: pd.Series[Any], label: Any, read: Read, origin: str) -> Shap
         ) from error
     if read is _of_pairs:
         geometry = _in_order(geometry, label, origin)
-    known = [shape for shape in geometry[:1] if shape is not None]
-    codes = {int(shapely.get_srid(shape)) for shape in known} - {0}
-    return Shapes(label, geometry, f"EPSG:{codes.pop()}" if codes else None)
+    codes = shapely.get_srid(geometry)
+    known = codes[codes > 0]
+    return Shapes(label, geometry, f"EPSG:{known[0]}" if len(known) else None)
 
 
 def _of_wkt(values: pd.Series[Any]) -> NDArray[Any]:
@@ -170,18 +170,23 @@ def _pair(value: Any) -> tuple[float, float] | None:
         return None
     if isinstance(value, str):
         parts = _cut(value.translate(str.maketrans("", "", _BRACKETS)))
-        numbers = [degrees(pd.Series([part]), "EW")[0] for part in parts]
-        numbers = [
-            degrees(pd.Series([part]), "NS")[0] if np.isnan(number) else number
-            for part, number in zip(parts, numbers, strict=True)
-        ]
-        if len(numbers) != 2 or np.isnan(numbers).any():
+        if len(parts) != 2:
             return None
-        first = parts[0].strip()[-1:].upper() + parts[0].strip()[:1].upper()
-        return (numbers[1], numbers[0]) if {*first} & {*"NS"} else (numbers[0], numbers[1])
+        for first, second in (("EW", "NS"), ("NS", "EW")):
+            one, other = _number(parts[0], first), _number(parts[1], second)
+            if not np.isnan(one + other):
+                return (one, other) if first == "EW" else (other, one)
+        return None
     if len(value) in (2, 3) and all(isinstance(one, int | float | np.number) for one in value):
         return float(value[0]), float(value[1])
     return None
+
+
+def _number(text: str, letters: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return degrees_of_text(text, letters)
 
 
 def _cut(text: str) -> list[str]:

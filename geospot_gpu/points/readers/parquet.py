@@ -49,9 +49,17 @@ def read_folder(folder: Path, wanted: Wanted) -> pd.DataFrame:
     import pyarrow.dataset as ds
     import pyarrow.parquet as pq
 
-    files = [path for path in sorted(folder.rglob("*")) if _is_part(path, folder)]
+    given = [path for path in sorted(folder.rglob("*")) if _is_given(path, folder)]
+    files = [path for path in given if _is_parquet(path)]
     if not files:
         raise _no_table(folder)
+    if len(files) < len(given):
+        others = [str(path.relative_to(folder)) for path in sorted({*given} - {*files})]
+        more = ", ..." if len(others) > 3 else ""
+        log.warning(
+            "%s: left out %d files that are no Parquet: %s%s",
+            *(folder, len(others), ", ".join(others[:3]), more),
+        )
     schemas = []
     for path in files:
         check_parquet(path, str(path))
@@ -77,12 +85,13 @@ def read_folder(folder: Path, wanted: Wanted) -> pd.DataFrame:
     return geo_frame_of(table, str(folder))
 
 
-def _is_part(path: Path, folder: Path) -> bool:
-    """Whether it is a Parquet file that no program keeps for itself."""
-    if any(part.startswith((".", "_")) for part in path.relative_to(folder).parts):
-        return False
-    if not path.is_file():
-        return False
+def _is_given(path: Path, folder: Path) -> bool:
+    """Whether it is a file that no program keeps for itself."""
+    hidden = any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+    return not hidden and path.is_file()
+
+
+def _is_parquet(path: Path) -> bool:
     with open(path, "rb") as file:
         return file.read(len(MAGIC)) == MAGIC
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ from geospot_gpu.points.readers.shapes import (
     places,
     require_geopandas,
 )
-from geospot_gpu.points.readers.systems import check_swapped, degrees_of, to_wgs84
+from geospot_gpu.points.readers.systems import check_swapped, degrees_of, projected, to_wgs84
 from geospot_gpu.points.readers.tables import ADVICE, read_table
 from geospot_gpu.points.table import Invalid, Points
 
@@ -99,7 +99,7 @@ def _points(
     if len(twice):
         raise GeospotError(f"{origin}: column {twice[0]!r} occurs more than once: rename one")
     if lon is None and lat is None:
-        frame = with_geometry(frame, origin)
+        frame = with_geometry(frame, origin, crs)
     if lon is None and lat is None and has_geometry(frame):
         frame, found = _of_shapes(frame, origin, crs, weight)
     else:
@@ -148,10 +148,11 @@ def _without_places(frame: Any, origin: str, weight: str | None, invalid: Invali
     return Points.build(weight=mass, attributes=table, origin=origin, invalid=invalid)
 
 
-def with_geometry(frame: pd.DataFrame, origin: str) -> pd.DataFrame:
+def with_geometry(frame: pd.DataFrame, origin: str, crs: str | None = None) -> pd.DataFrame:
     """The table as a GeoDataFrame, where one column of it holds geometries.
 
-    It is left as it is where longitude and latitude stand in two columns.
+    It is left as it is where longitude and latitude stand in two columns. Geometries are in the
+    reference system that they say, in ``crs``, or in WGS84 where their numbers may be degrees.
 
     Raises:
         GeospotError: one cell of the column holds something else.
@@ -162,10 +163,10 @@ def with_geometry(frame: pd.DataFrame, origin: str) -> pd.DataFrame:
     if shapes is None:
         return frame
     plain = frame.drop(columns=[shapes.label])
-    found: pd.DataFrame = require_geopandas().GeoDataFrame(
-        plain, geometry=shapes.geometry, crs=shapes.crs or "OGC:CRS84"
-    )
-    return found
+    found: Any = require_geopandas().GeoDataFrame(plain, geometry=shapes.geometry, crs=shapes.crs)
+    if shapes.crs is None and crs is None and not projected(found):
+        found = found.set_crs("OGC:CRS84")
+    return cast(pd.DataFrame, found)
 
 
 def _of_columns(

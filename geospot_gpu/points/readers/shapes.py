@@ -18,6 +18,7 @@ AREA = "area_km2"
 
 _NONE, _POINT, _POLYGON, _MULTI_POINT, _MULTI_POLYGON = -1, 0, 3, 4, 6
 """Numbers of shapes in GEOS."""
+_COLLECTION = 7
 _TAKEN = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
 
 
@@ -65,7 +66,9 @@ def places(geometry: Any, origin: str) -> Places:
     """
     import shapely  # type: ignore[import-untyped]
 
-    shapes = np.array([_alone(shape) for shape in geometry], dtype=object)
+    shapes = geometry.to_numpy(copy=True)
+    for at in np.flatnonzero(shapely.get_type_id(shapes) == _COLLECTION):
+        shapes[at] = _alone(shapes[at])
     shapes[shapely.is_empty(shapes)] = None
     kinds = shapely.get_type_id(shapes)
     if not np.isin(kinds, (_NONE, _POINT, _POLYGON, _MULTI_POINT, _MULTI_POLYGON)).all():

@@ -36,9 +36,9 @@ def to_wgs84(frame: Any, origin: str, crs: str | None = None) -> Any:
     if frame.crs is None and crs is not None:
         frame = frame.set_crs(_system(crs))
     elif frame.crs is None:
-        bounds = frame.total_bounds
-        if np.isfinite(bounds).all() and np.abs(bounds).max() > _NO_DEGREES:
-            raise _projected(origin, bounds[:2])
+        far = _first_far(*_corners(frame))
+        if far is not None:
+            raise _projected(origin, far)
         log.warning("%s: no coordinate reference system given, taken as WGS84", origin)
         return frame.set_crs(4326)
     elif crs is not None and not frame.crs.equals(_system(crs), ignore_axis_order=True):
@@ -50,6 +50,26 @@ def to_wgs84(frame: Any, origin: str, crs: str | None = None) -> Any:
         log.warning("%s: reprojected from %s to WGS84", origin, frame.crs.to_string())
         return frame.to_crs(4326)
     return frame
+
+
+def projected(frame: Any) -> bool:
+    """Whether the coordinates of a GeoDataFrame cannot be degrees."""
+    return _first_far(*_corners(frame)) is not None
+
+
+def _corners(frame: Any) -> tuple[Vector, Vector]:
+    bounds = frame.geometry.bounds
+    return bounds["minx"].to_numpy(float), bounds["miny"].to_numpy(float)
+
+
+def _first_far(x: Vector, y: Vector) -> tuple[float, float] | None:
+    """A place that is none on Earth in degrees, where most are such; a few are mistakes."""
+    known = np.isfinite(x) & np.isfinite(y)
+    far = known & (np.maximum(np.abs(x), np.abs(y)) > _NO_DEGREES)
+    if 2 * far.sum() <= known.sum():
+        return None
+    first = np.flatnonzero(far)[0]
+    return float(x[first]), float(y[first])
 
 
 def degrees_of(x: Vector, y: Vector, crs: str | None, origin: str) -> tuple[Vector, Vector]:
@@ -72,11 +92,9 @@ def degrees_of(x: Vector, y: Vector, crs: str | None, origin: str) -> tuple[Vect
         if not system.to_2d().equals("EPSG:4326", ignore_axis_order=True):
             log.warning("%s: reprojected from %s to WGS84", origin, system.to_string())
         return lon, lat
-    known = np.isfinite(x) & np.isfinite(y)
-    far = known & (np.maximum(np.abs(x), np.abs(y)) > _NO_DEGREES)
-    if far.any() and 2 * far.sum() > known.sum():
-        first = np.flatnonzero(far)[0]
-        raise _projected(origin, (x[first], y[first]))
+    far = _first_far(x, y)
+    if far is not None:
+        raise _projected(origin, far)
     return x, y
 
 
@@ -124,7 +142,7 @@ def _system(crs: str) -> Any:
         ) from error
 
 
-def _projected(origin: str, place: Any) -> GeospotError:
+def _projected(origin: str, place: tuple[float, float]) -> GeospotError:
     return GeospotError(
         f"{origin}: coordinates such as {place[0]:.10g}, {place[1]:.10g} are no degrees but those "
         "of a projection: name its reference system, as in points.crs=EPSG:32632 for UTM zone 32N "

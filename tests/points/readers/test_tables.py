@@ -31,13 +31,16 @@ FRAME = pd.DataFrame({"iso": ["NA", "PE", "FJ"], "lon": LON, "lat": LAT})
 # --- Parquet
 
 
-def test_a_folder_of_parquet(tmp_path: Path) -> None:
+def test_a_folder_of_parquet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     FRAME[:2].to_parquet(tmp_path / "part-0.parquet")
     FRAME[2:].assign(extra=[1]).to_parquet(tmp_path / "part-1.c000")
     (tmp_path / "_SUCCESS").touch()
     (tmp_path / ".part-0.parquet.crc").write_bytes(b"crc")
     FRAME.to_parquet(tmp_path / "_metadata.parquet")
+    (tmp_path / "README.md").write_text("about these points")
     points = read_points(tmp_path)
+    said = f"{tmp_path}: left out 1 files that are no Parquet: README.md"
+    assert caplog.messages == [said]
     assert points.lon.tolist() == LON
     assert points.attributes["extra"].tolist()[2] == 1
     assert points.attributes["iso"].tolist() == ["NA", "PE", "FJ"]
@@ -210,8 +213,14 @@ def test_the_compass_tells_latitude_from_longitude() -> None:
 
 def test_wkt_in_a_projection() -> None:
     pytest.importorskip("geopandas")
-    frame = pd.DataFrame({"wkt": ["SRID=3857;POINT (1168854.65 6491135.43)"]})
-    np.testing.assert_allclose(read_points(frame).lon, [10.5], atol=1e-6)
+    place = "POINT (1168854.65 6491135.43)"
+    for cells in ([f"SRID=3857;{place}"], [None, f"SRID=3857;{place}"]):
+        points = read_points(pd.DataFrame({"wkt": cells}), invalid="drop")
+        np.testing.assert_allclose(points.lon, [10.5], atol=1e-6)
+    frame = pd.DataFrame({"wkt": [place]})
+    with pytest.raises(GeospotError, match=r"are no degrees .* points\.crs="):
+        read_points(frame)
+    np.testing.assert_allclose(read_points(frame, crs="EPSG:3857").lon, [10.5], atol=1e-6)
 
 
 def test_places_that_are_missing_or_broken() -> None:
@@ -250,6 +259,15 @@ def test_projected_coordinates_are_recognised(caplog: pytest.LogCaptureFixture) 
     assert caplog.messages == ["table: reprojected from EPSG:32632 to WGS84"]
 
 
+def test_a_few_numbers_that_are_no_degrees_are_mistakes() -> None:
+    geopandas = pytest.importorskip("geopandas")
+    frame = pd.DataFrame({"lon": [1.0, 2.0, -9999.0], "lat": [3.0, 4.0, -9999.0]})
+    shapes = geopandas.GeoDataFrame(geometry=geopandas.points_from_xy(frame["lon"], frame["lat"]))
+    for table in (frame, shapes):
+        with pytest.raises(GeospotError, match=r"latitude outside \[-90, 90\] in row 3: mend"):
+            read_points(table)
+
+
 def test_a_projection_of_a_file(tmp_path: Path) -> None:
     utm().assign(r=["a", "b"]).to_csv(tmp_path / "utm.csv", sep=";", decimal=",", index=False)
     regions = gs.Regions.from_table(
@@ -277,6 +295,7 @@ def swapped() -> pd.DataFrame:
     return pd.DataFrame({"lat": places[:, 0], "lon": places[:, 1]})
 
 
+@pytest.mark.slow
 def test_swapped_coordinates_are_said(caplog: pytest.LogCaptureFixture) -> None:
     assert len(read_points(swapped())) == 50
     assert "table: longitude and latitude may be swapped (these places are far" in caplog.text

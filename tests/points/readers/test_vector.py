@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -246,6 +247,23 @@ def test_what_is_no_place(shape: str, found: str) -> None:
 def test_what_is_nowhere(shape: str) -> None:
     with pytest.raises(GeospotError, match="not a finite number in row 1: mend"):
         read_points(frame([shapely.from_wkt(shape), shapely.Point(0, 0)]))
+
+
+def test_what_gdal_says_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyogrio
+
+    real = pyogrio.read_arrow
+
+    def warning(*arguments: Any, **options: Any) -> Any:
+        warnings.warn("a shape is\nunknown", RuntimeWarning, stacklevel=2)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(pyogrio, "read_arrow", warning)
+    path = by_driver(".gpkg")(tmp_path)
+    read_table(path)
+    assert caplog.messages == [f"{path}: a shape is unknown"]
 
 
 # --- GDAL is not led elsewhere
