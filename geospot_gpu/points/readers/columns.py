@@ -14,6 +14,16 @@ from geospot_gpu.names import Names
 
 log = logging.getLogger("geospot_gpu")
 
+PLANE = (
+    ("pointx", "pointy"),  # ArcGIS
+    ("xcoord", "ycoord"),
+    ("coordx", "coordy"),
+    ("easting", "northing"),
+    ("rechtswert", "hochwert"),
+    ("ostwert", "nordwert"),
+)
+"""Names that are of a projection more often than of degrees."""
+
 PAIRS = (
     ("lon", "lat"),
     ("longitude", "latitude"),
@@ -45,7 +55,11 @@ PAIRS = (
     ("geolange", "geobreite"),
     ("longitud", "latitud"),  # Spanish
     ("longitudine", "latitudine"),  # Italian
-    ("coordonneelongitude", "coordonneelatitude"),
+    ("intptlong", "intptlat"),  # the census of the United States
+    ("intptlon", "intptlat"),
+    ("longitudewgs84", "latitudewgs84"),
+    ("longdd", "latdd"),
+    *PLANE,
     ("x", "y"),
 )
 """Names of longitude and latitude, as :func:`spelling` makes them, the likeliest first."""
@@ -139,6 +153,7 @@ def _coordinate(
         label
         for at, label in enumerate(labels)
         if at != first and (at in found or whole in spelled[at])
+        if spelled[at] not in {pair[axis] for pair in PLANE}
     ]
     if alike:
         log.warning(

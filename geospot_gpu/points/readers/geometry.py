@@ -22,11 +22,23 @@ log = logging.getLogger("geospot_gpu")
 _NAMES = (
     *("geometry", "geom", "thegeom", "wkt", "wkb", "geometrywkt", "geometrywkb", "wktgeom"),
     *("wkbgeometry", "wktgeometry", "footprintwkt", "geo", "geojson", "shape", "footprint"),
-    *("geopoint", "coordinates", "coordinate", "coords", "coord", "location", "position"),
+    *(
+        "geopoint",
+        "geopoint2d",
+        "geoshape",
+        "coordinates",
+        "coordinate",
+        "coords",
+        "coord",
+        "location",
+        "position",
+    ),
     *("point", "lonlat", "lnglat", "longitudelatitude", "latlon", "latlng", "latlong"),
     *("latitudelongitude", "koordinaten", "coordonnees", "coordenadas", "gps", "centroid"),
 )
 """Names of such columns, as :func:`~geospot_gpu.points.readers.columns.spelling` makes them."""
+_LATITUDE_FIRST = ("lat", "geopoint")
+"""How the names of columns begin that hold the latitude first; portals of OpenDataSoft do."""
 _WKT = re.compile(
     r"\s*(SRID=\d+;)?\s*"
     r"((MULTI)?(POINT|POLYGON|LINESTRING)\s*(Z|M|ZM)?\s*(\(|EMPTY)|GEOMETRYCOLLECTION)",
@@ -104,7 +116,7 @@ def _shapes(values: pd.Series[Any], label: Any, read: Read, origin: str) -> Shap
             f"{origin}: column {label!r} holds geometries, but not in every row ({said}): mend "
             "it, or name columns with points.lon=... points.lat=..."
         ) from error
-    if read is _of_pairs:
+    if read is _of_pairs and not isinstance(values.dropna().iloc[0], dict):
         geometry = _in_order(geometry, label, origin)
     codes = shapely.get_srid(geometry)
     known = codes[codes > 0]
@@ -202,12 +214,12 @@ def _in_order(geometry: NDArray[Any], label: Any, origin: str) -> NDArray[Any]:
     import shapely
 
     first, second = shapely.get_x(geometry), shapely.get_y(geometry)
-    latitude_first = spelling(label).startswith("lat") or (
+    latitude_first = spelling(label).startswith(_LATITUDE_FIRST) or (
         np.nanmax(np.abs(second), initial=0) > 90 >= np.nanmax(np.abs(first), initial=0)
     )
     if latitude_first:
         first, second = second, first
-    if not spelling(label).startswith(("lat", "lon", "lng")):
+    if not spelling(label).startswith((*_LATITUDE_FIRST, "lon", "lng")):
         order = "latitude, longitude" if latitude_first else "longitude, latitude"
         log.warning("%s: took column %r for pairs of %s", origin, label, order)
     return np.asarray(shapely.points(first, second))

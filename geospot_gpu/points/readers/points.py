@@ -103,7 +103,7 @@ def _points(
     if lon is None and lat is None and has_geometry(frame):
         frame, found = _of_shapes(frame, origin, crs, weight)
     else:
-        frame, found = frame, _of_columns(frame, origin, lon, lat, crs)
+        found = _of_columns(frame, origin, lon, lat, crs)
     check_swapped(found.lon, found.lat, origin)
     mass = None if weight is None else _numbers(column(frame, weight, "points.weight", origin))
     if (found.share != 1.0).any():

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import pickle
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,8 @@ def test_folders_of_something_else(names: tuple[str, ...], message: str, tmp_pat
         ("Longitud", "Latitud"),
         ("longitudine", "latitudine"),
         ("lng", "latitude"),
+        ("INTPTLONG", "INTPTLAT"),
+        ("POINT_X", "POINT_Y"),
         ("X", "Y"),
     ],
 )
@@ -143,6 +146,12 @@ def test_boxes_of_pictures_are_no_coordinates(caplog: pytest.LogCaptureFixture) 
     assert "table: x and y lie in 0 to 1, as boxes in pictures do: name columns" in caplog.text
     frame = frame[["x", "y"]].assign(geometry=["POINT (5 6)", "POINT (7 8)"])
     assert read_points(frame).lon.tolist() == [5, 7]
+
+
+def test_eastings_beside_degrees_are_not_spoken_of(caplog: pytest.LogCaptureFixture) -> None:
+    points = read_points(FRAME.assign(easting=[5e5, 6e5, 7e5], northing=[1e6, 2e6, 3e6]))
+    assert points.lon.tolist() == LON
+    assert not caplog.messages
 
 
 def test_the_other_coordinate_of_one_that_is_named() -> None:
@@ -191,7 +200,8 @@ def pairs(form: str) -> list[str]:
         ("lon_lat", lambda: pairs("{x} {y}"), ""),
         ("lat, lon", lambda: pairs("{y},{x}"), ""),
         ("LatLng", lambda: [[y, x] for x, y in zip(LON, LAT, strict=True)], ""),
-        ("coords", lambda: [{"lng": x, "lat": y} for x, y in zip(LON, LAT, strict=True)], "pairs"),
+        ("coords", lambda: [{"lng": x, "lat": y} for x, y in zip(LON, LAT, strict=True)], ""),
+        ("geo_point_2d", lambda: pairs("{y}, {x}"), ""),
     ],
 )  # fmt: skip
 def test_a_column_that_holds_places(
@@ -368,6 +378,21 @@ def test_kinds_that_are_not_read(name: str, tmp_path: Path) -> None:
         read_points(tmp_path / name)
     assert pattern or f"{name}: {message}" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_tables_without_geometries_need_no_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("geopandas", "shapely", "pyogrio", "pyproj"):
+        monkeypatch.setitem(sys.modules, package, None)
+    FRAME.to_csv(tmp_path / "p.csv", index=False)
+    FRAME.to_parquet(tmp_path / "p.parquet")
+    FRAME.to_json(tmp_path / "p.json", orient="records")
+    for name in ("p.csv", "p.parquet", "p.json", "."):
+        assert read_points(tmp_path / name).lon.tolist() == LON
+    for frame, crs in ((FRAME, "EPSG:3857"), (pd.DataFrame({"wkt": wkt()}), None)):
+        with pytest.raises(GeospotError, match=r"pip install 'geospot_gpu\[geo\]'"):
+            read_points(frame, crs=crs)
 
 
 def test_a_new_kind_is_one_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
