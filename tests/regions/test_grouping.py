@@ -300,7 +300,7 @@ def test_polygon_files_without_polygons(tmp_path: Path) -> None:
     with pytest.raises(GeospotError, match=r"missing\.geojson: there is no such file"):
         by_polygons(points, tmp_path / "missing.geojson", "name")
     pd.DataFrame({"name": ["a"]}).to_csv(tmp_path / "t.csv")
-    with pytest.raises(GeospotError, match=r"t\.csv: has no geometries; use GeoJSON or GeoParquet"):
+    with pytest.raises(GeospotError, match=r"t\.csv: has no geometries: give a file of polygons"):
         by_polygons(points, tmp_path / "t.csv", "name")
     geometry = geopandas.points_from_xy([1], [1])
     geopandas.GeoDataFrame({"name": ["a"]}, geometry=geometry, crs=4326).to_parquet(

@@ -17,6 +17,7 @@ from geospot_gpu.files import regular
 from geospot_gpu.names import unified
 from geospot_gpu.points.readers import has_geometry, read_table, require_geopandas, to_wgs84
 from geospot_gpu.points.readers.files import LAYER
+from geospot_gpu.points.readers.points import with_geometry
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions.grouping.base import Groups, check_places, grouping
 from geospot_gpu.regions.grouping.usual_names import PolygonNames, chosen_names
@@ -62,9 +63,12 @@ def read_polygons(path: str | Path, level: int | None = None) -> tuple[Any, str]
     file = Path(checks.path(path, "regions.path"))
     layer = None if level is None else _layer(file, level)
     named = file if layer is None else Path(f"{file}{LAYER}{layer}")
-    frame: Any = read_table(named, shape="Polygon")
+    frame: Any = with_geometry(read_table(named, shape="Polygon"), str(file))
     if not has_geometry(frame):
-        raise GeospotError(f"{file}: has no geometries; use GeoJSON or GeoParquet with polygons")
+        raise GeospotError(
+            f"{file}: has no geometries: give a file of polygons, as a GeoPackage, a shapefile or "
+            "GeoJSON, or a table with a column of WKT"
+        )
     return to_wgs84(frame, str(file)), str(file)
 
 
