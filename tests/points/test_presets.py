@@ -240,6 +240,7 @@ def test_archives_and_broken_files(tmp_path: Path) -> None:
         gs.read_dataset("cropharvest", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_sweep_of_a_data_set(
     geospot_here: Geospot, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -256,3 +257,23 @@ def test_a_sweep_of_a_data_set(
     split = gs.read_dataset("geoyfcc", tmp_path / "data", split="test")
     regions = gs.Regions.from_groups(split, gs.by_column(split, "region"), encoder="none")
     np.testing.assert_array_equal(run.regions.lon, regions.lon)
+
+
+@pytest.mark.parametrize("name", sorted(UNLOCATED))
+def test_a_sweep_of_photos_without_coordinates(
+    name: str, geospot_here: Geospot, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Features decide alone, without a word about geo_weight."""
+    caplog.set_level(logging.ERROR)
+    WRITERS[name](tmp_path / "data")
+    points = gs.read_dataset(name, tmp_path / "data")
+    assert not points.located
+    ids = np.unique(points.attributes["id"].to_numpy("U"))
+    np.savez(tmp_path / "f.npz", id=ids, features=np.eye(len(ids)))
+    features = ("encoder=precomputed", "encoder.path=f.npz", "encoder.id=id", "device=cpu")
+    few = ("regions.min_points=1", "outputs=[divergence]", "out=a")
+    done = geospot_here("sweep", f"points={name}", "root=data", *features, *few)
+    assert done.returncode == 0, done.stderr
+    run = gs.Run.open(tmp_path / "a")
+    assert set(run.names) == set(points.attributes["region"])
+    assert run.method.cost.geo_weight == 0.0
