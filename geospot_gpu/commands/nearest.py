@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from geospot_gpu.config import objects, settings
 from geospot_gpu.config.composed import checked
+from geospot_gpu.config.groupings import within
 from geospot_gpu.errors.say import say
 from geospot_gpu.files.outputs import write_csv, write_summary
 from geospot_gpu.files.urls import outputs_in
@@ -69,7 +70,7 @@ def nearest(config: DictConfig) -> None:
         say("intervals of neighbours overlap: they may stand in another order")
     for side in (regions, against):
         if side is not None:
-            say(side.account(objects.within(typed.regions)))
+            say(side.account(within(typed.regions)))
     say(
         f"results in {results.place}",
         f"nearest={len(table)} candidates={found.candidates} "

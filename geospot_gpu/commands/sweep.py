@@ -14,6 +14,7 @@ from geospot_gpu.commands.sweep_plan import plan
 from geospot_gpu.commands.sweep_summary import nearest_summary, summary, unfinished
 from geospot_gpu.config import objects, settings
 from geospot_gpu.config.composed import checked
+from geospot_gpu.config.groupings import within
 from geospot_gpu.config.validation import refuse_unused
 from geospot_gpu.distances.solve import chosen_outputs
 from geospot_gpu.encoders import Encoder
@@ -141,7 +142,7 @@ def _all_pairs(
 
 def _accounts(typed: settings.SweepConfig, sides: Sides) -> list[str]:
     """Where the points of each table went."""
-    return [side.account(objects.within(typed.regions)) for side in sides if side is not None]
+    return [side.account(within(typed.regions)) for side in sides if side is not None]
 
 
 def _ending(

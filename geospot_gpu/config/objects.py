@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from inspect import signature
 from types import SimpleNamespace
 
 from geospot_gpu.cluster import Ray
+from geospot_gpu.config.groupings import grouped, unused_by_grouping
 from geospot_gpu.config.settings import (
     AgainstConfig,
     ClusterConfig,
     ComparisonConfig,
     EngineConfig,
     PointsConfig,
-    RegionsConfig,
 )
 from geospot_gpu.config.signatures import arguments
 from geospot_gpu.config.validation import refuse_unused
@@ -27,19 +26,7 @@ from geospot_gpu.points.presets import PRESETS, UNLOCATED, read_dataset
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.points.table import check_invalid
 from geospot_gpu.regions import Regions
-from geospot_gpu.regions.grouping import GROUPINGS
 from geospot_gpu.sinkhorn import SOLVERS
-
-_GROUPING = {
-    "path": "the file of polygons",
-    "name": "its column of region names",
-    "level": "0 is the coarsest",
-    "columns": "names of the levels",
-    "degrees": "the size of a cell",
-    "resolution": "0 is the coarsest",
-    "count": "how many regions",
-}
-"""Settings that some groupings take and others do not."""
 
 
 def make_cost(config: ComparisonConfig) -> GroundCost:
@@ -126,13 +113,6 @@ def make_points(config: PointsConfig) -> Points:
             f"points={config.source} needs points.root=...: the folder with the data set's files"
         )
     return read_dataset(config.source, **arguments(config, read_dataset))
-
-
-def within(regions: RegionsConfig) -> str:
-    """What a point without a region lies in none of, as ``Regions.account`` has it."""
-    return "polygons" if regions.path is not None else regions.by
-
-
 def _check_fit(config: ComparisonConfig) -> None:
     """Raise where the chosen options lack a setting, or would silently ignore one."""
     points, regions = config.points, config.regions
@@ -155,51 +135,17 @@ def _check_fit(config: ComparisonConfig) -> None:
         unused |= {key: of for key, of in of_table.items() if key not in (*of_preset, *read)}
     if config.against.path is None:
         unused |= {f"against.{key}": "against.path=..." for key in vars(config.against)}
-    unused |= _unused_by_grouping(regions)
+    unused |= unused_by_grouping(regions)
     refuse_unused(config, ComparisonConfig(encoder=None, solver=None), unused)
-
-
-def _unused_by_grouping(regions: RegionsConfig) -> dict[str, str]:
-    """Settings that the grouping does not take, and what they need; raises where it lacks one."""
-    if regions.by not in ("auto", *GROUPINGS):
-        raise GeospotError(
-            f"regions.by={regions.by!r} is unknown: use auto, {', '.join(GROUPINGS)}"
-        )
-    takes = {
-        by: {
-            name: argument.default is argument.empty
-            for name, argument in signature(function).parameters.items()
-            if name in _GROUPING and by != "column"  # whose name is points.region
-        }
-        for by, function in GROUPINGS.items()
-    }
-    for name, needed in takes.get(regions.by, {}).items():
-        if needed and getattr(regions, name) is None:
-            raise GeospotError(f"regions={regions.by} needs regions.{name}=...: {_GROUPING[name]}")
-    return {
-        f"regions.{name}": "regions=" + " or ".join(by for by in takes if name in takes[by])
-        for name in _GROUPING
-        if name not in takes.get(regions.by, {})
-    }
 
 
 def _grouped(
     config: ComparisonConfig, points: Points, region: str | None, encoder: Encoder, device: str
 ) -> Regions:
-    settings = config.regions
-    by = settings.by
-    if by == "auto":
-        by = "country" if region is None else "column"
-    given = arguments(settings, GROUPINGS[by])
-    if by == "column":
-        if region is None:
-            raise GeospotError("regions=column needs points.region=...: the column of region names")
-        given["name"] = region
-    groups = GROUPINGS[by](points, **given)
     return Regions.from_groups(
         points,
-        groups,
+        grouped(config.regions, points, region),
         encoder=encoder,
         device=device,
-        **arguments(settings, Regions.from_groups),
+        **arguments(config.regions, Regions.from_groups),
     )

@@ -9,7 +9,8 @@ import pytest
 from omegaconf import OmegaConf
 
 import geospot_gpu as gs
-from geospot_gpu.config.objects import make_encoder, make_regions, within
+from geospot_gpu.config.groupings import within
+from geospot_gpu.config.objects import make_encoder, make_regions
 from geospot_gpu.config.settings import SweepConfig, of_manifest
 from geospot_gpu.regions.grouping import GROUPINGS
 from tests.helpers.polygon_files import UNITS, boxes
@@ -96,7 +97,11 @@ def test_every_grouping_has_a_file_of_settings_and_a_public_function() -> None:
         ("kd", {"count": 2, "path": "x"}, r"=x has no effect without regions=country or polygons "),
         ("column", {"name": "x"}, r"^regions\.name=x has no effect without regions=country or pol"),
         ("country", {"name": "x"}, r"^regions\.name='x' has no effect without regions\.path"),
-        ("h4", {}, r"^regions\.by='h4' is unknown: use auto, column, country, polygons, levels, "),
+        (
+            "h4",
+            {},
+            r"^regions\.by='h4' is unknown: use one of auto, column, country, pol",
+        ),
     ],
 )
 def test_settings_that_lack_or_have_no_effect(

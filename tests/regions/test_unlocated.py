@@ -200,7 +200,7 @@ NO_PLACES = r"^t: its points have no coordinates, which "
         ),
         (
             lambda: gs.read_points(pd.DataFrame({"a": [1]}), lon="a", located=False),
-            r"^points\.located=false takes no coordinates: leave out points\.lon and lat$",
+            r"^points\.located=false takes no coordinates: leave out points\.lon, lat and crs$",
         ),
     ],
 )

@@ -80,7 +80,7 @@ def read_points(
     with out_of_memory(f"reading points of {origin}", ADVICE):
         if frame is None:
             frame = read_table(Path(origin), checks.listed(text, "text"))
-        if not _is_located(frame, origin, lon, lat, located):
+        if not _is_located(frame, origin, (lon, lat, crs), located):
             return _without_places(frame, origin, weight, invalid)
         return _points(frame, origin, lon, lat, weight, crs, invalid)
 
@@ -122,16 +122,17 @@ def _points(
 
 
 def _is_located(
-    frame: pd.DataFrame, origin: str, lon: str | None, lat: str | None, located: bool | None
+    frame: pd.DataFrame, origin: str, given: Iterable[str | None], located: bool | None
 ) -> bool:
     """Whether the points of a table have coordinates, or are to be without."""
-    if located is False and (lon, lat) != (None, None):
+    named = any(one is not None for one in given)
+    if located is False and named:
         raise GeospotError(
-            "points.located=false takes no coordinates: leave out points.lon and lat"
+            "points.located=false takes no coordinates: leave out points.lon, lat and crs"
         )
     if located is not None:
         return checks.flag(located, "points.located")
-    if (lon, lat) != (None, None) or has_geometry(frame) or names_coordinates(frame):
+    if named or has_geometry(frame) or names_coordinates(frame):
         return True
     if has_geometry(with_geometry(frame, origin)):
         return True

@@ -48,9 +48,9 @@ def groups_of(names: pd.Series[Any]) -> Groups:
 
 def distinct_places(points: Points) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Longitude and latitude [k, 2] of each place once, and which of them every point has, [n]."""
-    places = np.stack([points.lon, points.lat], axis=1)
-    distinct, at = np.unique(places, axis=0, return_inverse=True)
-    return distinct, at.ravel()
+    # As complex numbers, which NumPy sorts several times faster than rows of a matrix.
+    distinct, at = np.unique(points.lon + 1j * points.lat, return_inverse=True)
+    return np.stack([distinct.real, distinct.imag], axis=1), at
 
 
 def place_name(lon: float, lat: float) -> str:

@@ -58,7 +58,7 @@ def _split(
     mean = np.average(own, axis=0, weights=mass[rows])
     _, axes = np.linalg.eigh(np.cov(own.T, aweights=mass[rows], bias=True))
     axis = axes[:, -1] * np.sign(axes[np.abs(axes[:, -1]).argmax(), -1])
-    ordered = rows[np.lexsort((*own.T, (own - mean) @ axis))]
+    ordered = rows[np.argsort((own - mean) @ axis, kind="stable")]
     below = count // 2
     share = np.cumsum(mass[ordered]) / mass[ordered].sum()
     cut = int(np.abs(share - below / count).argmin()) + 1
