@@ -87,6 +87,20 @@ def checked_rows(points: object, rows: object) -> NDArray[np.int64]:
     return checks.positions(rows, len(table), "rows")
 
 
+def checked_places(encoder: Encoder, points: object, rows: object) -> NDArray[np.int64]:
+    """The rows, where they are rows of points that have the coordinates that an encoder reads.
+
+    Raises:
+        GeospotError: they are not, or the points are none, or have no coordinates.
+    """
+    found = checked_rows(points, rows)
+    assert isinstance(points, Points)
+    points.check_located(
+        f"encoder {encoder.version}", "use features of your own, encoder=precomputed"
+    )
+    return found
+
+
 def usable_rows(encoder: Encoder, points: Points, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """The rows that the encoder has features for, where invalid points are dropped; else all.
 
@@ -96,9 +110,7 @@ def usable_rows(encoder: Encoder, points: Points, rows: NDArray[np.int64]) -> ND
         GeospotError: the encoder reads coordinates, and the points have none.
     """
     if encoder.reads_coordinates:
-        points.check_located(
-            f"encoder {encoder.version}", "use features of your own, encoder=precomputed"
-        )
+        checked_places(encoder, points, rows)
     if points.invalid == "error":
         return rows
     usable = encoder.usable(points, rows)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from geospot_gpu.cluster import LocalPool, Pool, open_pool
 from geospot_gpu.devices import find_device
-from geospot_gpu.encoders.base import Encoder, checked_rows
+from geospot_gpu.encoders.base import Encoder, checked_places
 from geospot_gpu.encoders.cache import EmbeddingCache
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.points.table import Points
@@ -57,7 +57,7 @@ class LocationEncoder(Encoder):
         """
 
     def encode(self, points: Points, rows: NDArray[np.int64], device: str) -> Vectors:
-        rows, device = checked_rows(points, rows), str(find_device(device))
+        rows, device = checked_places(self, points, rows), str(find_device(device))
         if len(rows) == 0:
             return np.zeros((0, self.dimension), np.float32)
         cache = EmbeddingCache(self.version, self.dimension, self._cache_root)

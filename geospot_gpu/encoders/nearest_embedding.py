@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geospot_gpu.encoders.base import Encoder, checked_rows, is_usable, single_rows, unit_rows
+from geospot_gpu.encoders.base import Encoder, checked_places, is_usable, single_rows, unit_rows
 from geospot_gpu.encoders.embedding_files import EmbeddingFile, embedding_files
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.points.table import Points
@@ -85,7 +85,7 @@ class NearestEmbedding(Encoder):
         return "nearest-embedding" if self.unit_length else "nearest-embedding-raw"
 
     def encode(self, points: Points, rows: NDArray[np.int64], device: str) -> NDArray[np.float32]:
-        rows = checked_rows(points, rows)
+        rows = checked_places(self, points, rows)
         return self.open(points, rows, device)[np.arange(len(rows))]
 
     def open(self, points: Points, rows: NDArray[np.int64], device: str) -> NearestFeatures:
@@ -94,7 +94,7 @@ class NearestEmbedding(Encoder):
         Raises:
             GeospotError: a point has no embedding within ``max_km``.
         """
-        rows = checked_rows(points, rows)
+        rows = checked_places(self, points, rows)
         nearest = self.nearest(points)
         far = nearest.file[rows] < 0
         if far.any():
@@ -109,7 +109,7 @@ class NearestEmbedding(Encoder):
 
     def usable(self, points: Points, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which rows have an embedding within ``max_km`` that can be used, [len(rows)]."""
-        rows = checked_rows(points, rows)
+        rows = checked_places(self, points, rows)
         nearest = self.nearest(points)
         usable: NDArray[np.bool_] = nearest.file[rows] >= 0
         if (far := int((~usable).sum())) > 0:

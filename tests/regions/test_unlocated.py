@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import geospot_gpu as gs
+from geospot_gpu.encoders.mixture import Mixture
 from geospot_gpu.engine.method import default_cost
 from geospot_gpu.regions.countries import country_codes, country_places
 from geospot_gpu.regions.grouping import GROUPINGS
@@ -186,6 +187,18 @@ NO_PLACES = r"^t: its points have no coordinates, which "
         (
             lambda: gs.Pool.of_table(POINTS, gs.NoEncoder()),
             NO_PLACES + r"encoder none needs: use features",
+        ),
+        (
+            lambda: gs.GeoClip().encode(POINTS, np.array([0]), "cpu"),
+            NO_PLACES + r"encoder geoclip\S* needs: use features",
+        ),
+        (
+            lambda: gs.Regions.from_groups(
+                POINTS,
+                {"a": [0]},
+                encoder=Mixture([(gs.Precomputed(columns=["f"]), 0.5), (gs.GeoClip(), 0.5)]),
+            ),
+            NO_PLACES + r"encoder geoclip\S* needs: use features",
         ),
         (lambda: gs.Points.build(lon=[1.0]), r"^points: there is lon without lat: give both or"),
         (lambda: gs.Points.build(lat=[1.0]), r"^points: there is lat without lon: give both or"),

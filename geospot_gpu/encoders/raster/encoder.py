@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geospot_gpu.encoders.base import Encoder, checked_rows, is_usable, single_rows, unit_rows
+from geospot_gpu.encoders.base import Encoder, checked_places, is_usable, single_rows, unit_rows
 from geospot_gpu.encoders.raster.discovery import open_tiles
 from geospot_gpu.encoders.raster.grid import require
 from geospot_gpu.encoders.raster.presets import PRESETS, as_stored
@@ -98,15 +98,15 @@ class Raster(Encoder):
         return kind if self.unit_length else f"{kind}-raw"
 
     def encode(self, points: Points, rows: NDArray[np.int64], device: str) -> NDArray[np.float32]:
-        rows = checked_rows(points, rows)
+        rows = checked_places(self, points, rows)
         return self.open(points, rows, device)[np.arange(len(rows))]
 
     def open(self, points: Points, rows: NDArray[np.int64], device: str) -> SampledFeatures:
-        return SampledFeatures(self, points, checked_rows(points, rows))
+        return SampledFeatures(self, points, checked_places(self, points, rows))
 
     def usable(self, points: Points, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which rows lie in a pixel that is not empty, [len(rows)]."""
-        rows = checked_rows(points, rows)
+        rows = checked_places(self, points, rows)
         found = self.sample(points.lon[rows], points.lat[rows])
         if len(rows) and not found.found.all():
             log.warning("%s: %s", self.path, self.lost(found))
