@@ -113,6 +113,8 @@ def make_points(config: PointsConfig) -> Points:
             f"points={config.source} needs points.root=...: the folder with the data set's files"
         )
     return read_dataset(config.source, **arguments(config, read_dataset))
+
+
 def _check_fit(config: ComparisonConfig) -> None:
     """Raise where the chosen options lack a setting, or would silently ignore one."""
     points, regions = config.points, config.regions
