@@ -195,6 +195,8 @@ class TorchModel(LocationEncoder):
                     f"{self.name}: cannot be run on {self.precision} {list(batch.shape)} "
                     f"({why(error)}): see encoder.units and encoder.precision"
                 ) from error
+            if isinstance(vectors, np.ndarray):  # as RANGE gives them
+                vectors = torch.as_tensor(vectors)
             if not isinstance(vectors, torch.Tensor) or vectors.ndim != 2 or len(vectors) != step:
                 given = type(vectors).__name__
                 if isinstance(vectors, torch.Tensor):
