@@ -256,6 +256,20 @@ def test_settings_that_do_not_do(settings: Any, message: str) -> None:
         gs.Raster(**settings)
 
 
+def test_files_that_are_cut_off(tmp_path: Path) -> None:
+    path = save_tiff(tmp_path / "t.tif", vectors(40, 40, 3), (1, 0, 0, 0, -1, 40), compress=None)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(GeospotError, match=r"t\.tif: cannot be read \("):
+        encode(raw(path), [39.5], [0.5])
+
+
+def test_no_points_have_no_vectors(tmp_path: Path) -> None:
+    path = save_tiff(tmp_path / "t.tif", vectors(9, 9, 3), (1, 0, 0, 0, -1, 9))
+    points = Points.build(lon=[1.0], lat=[1.0])
+    assert gs.Raster(path).encode(points, np.arange(0), "cpu").shape == (0, 3)
+
+
 def test_no_array_without_a_place(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones((3, 4, 2)))
     with pytest.raises(

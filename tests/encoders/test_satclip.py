@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,17 @@ def test_the_cache_knows_the_weights(tmp_path: Path) -> None:
         assert stored.stat().st_size > 256 * 4
     np.testing.assert_array_equal(b.encode(PLACES, EVERY[:2], "cpu"), first[:2])
     assert (c.encode(PLACES, EVERY, "cpu") != first).any()
+
+
+def test_workers_need_no_checkpoint(tmp_path: Path) -> None:
+    save_satclip(tmp_path / "s.ckpt", degrees=3)
+    encoder = SatClip(tmp_path / "s.ckpt", tmp_path)
+    version, here = encoder.version, encoder.load("cpu")(np.array([[1.0, 2.0]]))
+    sent = pickle.dumps(encoder)
+    (tmp_path / "s.ckpt").unlink()
+    there = pickle.loads(sent)
+    assert there.version == version
+    np.testing.assert_array_equal(there.load("cpu")(np.array([[1.0, 2.0]])), here)
 
 
 @pytest.mark.slow
