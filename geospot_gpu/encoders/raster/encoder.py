@@ -29,8 +29,8 @@ class Raster(Encoder):
 
     Files are GeoTIFF (COG too) and Zarr; with a preset also the arrays that it is published as. Of
     several, a folder or a pattern, each point takes the first by name in which its pixel is not
-    empty. Points may be in any reference system's pixels, over the antimeridian and the poles as
-    well. Blocks that hold points are read once, and nothing else of a file but its header.
+    empty. Pixels may be in any reference system, over the antimeridian and the poles as well.
+    Blocks that hold points are read once, and nothing else of a file but its header.
 
     Regions are identified by these vectors, not by the files: so they are the same wherever the
     files lie, and others as soon as a pixel has changed.
