@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from geospot_gpu.embedding.base import Embedder, Item, Unusable
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.files import content_hash, expanded
+from geospot_gpu.files.inputs import why
 from geospot_gpu.names import keys, labels
 from geospot_gpu.points.readers import column, read_table
 from geospot_gpu.points.table import Points
@@ -22,8 +23,8 @@ from geospot_gpu.points.table import Points
 log = logging.getLogger("geospot_gpu")
 
 _SHOWN = 3
-_STEP = 1024
-"""Rows of a file that are in memory at a time, of as many bytes as their images have."""
+_STEP, _BUFFER = 64, 1 << 20
+"""Rows of a file that are in memory at a time, with their images; and bytes that are read ahead."""
 
 Cells = tuple[Any, ...]
 
@@ -61,9 +62,13 @@ def table_of(source: Any, text: Sequence[str]) -> Table:
     if isinstance(source, pd.DataFrame):
         return _of_frame(source, "table", Path())
     if hasattr(source, "with_format") and hasattr(source, "select"):
-        batches = source.with_format("arrow")
         header = source.with_format("arrow")[:0].to_pandas()
-        return _of_batches(lambda _: batches.iter(batch_size=_STEP), header, "dataset", Path())
+
+        def batches(columns: Sequence[str]) -> Iterator[Any]:
+            some = source.select_columns(list(columns)).with_format("arrow")
+            yield from some.iter(batch_size=_STEP)
+
+        return _of_batches(batches, header, "dataset", Path())
     if hasattr(source, "to_pandas"):  # Arrow's and polars'
         return _of_frame(source.to_pandas(), "table", Path())
     path = expanded(checks.path(source, "points.path"))
@@ -81,8 +86,7 @@ def _of_frame(frame: pd.DataFrame, origin: str, folder: Path) -> Table:
 
 def _of_parquet(path: Path) -> Table:
     import pyarrow.dataset
-
-    from geospot_gpu.files.inputs import why
+    import pyarrow.parquet as pq
 
     try:
         data = pyarrow.dataset.dataset(path, format="parquet")
@@ -91,10 +95,10 @@ def _of_parquet(path: Path) -> Table:
         raise GeospotError(f"{path}: cannot be read ({why(error)})") from error
 
     def batches(columns: Sequence[str]) -> Iterator[Any]:
-        # Read ahead, images of many rows would be in memory at once.
-        yield from data.to_batches(
-            columns=list(columns), batch_size=_STEP, batch_readahead=1, fragment_readahead=1
-        )
+        for file in data.files:
+            # Without a buffer all images of a row group would be in memory at once.
+            with pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False) as opened:
+                yield from opened.iter_batches(_STEP, columns=list(columns), use_threads=False)
 
     return _of_batches(batches, header, str(path), path if path.is_dir() else path.parent)
 
