@@ -87,7 +87,7 @@ def _of_picture(content: bytes) -> NDArray[Any]:
 
 def _of_tiff(content: bytes) -> NDArray[Any]:
     try:
-        rasterio = package("rasterio", "a GeoTIFF image", "image")
+        rasterio = package("rasterio", "a GeoTIFF image", "raster")
     except GeospotError as error:
         try:
             return _of_picture(content)

@@ -22,7 +22,7 @@ class WarmStarts:
     A sweep over several ``geo_weight`` or ``epsilon`` takes about a quarter fewer iterations so.
     Where an iteration starts does not change what it must reach: results differ within the
     tolerance, and intervals hold. (Potentials of a neighbouring pair were tried too: for countries
-    and for districts side by side they saved no iterations.) GeomLoss's loop starts anew.
+    and for districts side by side they saved no iterations.) GeomLoss's loop and EMD start anew.
 
     Args:
         max_bytes: no more potentials are kept beyond this.

@@ -182,6 +182,27 @@ def test_rows_that_turn_out_unusable_are_refused_at_the_end_or_dropped(
         gs.embed(frame, by, out)
 
 
+def test_parts_that_cannot_be_written_are_named(tmp_path: Path) -> None:
+    (tmp_path / "f.parquet.parts").write_text("")
+    with pytest.raises(
+        gs.GeospotError, match=r"f\.parquet\.parts: cannot be written \(File exists"
+    ):
+        gs.embed(table(), Letters(), tmp_path / "f.parquet")
+
+
+def test_vectors_of_one_file_are_equally_long(tmp_path: Path) -> None:
+    class Growing(Letters):
+        def open(self, items: Callable[[], Iterator[Item]], device: str) -> Model:
+            def grow(texts: Sequence[str]) -> NDArray[np.float32]:
+                self.embedded += texts
+                return np.ones((len(texts), len(self.embedded)), np.float32)
+
+            return super().open(items, device)._replace(features=grow)
+
+    with pytest.raises(gs.GeospotError, match="the model gives vectors of 2 numbers and of 4"):
+        gs.embed(table(), Growing(), tmp_path / "f.parquet")
+
+
 def test_where_none_is_left_there_is_no_file(tmp_path: Path) -> None:
     frame, out = table(3).assign(text="broken"), tmp_path / "f.parquet"
     with pytest.raises(

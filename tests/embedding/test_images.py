@@ -62,7 +62,7 @@ def test_without_rasterio_plain_tiffs_are_read(
     Image.fromarray(PICTURE).save(file, "TIFF")
     monkeypatch.setitem(sys.modules, "rasterio", None)
     np.testing.assert_array_equal(pixels(file.getvalue()), PICTURE.transpose(2, 0, 1))
-    with pytest.raises(gs.GeospotError, match=r"needs rasterio: .* 'geospot_gpu\[image\]'"):
+    with pytest.raises(gs.GeospotError, match=r"needs rasterio: .* 'geospot_gpu\[raster\]'"):
         pixels(chips)
 
 
