@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import rasterio.transform
@@ -268,6 +269,18 @@ def test_no_points_have_no_vectors(tmp_path: Path) -> None:
     path = save_tiff(tmp_path / "t.tif", vectors(9, 9, 3), (1, 0, 0, 0, -1, 9))
     points = Points.build(lon=[1.0], lat=[1.0])
     assert gs.Raster(path).encode(points, np.arange(0), "cpu").shape == (0, 3)
+
+
+def test_points_need_coordinates(tmp_path: Path) -> None:
+    nowhere = Points.build(
+        attributes=pd.DataFrame({"a": [1.0]}), origin="p.csv", lon=None, lat=None
+    )
+    for encoder in (gs.Raster(tmp_path), gs.NearestEmbedding(tmp_path)):
+        with pytest.raises(
+            GeospotError,
+            match=rf"p\.csv: its points have no coordinates, .* {encoder.version} needs",
+        ):
+            encoder.encode(nowhere, np.arange(1), "cpu")
 
 
 def test_no_array_without_a_place(tmp_path: Path) -> None:
