@@ -56,15 +56,9 @@ def embed(config: DictConfig) -> None:
 
 
 def _source(points: settings.PointsConfig) -> tuple[Any, dict[str, str]]:
-    """What is embedded, a file or the rows of a data set, and the settings that have no effect.
-
-    A sample of a data set that has several labels has several rows: it is embedded once, and its
-    image is the one that is there.
-    """
+    """What is embedded, a file or the rows of a data set, and the settings that have no effect."""
     if points.source in PRESETS:
-        rows = make_points(points).attributes
-        once = rows.groupby("id", sort=False).first().reset_index()
-        return once, {"points.path": "points=table"}
+        return make_points(points), {"points.path": "points=table"}
     if points.source != "table" or not points.path:
         raise GeospotError("points=table needs points.path=...: the file with your points")
     return points.path, dict.fromkeys(("points.root", "points.split"), "a data set, as points=fmow")

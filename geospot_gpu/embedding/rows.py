@@ -123,7 +123,7 @@ def _values(cells: Any) -> Iterator[Any]:
 class Rows:
     """The rows of a table that are embedded, in their order.
 
-    Of several rows of one id the first is taken, which is said.
+    Of several rows of one id the first that has anything to embed is taken, which is said.
 
     Args:
         table: where they come from.
@@ -145,16 +145,16 @@ class Rows:
         ids = labels(values)
         compared = keys(ids)
         self._check(compared)
-        self._first = ~compared.duplicated().to_numpy(bool)
-        self.ids = ids[self._first].to_numpy(object)
+        self._taken = self._one_for_each(compared)
+        self.ids = ids[self._taken].to_numpy(object)
         """Of what is embedded, [n]."""
         count = len(ids)
         self.numbers = np.arange(1, count + 1) if table.numbers is None else table.numbers
-        self.numbers = self.numbers[self._first]
+        self.numbers = self.numbers[self._taken]
         """Of its rows, [n]."""
         if len(self.ids) < count:
             log.warning(
-                "%s: %d of %d rows have an id that another one has: the first of each is embedded",
+                "%s: %d of %d rows have an id that another one has: one of each is embedded",
                 *(self.origin, count - len(self.ids), count),
             )
 
@@ -180,7 +180,7 @@ class Rows:
         Args:
             wanted: which batches; all if None.
         """
-        cells = compress(self._table.rows(self._columns), self._first)
+        cells = compress(self._table.rows(self._columns), self._taken)
         for number, size in enumerate(self.batch_sizes):
             rows = list(islice(cells, size))
             if wanted is None or wanted[number]:
@@ -201,6 +201,22 @@ class Rows:
             f"{self.origin}: {len(problems)} of {len(self)} rows cannot be embedded: {said}{more}: "
             f"{advice}"
         )
+
+    def _one_for_each(self, compared: pd.Series[Any]) -> NDArray[np.bool_]:
+        """Which rows are taken, one of each id."""
+        first = ~compared.duplicated().to_numpy(bool)
+        if first.all():
+            return first
+        codes, _ = pd.factorize(compared)
+        best = np.flatnonzero(first)  # by code
+        open_codes = set(codes[~first].tolist())
+        for k, cells in enumerate(self._table.rows(self._columns)):
+            if codes[k] in open_codes and not isinstance(self._item(cells), Unusable):
+                open_codes.remove(codes[k])
+                best[codes[k]] = k
+        taken = np.zeros(len(codes), bool)
+        taken[best] = True
+        return taken
 
     def _check(self, compared: pd.Series[Any]) -> None:
         if not len(compared):

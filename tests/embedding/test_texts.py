@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import geospot_gpu as gs
 from geospot_gpu.embedding import texts
 from geospot_gpu.embedding.base import Model, Unusable
-from geospot_gpu.embedding.texts import cleaned, model_folder
+from geospot_gpu.embedding.texts import model_folder
 from tests.helpers.commands import Geospot
 
 HERE = Path()
@@ -32,11 +32,10 @@ HERE = Path()
         ("e\u0301", "\u00e9"),
         (" two\n lines ", "two lines"),
         ("100% plain", "100% plain"),
-        ("https%3A%2F%2Fx.org%2Fa", ""),
     ],
 )
 def test_texts_are_cleaned(raw: str, clean: str) -> None:
-    assert cleaned(raw) == clean
+    assert gs.Texts(clean=True).item((raw,), HERE) == clean
 
 
 def test_cells_are_joined_and_empty_ones_left_out() -> None:
