@@ -137,11 +137,12 @@ class Rows:
     def __init__(self, table: Table, by: Embedder, id: str) -> None:
         self.origin, self.by = table.origin, by
         self._table = table
-        self.id = str(column(table.header, id, "id", table.origin).name)
+        label = column(table.header, id, "id", table.origin).name
+        self.id = str(label)
         self._columns = [
             column(table.header, name, "embed.column", table.origin).name for name in by.columns
         ]
-        values = pd.Series([row[0] for row in table.rows([self.id])], name=self.id)
+        values = pd.Series([row[0] for row in table.rows([label])], name=self.id)
         ids = labels(values)
         compared = keys(ids)
         self._check(compared)
