@@ -17,7 +17,7 @@ from geospot_gpu.kernels.tiles import TiledKernel
 from geospot_gpu.sinkhorn.bounds import Transport, rounding_error
 
 MOST_COSTS = 25_000_000
-"""Of a pair, as 5,000 x 5,000: the network simplex has some 2 GB for these, and takes minutes."""
+"""Of a pair, as 5,000 x 5,000: the network simplex takes some 1.5 GB and 15 s for these."""
 
 _EXACT = 1e-9
 """Largest L1 violation of a marginal, and gap between primal and dual, of what is solved."""
