@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from geospot_gpu.distances.nearest.search import Neighbours
     from geospot_gpu.distances.pairwise import pairwise
     from geospot_gpu.embedding import Images, Texts
+    from geospot_gpu.embedding.base import Embedder
     from geospot_gpu.embedding.embed import Embedded, embed
     from geospot_gpu.encoders import (
         Encoder,
@@ -81,12 +82,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "EMD": "geospot_gpu.sinkhorn.emd",
     "Assessment": "geospot_gpu.transfer.assessment",
     "ChoiceLimits": "geospot_gpu.selection.facility",
     "Column": "geospot_gpu.distances.column",
     "Correlations": "geospot_gpu.transfer.correlation",
+    "EMD": "geospot_gpu.sinkhorn.emd",
     "Embedded": "geospot_gpu.embedding.embed",
+    "Embedder": "geospot_gpu.embedding.base",
     "Encoder": "geospot_gpu.encoders",
     "Engine": "geospot_gpu.engine.settings",
     "Evaluation": "geospot_gpu.transfer.predictor",
@@ -102,6 +104,7 @@ _HOMES = {
     "NearestEmbedding": "geospot_gpu.encoders",
     "Neighbours": "geospot_gpu.distances.nearest.search",
     "NoEncoder": "geospot_gpu.encoders",
+    "Place": "geospot_gpu.files.places",
     "PointSelection": "geospot_gpu.selection.points",
     "Points": "geospot_gpu.points",
     "Pool": "geospot_gpu.selection.pool",
@@ -113,17 +116,16 @@ _HOMES = {
     "Ray": "geospot_gpu.cluster.settings",
     "Regions": "geospot_gpu.regions",
     "Run": "geospot_gpu.runs.run",
-    "Spaces": "geospot_gpu.encoders",
-    "StoredPairs": "geospot_gpu.runs.stored_pairs",
-    "Place": "geospot_gpu.files.places",
     "Sampling": "geospot_gpu.regions.sampling",
     "SatClip": "geospot_gpu.encoders",
     "Scores": "geospot_gpu.transfer.scores",
     "Selection": "geospot_gpu.selection.regions",
     "Sinkhorn": "geospot_gpu.sinkhorn.solver",
     "Source": "geospot_gpu.regions.drawing",
-    "TorchModel": "geospot_gpu.encoders",
+    "Spaces": "geospot_gpu.encoders",
+    "StoredPairs": "geospot_gpu.runs.stored_pairs",
     "Texts": "geospot_gpu.embedding",
+    "TorchModel": "geospot_gpu.encoders",
     "Verdict": "geospot_gpu.transfer.verdict",
     "WarmStarts": "geospot_gpu.engine.warm",
     "assess_transfer": "geospot_gpu.transfer.assessment",
@@ -162,6 +164,7 @@ __all__ = [
     "Column",
     "Correlations",
     "Embedded",
+    "Embedder",
     "Encoder",
     "Engine",
     "Evaluation",

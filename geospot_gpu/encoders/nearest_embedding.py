@@ -10,7 +10,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geospot_gpu.encoders.base import Encoder, checked_places, is_usable, single_rows, unit_rows
+from geospot_gpu.encoders.base import (
+    Encoder,
+    Features,
+    checked_places,
+    is_usable,
+    single_rows,
+    unit_rows,
+)
 from geospot_gpu.encoders.embedding_files import EmbeddingFile, embedding_files
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.points.table import Points
@@ -88,7 +95,7 @@ class NearestEmbedding(Encoder):
         rows = checked_places(self, points, rows)
         return self.open(points, rows, device)[np.arange(len(rows))]
 
-    def open(self, points: Points, rows: NDArray[np.int64], device: str) -> NearestFeatures:
+    def open(self, points: Points, rows: NDArray[np.int64], device: str) -> Features:
         """The same vectors.
 
         Raises:
@@ -121,7 +128,7 @@ class NearestEmbedding(Encoder):
         for low in range(0, len(near), _PIECE):
             few = near[low : low + _PIECE]
             at = np.flatnonzero(usable)[low : low + _PIECE]
-            usable[at] = is_usable(self.vectors(nearest, few), self.unit_length)
+            usable[at] = is_usable(self._vectors(nearest, few), self.unit_length)
         return usable
 
     def nearest(self, points: Points) -> Nearest:
@@ -130,7 +137,7 @@ class NearestEmbedding(Encoder):
             self._found = points, self._search(unit_vectors(lon=points.lon, lat=points.lat))
         return self._found[1]
 
-    def vectors(self, nearest: Nearest, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _vectors(self, nearest: Nearest, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Vectors [k, d] of points at ``rows`` [k], as they are stored."""
         parts: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
         for k in np.unique(nearest.file[rows]).tolist():
@@ -217,7 +224,7 @@ class NearestFeatures:
         """Vectors [k, d] of the points at ``index`` [k], checked and scaled."""
         rows, nearest = self._rows[index], self._nearest
         checked = unit_rows if self._encoder.unit_length else single_rows
-        vectors = self._encoder.vectors(nearest, rows)
+        vectors = self._encoder._vectors(nearest, rows)
         path = self._encoder.path
         return checked(vectors, lambda k: f"{path}: row {nearest.row[rows[k]] + 1}")
 

@@ -58,7 +58,7 @@ def test_every_call_is_listed(folder: Path) -> None:
     found = calls(folder)
     assert list(found) == NAMES
     said = {name.partition(".")[0].partition(" ")[0] for name in NAMES}
-    elsewhere = {"Encoder", "GeospotError", "correlate", "read_scores", "sweep"}
+    elsewhere = {"Embedder", "Encoder", "GeospotError", "correlate", "read_scores", "sweep"}
     elsewhere |= {"assess_transfer", "predict_scores", "explain_distance"}  # of runs: test_run.py
     elsewhere |= {"Column", "register_column"}  # test_own_column.py
     elsewhere |= {"FeatureCost", "register_feature_cost"}  # test_feature_costs.py

@@ -11,7 +11,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geospot_gpu.encoders.base import Encoder, checked_places, is_usable, single_rows, unit_rows
+from geospot_gpu.encoders.base import (
+    Encoder,
+    Features,
+    checked_places,
+    is_usable,
+    single_rows,
+    unit_rows,
+)
 from geospot_gpu.encoders.raster.discovery import open_tiles
 from geospot_gpu.encoders.raster.grid import require
 from geospot_gpu.encoders.raster.presets import PRESETS, as_stored
@@ -101,24 +108,24 @@ class Raster(Encoder):
         rows = checked_places(self, points, rows)
         return self.open(points, rows, device)[np.arange(len(rows))]
 
-    def open(self, points: Points, rows: NDArray[np.int64], device: str) -> SampledFeatures:
+    def open(self, points: Points, rows: NDArray[np.int64], device: str) -> Features:
         return SampledFeatures(self, points, checked_places(self, points, rows))
 
     def usable(self, points: Points, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which rows lie in a pixel that is not empty, [len(rows)]."""
         rows = checked_places(self, points, rows)
-        found = self.sample(points.lon[rows], points.lat[rows])
+        found = self._sample(points.lon[rows], points.lat[rows])
         if len(rows) and not found.found.all():
-            log.warning("%s: %s", self.path, self.lost(found))
+            log.warning("%s: %s", self.path, self._lost(found))
         return found.found
 
-    def sample(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> Samples:
+    def _sample(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> Samples:
         """Vectors of the pixels of places [n], of length one where they are to be.
 
         Raises:
             GeospotError: a file cannot be read, or has other bands than the preset.
         """
-        tiles = self.tiles
+        tiles = self._tiles
         samples = Samples(
             np.full((len(lon), tiles[0].bands), np.nan, np.float32),
             np.zeros(len(lon), bool),
@@ -176,7 +183,7 @@ class Raster(Encoder):
             empty |= pixels.masked
         return vectors, ~empty & is_usable(vectors, self.unit_length)
 
-    def lost(self, samples: Samples) -> str:
+    def _lost(self, samples: Samples) -> str:
         """How many places have no vector, and why, in words."""
         outside = int((~samples.covered).sum())
         empty = int((samples.covered & ~samples.found).sum())
@@ -187,7 +194,7 @@ class Raster(Encoder):
         return " and ".join(filter(None, counts))
 
     @cached_property
-    def tiles(self) -> list[Tile]:
+    def _tiles(self) -> list[Tile]:
         """All rasters."""
         tiles = open_tiles(self.path, self.preset, self.bands, self.variable, self.crs)
         if self.preset and self.bands is None and tiles[0].bands != PRESETS[self.preset].bands:
@@ -228,14 +235,14 @@ class SampledFeatures:
             GeospotError: some lie outside of all rasters or on empty pixels.
         """
         encoder, points, rows = self._encoder, self._points, self._rows[index]
-        samples = encoder.sample(points.lon[rows], points.lat[rows])
+        samples = encoder._sample(points.lon[rows], points.lat[rows])
         if not samples.found.all():
             k = int(np.argmin(samples.found))
             row = rows[k]
             where = "on an empty pixel of" if samples.covered[k] else "outside of"
             raise GeospotError(
                 f"{points.origin}: row {points.attributes.index[row]} (lon {points.lon[row]:g}, "
-                f"lat {points.lat[row]:g}) lies {where} {encoder.path}: {encoder.lost(samples)}: "
+                f"lat {points.lat[row]:g}) lies {where} {encoder.path}: {encoder._lost(samples)}: "
                 "give rasters of these places, or drop such points with points.invalid=drop"
             )
         return samples.vectors
