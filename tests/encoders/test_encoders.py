@@ -181,7 +181,11 @@ def test_a_parquet_file_may_name_its_feature_columns(tmp_path: Path) -> None:
         ("f.npy", lambda p: np.save(p, VECTORS), r"f\.npy: its ids are expected in .*f\.ids\.npy"),
         ("f.npz", lambda p: p.write_bytes(b"PK\x03\x04broken"), r"f\.npz: cannot be read \("),
         ("f.npz", lambda p: p.write_bytes(b""), r"f\.npz: cannot be read \(No data left in file"),
-        ("f.parquet", lambda p: p.write_bytes(b"x"), r"f\.parquet: cannot be read \("),
+        (
+            "f.parquet",
+            lambda p: p.write_bytes(b"x"),
+            r"f\.parquet: is not Parquet, though it is called so",
+        ),
         (
             "f.npz",
             lambda p: np.savez(p, id=IDS, features=VECTORS[:2]),
