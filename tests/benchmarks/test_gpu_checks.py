@@ -38,14 +38,14 @@ def check(name: str, *arguments: str, cache: Path) -> list[str]:
 
 @pytest.mark.slow
 @needs_assembler
-@pytest.mark.parametrize("architecture", [90, 120])
-def test_all_passes_compile_to_what_they_have_to_be(architecture: int, tmp_path: Path) -> None:
-    heading, *rows = check("aot", str(architecture), cache=tmp_path)
-    assert heading.startswith(f"sm_{architecture} ")
+def test_all_passes_compile_to_what_they_have_to_be(tmp_path: Path) -> None:
+    """For one architecture, which takes half a minute; ``make gpu-check`` has all six."""
+    heading, *rows = check("aot", "90", cache=tmp_path)
+    assert heading.startswith("sm_90 ")
     assert len(rows) > 20
     registers = [int(row[aot.WIDTH :].split()[0]) for row in rows]
     assert all(0 < number <= 255 for number in registers)
-    assert [row for row in rows if ("wgmma" if architecture == 90 else " mma ") in row]
+    assert [row for row in rows if "wgmma" in row]
 
 
 def test_a_multiprocessor_holds_what_its_registers_and_memory_allow() -> None:
