@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 
 import pandas as pd
 
+from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.inputs import check_first_line, position
 from geospot_gpu.files.tables import DELIMITERS
 from geospot_gpu.names import name_key
@@ -31,6 +32,11 @@ _SAMPLE = 1 << 16
 _LONG = 1 << 24
 """Bytes of a file from which on it is counted aloud."""
 _NUMBER = re.compile(r"\s*[+-]?\d+([.,]\d*)?\s*")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
+_COMMENT = "#"
+"""How lines before the header begin that are about the table."""
+_TOO_MANY = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
+"""What pandas says of a row with more cells than the header."""
 
 
 class Form(NamedTuple):
@@ -58,12 +64,23 @@ def read_delimited(file: File, wanted: Wanted) -> pd.DataFrame:
     check_first_line(file.path)
     first, *others = _encodings(file.head)
     try:
-        table = _table(file, first, wanted)
-    except UnicodeDecodeError:
-        if not others:
+        try:
+            table = _table(file, first, wanted)
+        except UnicodeDecodeError:
+            if not others:
+                raise
+            log.warning("%s: is not UTF-8 and is read as Latin-1: check its names", file.shown)
+            table = _table(file, others[0], wanted)
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        found = _TOO_MANY.search(str(error))
+        if found is None and "Length of header" not in str(error):
             raise
-        log.warning("%s: is not UTF-8 and is read as Latin-1: check its names", file.shown)
-        table = _table(file, others[0], wanted)
+        where = f"line {found[2]} has {found[3]} cells" if found else "rows have more cells"
+        than = f"and the first {found[1]}" if found else "than the first line"
+        raise GeospotError(
+            f"{file.shown}: {where} {than}: put a header with a name for each column first, and "
+            "cells that hold the delimiter in quotes"
+        ) from error
     return frame_of(table)
 
 
@@ -146,12 +163,13 @@ def _reading(stream: BinaryIO, form: Form, kinds: dict[str, str]) -> Iterator[An
 def _form(file: File, encoding: str) -> Form:
     sample = _sample(file, encoding)
     named = _named_delimiter(sample)
-    delimiter = named or _delimiter(sample)
+    skipped = 1 if named else _comments(sample)
+    delimiter = named or _delimiter("".join(_LINE.findall(sample)[skipped:]))
     # Tables of tabs are mostly written without quoting: a quote is then a letter, and one that
     # begins a cell would swallow all up to the next one. So says the count of tabs in each line.
-    bare = delimiter == "\t" and _even(file, encoding)
+    bare = delimiter == "\t" and _even(file, encoding, skipped)
     quoting: Literal[0, 3] = csv.QUOTE_NONE if bare else csv.QUOTE_MINIMAL
-    return Form(encoding, delimiter, quoting, skipped=0 if named is None else 1)
+    return Form(encoding, delimiter, quoting, skipped)
 
 
 def _sample(file: File, encoding: str) -> str:
@@ -168,6 +186,20 @@ def _named_delimiter(sample: str) -> str | None:
     return line[4] if len(line) == 5 and line.lower().startswith("sep=") else None
 
 
+def _comments(sample: str) -> int:
+    """How many lines of comments there are before the header, which may itself begin as one does.
+
+    It does where it has as many cells as the row after it.
+    """
+    lines = _LINE.findall(sample)
+    n = next((at for at, line in enumerate(lines) if not line.startswith(_COMMENT)), 0)
+    if not n:
+        return 0
+    mark = _delimiter("".join(lines[n:]))
+    last, row = (len(next(csv.reader([line], delimiter=mark), ())) for line in lines[n - 1 : n + 1])
+    return n - 1 if last == row > 1 else n
+
+
 def _delimiter(sample: str) -> str:
     """The delimiter that cuts most lines into as many cells as the header, and most of these.
 
@@ -175,7 +207,7 @@ def _delimiter(sample: str) -> str:
     """
 
     def fit(mark: str) -> tuple[float, int, int]:
-        bare = csv.reader(io.StringIO(sample), delimiter=mark, quoting=csv.QUOTE_NONE)
+        bare = csv.reader(io.StringIO(sample, newline=None), delimiter=mark, quoting=csv.QUOTE_NONE)
         quoted = csv.reader(io.StringIO(sample, newline=""), delimiter=mark)
         rows = []
         with contextlib.suppress(csv.Error):  # a cell too long to be looked at
@@ -191,9 +223,11 @@ def _delimiter(sample: str) -> str:
     return max(DELIMITERS, key=fit)
 
 
-def _even(file: File, encoding: str) -> bool:
-    """Whether every line of a file has as many tabs as the first, taking a piece at a time."""
+def _even(file: File, encoding: str, skipped: int) -> bool:
+    """Whether every line of a file has as many tabs as the header, taking a piece at a time."""
     with file.open() as stream, io.TextIOWrapper(stream, encoding, newline=None) as text:
+        for _ in range(skipped):
+            text.readline()
         tabs = text.readline().count("\t")
         while lines := text.readlines(1 << 20):
             full = [line for line in lines if line != "\n"]
