@@ -20,7 +20,13 @@ from geospot_gpu.files.tables import DELIMITERS
 from geospot_gpu.names import name_key
 from geospot_gpu.points.readers.arrow import frame_of
 from geospot_gpu.points.readers.files import File, Wanted
-from geospot_gpu.points.readers.numerals import joined, numbers_of_text, of_pandas, unquoted
+from geospot_gpu.points.readers.numerals import (
+    decimal_commas,
+    joined,
+    numbers_of_text,
+    of_pandas,
+    unquoted,
+)
 from geospot_gpu.progress import Progress
 
 log = logging.getLogger("geospot_gpu")
@@ -111,15 +117,26 @@ def _table(file: File, encoding: str, wanted: Wanted) -> Any:
         # Numbers here and words there: as numbers some have lost how they are written.
         mixed = {label for label, column in columns.items() if column is None}
         if not mixed:
-            break
+            found = dict(zip(names, columns.values(), strict=True))
+            words = [
+                name for name, column in found.items() if pa.types.is_large_string(column.type)
+            ]
+            if bare:
+                found |= {name: unquoted(found[name]) for name in words}
+            table = pa.table(found)
+            free = [name for name in words if name_key(name) not in wanted.text]
+            # Beside decimal commas 1.234 may have thousands, which 1.234 as a number has not.
+            mixed = {label for label in header if _has_point(columns[label])}
+            if not mixed or not decimal_commas(table, free):
+                return numbers_of_text(table, free)
         as_text |= mixed
-    found = dict(zip(names, columns.values(), strict=True))
-    words = [name for name, column in found.items() if pa.types.is_large_string(column.type)]
-    if bare:
-        found |= {name: unquoted(found[name]) for name in words}
-    kept = {name for name in words if name_key(name) in wanted.text}
-    table = pa.table(found)
-    return numbers_of_text(table, [name for name in words if name not in kept])
+
+
+def _has_point(values: Any) -> bool:
+    """Whether numbers were read, some of them with a decimal point."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_floating(values.type)) and values.null_count < len(values)
 
 
 def _pieces(file: File, form: Form, header: list[str], as_text: set[str]) -> dict[str, list[Any]]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-_NUMBER = r"^\s*[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?\s*$"
-"""With a decimal comma, if any."""
+_NUMBER = r"^\s*[+-]?((\d+|\d{1,3}(\.\d{3})+)(,\d*)?|,\d+)([eE][+-]?\d+)?\s*$"
+"""With a decimal comma and points between thousands, if any."""
 _THOUSANDS = r"^\s*[+-]?\d{1,3}(,\d{3})+\s*$"
 """What may as well be a whole number, with commas between thousands."""
 _QUOTED = r'^"(?:[^"]|"")*"$'
@@ -23,30 +23,44 @@ def numbers_of_text(table: Any, names: Iterable[str]) -> Any:
     """A table of Arrow, all text, with numbers in those of the named columns that hold numbers.
 
     A comma is the decimal mark of all columns where it can be nothing else in one of them:
-    ``10,5`` is a number, and ``1,234`` one with decimals in the same table alone.
+    ``10,5`` is a number, and ``1,234`` one with decimals in the same table alone. There ``1.234``
+    has thousands, unless a point can be nothing but the decimal mark in some column.
 
     >>> import pyarrow as pa
-    >>> table = pa.table({"a": ["1", "02"], "b": ["1,5", "2"], "c": ["1.5", "NA"]})
+    >>> table = pa.table({"a": ["1", "02"], "b": ["1,5", "2"], "c": ["1.234", "NA"]})
     >>> numbers_of_text(table, ["a", "b", "c"]).to_pydict()
-    {'a': [1, 2], 'b': [1.5, 2.0], 'c': ['1.5', 'NA']}
+    {'a': [1, 2], 'b': [1.5, 2.0], 'c': ['1.234', 'NA']}
     """
     import pyarrow.compute as pc
 
-    with_commas: list[str] = []
-    commas_are_marks = False
-    for name in names:
-        values = table[name]
-        numbers = _numbers(values)
+    names = list(names)
+    found = {name: _numbers(table[name]) for name in names}
+    if decimal_commas(table, names):
+        marked = [name for name in names if _holds(table[name], "[,.]")]
+        local = [name for name in marked if _are(table[name], _NUMBER)]
+        if not any(found[name] is not None for name in marked if name not in local):
+            for name in local:  # no point is a decimal mark
+                table = _put(table, name, pc.replace_substring(table[name], ".", ""))
+        for name in local:
+            if not _holds(table[name], r"\."):
+                found[name] = _numbers(pc.replace_substring(table[name], ",", "."))
+    for name, numbers in found.items():
         if numbers is not None:
             table = _put(table, name, numbers)
-        elif _all(values.slice(0, _SOME), _NUMBER) and _all(values, _NUMBER):
-            with_commas.append(name)
-            marked = pc.match_substring(values, ",")
-            commas_are_marks |= not _all(values.filter(marked), _THOUSANDS)
-    for name in with_commas if commas_are_marks else ():
-        points = pc.replace_substring(table[name], ",", ".")
-        table = _put(table, name, _numbers(points))
     return table
+
+
+def decimal_commas(table: Any, names: Iterable[str]) -> bool:
+    """Whether a comma can be nothing but the decimal mark in one of the named columns of text."""
+    import pyarrow.compute as pc
+
+    for name in names:
+        values = table[name]
+        if _holds(values, ",") and _are(values, _NUMBER):
+            marked = values.filter(pc.match_substring(values, ","))
+            if not _all(marked, _THOUSANDS):
+                return True
+    return False
 
 
 def unquoted(values: Any) -> Any:
@@ -114,6 +128,18 @@ def _all(values: Any, pattern: str) -> bool:
     import pyarrow.compute as pc
 
     return bool(pc.all(pc.match_substring_regex(values, pattern)).as_py() is not False)
+
+
+def _are(values: Any, pattern: str) -> bool:
+    """As :func:`_all`, which fails soon where the first ones do not match."""
+    return _all(values.slice(0, _SOME), pattern) and _all(values, pattern)
+
+
+def _holds(values: Any, pattern: str) -> bool:
+    """Whether a text that is there has it in it."""
+    import pyarrow.compute as pc
+
+    return pc.any(pc.match_substring_regex(values, pattern)).as_py() is True
 
 
 def _put(table: Any, name: str, values: Any) -> Any:

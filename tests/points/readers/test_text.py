@@ -152,6 +152,28 @@ def test_a_comma_that_is_a_mark_in_one_column_is_in_all() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("people", "others", "expected"),
+    [
+        (["12.345", "7.250"], ["", "1"], [12345, 7250]),
+        (["12.345.678", "999"], ["1", "2"], [12345678, 999]),
+        (["1.234,5", "0,25"], ["01.02.2020", "02.02.2020"], [1234.5, 0.25]),
+        (["1.234", "7.25"], ["1", "2"], [1.234, 7.25]),
+        (["1.234", "7.250"], ["0.5", "1.25"], [1.234, 7.25]),  # points are marks, too
+        (["1.234,5", "7,5"], ["0.5", "1.25"], ["1.234,5", "7,5"]),
+    ],
+)
+def test_points_between_thousands_beside_decimal_commas(
+    people: list[str], others: list[str], expected: list[object], tmp_path: Path
+) -> None:
+    path = tmp_path / "t.csv"
+    cells = zip(["10,5", "11,25"], people, others, strict=True)
+    path.write_text("lon;people;other\n" + "".join(f"{a};{b};{c}\n" for a, b, c in cells))
+    table = read_table(path)
+    assert table["lon"].tolist() == [10.5, 11.25]
+    assert table["people"].tolist() == expected
+
+
 def test_ids_of_any_size_stay_whole_beside_gaps(tmp_path: Path) -> None:
     large = 2**53 + 1
     (tmp_path / "t.csv").write_text(f"id,lon,lat\n{large},1,2\n,3,4\n")
