@@ -22,7 +22,7 @@ _CORE = "occurrence.txt"
 
 def is_zip(file: File) -> bool:
     """Whether it is an archive, and not a workbook or arrays, which are written as such."""
-    return file.head.startswith((ZIP, b"PK\x05\x06")) and not _other(file)
+    return file.head.startswith((ZIP, b"PK\x05\x06")) and (file.packed or not _other(file))
 
 
 @contextlib.contextmanager
@@ -49,7 +49,10 @@ def unzipped(file: File) -> Iterator[File]:
         ]
         # It stays within the folder, whatever the name says.
         paths = {name: archive.extract(name, folder) for name in (table, *beside)}
-        yield peeked(Path(paths[table]), f"{file.shown}/{table}", file.layer)
+        inside = peeked(Path(paths[table]), f"{file.shown}/{table}", file.layer)
+        if is_zip(inside):
+            raise GeospotError(f"{inside.shown}: is an archive in an archive: unpack it first")
+        yield inside
 
 
 def _table(members: list[str], file: File) -> str:

@@ -274,6 +274,15 @@ def test_archives_that_hold_no_one_table(tmp_path: Path) -> None:
     assert said("about.pdf").endswith("points.zip: the archive holds no table: give one that does")
     assert said().endswith("points.zip: the archive holds no table: give one that does")
 
+    inside = path.read_bytes()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("inner.zip", inside)
+    with pytest.raises(GeospotError, match=r"inner\.zip: is an archive in an archive: unpack it"):
+        read_table(path)
+    path.write_bytes(gzip.compress(inside))
+    with pytest.raises(GeospotError, match=r"points\.zip: is compressed by gzip: unpack it first"):
+        read_table(path)
+
 
 def test_an_archive_that_points_outside(tmp_path: Path) -> None:
     (tmp_path / "out.csv").write_text("secret,lon,lat\n1,2,3\n")
