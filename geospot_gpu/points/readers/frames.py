@@ -32,7 +32,7 @@ def frame_of_object(source: object, origin: str) -> pd.DataFrame | None:
         GeospotError: it is no table as it is, but holds one.
     """
     if isinstance(source, pd.DataFrame):
-        return source
+        return _with_index(source)
     if isinstance(source, str | bytes) or hasattr(source, "__fspath__"):
         return None
     index = getattr(source, "index", None)
@@ -52,6 +52,12 @@ def frame_of_object(source: object, origin: str) -> pd.DataFrame | None:
             kind = type(source).__name__
             raise GeospotError(f"{origin}: a {kind} that is no table: give a data frame") from error
     return None
+
+
+def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """The data frame with its named index, if it has one, as columns, as in a file of it."""
+    names = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    return frame.reset_index(level=names) if names else frame
 
 
 def _hugging_face(source: Any, origin: str) -> pd.DataFrame:

@@ -74,6 +74,14 @@ def test_every_table_is_the_same_points(library: str) -> None:
     assert regions.names == ("NA", "PE")
 
 
+def test_a_named_index_is_a_column() -> None:
+    frame = pd.DataFrame(COLUMNS)
+    for names in (["iso"], ["iso", "lon"]):
+        points = read_points(frame.set_index(names))
+        assert points.lon.tolist() == LON
+        assert points.attributes["iso"].tolist() == ISO
+
+
 def test_large_ids_of_polars_stay_whole_beside_gaps() -> None:
     polars = pytest.importorskip("polars")
     ids = polars.Series("id", [2**63 + 1, None], polars.UInt64)
