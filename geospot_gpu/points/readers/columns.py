@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import unicodedata
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -152,7 +153,7 @@ def _coordinate(
     alike = [
         label
         for at, label in enumerate(labels)
-        if at != first and (at in found or whole in spelled[at])
+        if at != first and (at in found or whole in spelled[at] or _again(label, labels[first]))
         if spelled[at] not in {pair[axis] for pair in PLANE}
     ]
     if alike:
@@ -161,6 +162,11 @@ def _coordinate(
             *(origin, labels[first], name, " or ".join(map(repr, alike[:3])), name),
         )
     return frame.iloc[:, first]
+
+
+def _again(label: str, first: str) -> bool:
+    """Whether it is what pandas calls a further column of the same name."""
+    return re.fullmatch(rf"{re.escape(first)}\.\d+", label) is not None
 
 
 def _first(usual: str | None, known: Sequence[str]) -> list[str]:

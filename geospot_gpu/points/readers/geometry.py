@@ -39,6 +39,8 @@ _NAMES = (
 """Names of such columns, as :func:`~geospot_gpu.points.readers.columns.spelling` makes them."""
 _LATITUDE_FIRST = ("lat", "geopoint")
 """How the names of columns begin that hold the latitude first; portals of OpenDataSoft do."""
+_OF_RECORDS = (("lon", "lat"), ("lng", "lat"), ("longitude", "latitude"))
+"""What records call longitude and latitude."""
 _WKT = re.compile(
     r"\s*(SRID=\d+;)?\s*"
     r"((MULTI)?(POINT|POLYGON|LINESTRING)\s*(Z|M|ZM)?\s*(\(|EMPTY)|GEOMETRYCOLLECTION)",
@@ -68,11 +70,13 @@ def shapes_of(frame: pd.DataFrame, origin: str) -> Shapes | None:
     """
     spelled = [spelling(label) for label in frame.columns]
     for at in sorted(range(len(spelled)), key=lambda at: _rank(spelled[at])):
-        if spelled[at] not in _NAMES:
-            continue
         values = frame.iloc[:, at]
+        named = spelled[at] in _NAMES
+        if not named and values.dtype != object:
+            continue
         known = values.dropna()
-        read = _reader(known.iloc[0]) if len(known) else None
+        first = known.iloc[0] if len(known) else None
+        read = _reader(first) if named or _names_both(first) else None
         if read is not None:
             return _shapes(values, frame.columns[at], read, origin)
     return None
@@ -89,6 +93,8 @@ def _reader(value: object) -> Read | None:
     """What reads a column that holds such values."""
     if isinstance(value, bytes | bytearray | memoryview):
         return _of_wkb
+    if hasattr(value, "geom_type"):  # of shapely
+        return _objects
     if isinstance(value, str):
         if _WKT.match(value):
             return _of_wkt
@@ -118,20 +124,26 @@ def _shapes(values: pd.Series[Any], label: Any, read: Read, origin: str) -> Shap
         ) from error
     if read is _of_pairs and not isinstance(values.dropna().iloc[0], dict):
         geometry = _in_order(geometry, label, origin)
-    codes = shapely.get_srid(geometry)
-    known = codes[codes > 0]
-    return Shapes(label, geometry, f"EPSG:{known[0]}" if len(known) else None)
+    own = getattr(values.array, "crs", None)
+    if own is not None:
+        return Shapes(label, geometry, own.to_string())
+    codes = np.unique(shapely.get_srid(geometry[~shapely.is_missing(geometry)]))
+    if len(codes) > 1:
+        raise GeospotError(
+            f"{origin}: column {label!r} holds geometries of different reference systems (SRID "
+            f"{', '.join(map(str, codes[:5]))}): reproject them to one"
+        )
+    return Shapes(label, geometry, f"EPSG:{codes[0]}" if codes.any() else None)
 
 
 def _of_wkt(values: pd.Series[Any]) -> NDArray[Any]:
     import shapely
 
     texts = _objects(values)
-    said = [_SRID.match(text) for text in texts if text is not None]
+    said = [None if text is None else _SRID.match(text) for text in texts]
     bare = [None if text is None else _SRID.sub("", text) for text in texts]
     geometry = shapely.from_wkt(np.array(bare, dtype=object))
-    system = int(said[0][1]) if said and said[0] else 0
-    return np.asarray(shapely.set_srid(geometry, system))
+    return np.asarray(shapely.set_srid(geometry, [int(one[1]) if one else 0 for one in said]))
 
 
 def _of_wkb(values: pd.Series[Any]) -> NDArray[Any]:
@@ -172,11 +184,17 @@ def _of_pairs(values: pd.Series[Any]) -> NDArray[Any]:
     return np.asarray(shapely.points(np.array(pairs, dtype=float)))
 
 
+def _names_both(value: Any) -> bool:
+    """Whether it is a record that names its longitude and latitude, and not just x and y."""
+    names = {spelling(key) for key in value} if isinstance(value, dict) else set()
+    return any(names.issuperset(pair) for pair in _OF_RECORDS)
+
+
 def _pair(value: Any) -> tuple[float, float] | None:
     """Both numbers of a pair, longitude first where it names them; None where it is none."""
     if isinstance(value, dict):
         names = {spelling(key): part for key, part in value.items()}
-        for lon, lat in (("lon", "lat"), ("lng", "lat"), ("longitude", "latitude"), ("x", "y")):
+        for lon, lat in (*_OF_RECORDS, ("x", "y")):
             if lon in names and lat in names:
                 return float(names[lon]), float(names[lat])
         return None

@@ -96,6 +96,12 @@ def wkb(*, hex: bool = False, srid: int | None = None) -> list[Any]:
     return found
 
 
+def shapely_points(x: Any, y: Any) -> Any:
+    shapely = pytest.importorskip("shapely")
+
+    return shapely.points(x, y)
+
+
 def pairs(form: str) -> list[str]:
     return [form.format(x=x, y=y) for x, y in zip(LON, LAT, strict=True)]
 
@@ -117,6 +123,8 @@ def pairs(form: str) -> list[str]:
         ("LatLng", lambda: [[y, x] for x, y in zip(LON, LAT, strict=True)], ""),
         ("coords", lambda: [{"lng": x, "lat": y} for x, y in zip(LON, LAT, strict=True)], ""),
         ("geo_point_2d", lambda: pairs("{y}, {x}"), ""),
+        ("where", lambda: [{"lon": x, "lat": y} for x, y in zip(LON, LAT, strict=True)], ""),
+        ("geometry", lambda: shapely_points(LON, LAT), ""),
     ],
 )  # fmt: skip
 def test_a_column_that_holds_places(
@@ -146,6 +154,26 @@ def test_wkt_in_a_projection() -> None:
     with pytest.raises(GeospotError, match=r"are no degrees .* points\.crs="):
         read_points(frame)
     np.testing.assert_allclose(read_points(frame, crs="EPSG:3857").lon, [10.5], atol=1e-6)
+
+
+def test_geometries_of_different_systems() -> None:
+    pytest.importorskip("geopandas")
+    cells = ["SRID=4326;POINT (1 2)", None, "SRID=3857;POINT (3 4)"]
+    with pytest.raises(GeospotError, match=r"reference systems \(SRID 3857, 4326\): reproject"):
+        read_points(pd.DataFrame({"wkt": cells}))
+
+
+def test_geometries_of_geopandas_in_a_plain_frame() -> None:
+    geopandas = pytest.importorskip("geopandas")
+    shapes = geopandas.GeoSeries(shapely_points(LON, LAT), crs=4326).to_crs(3857)
+    plain = pd.DataFrame({"geometry": shapes})
+    np.testing.assert_allclose(read_points(plain).lon, LON)
+
+
+def test_a_name_that_occurs_twice_is_said(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("lon,lat,lat\n1,2,3\n")
+    assert read_points(tmp_path / "t.csv").lat.tolist() == [2]
+    assert "took column 'lat' for lat, not 'lat.1'" in caplog.text
 
 
 def test_places_that_are_missing_or_broken() -> None:
