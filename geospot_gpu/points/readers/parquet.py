@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import psutil
@@ -70,7 +72,7 @@ def read_folder(folder: Path, wanted: Wanted) -> pd.DataFrame:
     )
     keys = [key for key in keys if key not in schema.names]
     texts = pa.schema([(key, pa.string()) for key in keys])
-    geo = (schemas[0].metadata or {}).get(b"geo")
+    geo = _geometry(schemas, files)
     data = ds.dataset(
         [str(path) for path in files],
         schema=pa.schema([*schema, *texts]),
@@ -83,6 +85,40 @@ def read_folder(folder: Path, wanted: Wanted) -> pd.DataFrame:
     table = data.to_table().replace_schema_metadata({} if geo is None else {b"geo": geo})
     table = numbers_of_text(table, [key for key in keys if name_key(key) not in wanted.text])
     return geo_frame_of(table, str(folder))
+
+
+def _geometry(schemas: list[Any], files: list[Path]) -> bytes | None:
+    """What the files of a folder say of their geometries, if they have some.
+
+    Raises:
+        GeospotError: they say different things.
+    """
+    said = [json.loads((one.metadata or {}).get(b"geo", b"null")) for one in schemas]
+    about = [None if one is None else _about(one) for one in said]
+    for other, path in zip(about, files, strict=True):
+        if other != about[0] and not _same(other, about[0]):
+            raise GeospotError(
+                f"{path}: has another column of geometries or another reference system than "
+                f"{files[0].name}: write them alike, or give one of them"
+            )
+    return (schemas[0].metadata or {}).get(b"geo")
+
+
+def _about(geo: Any) -> tuple[Any, ...]:
+    name = geo["primary_column"]
+    about = geo["columns"][name]
+    return name, about.get("encoding"), about.get("crs", "OGC:CRS84")
+
+
+def _same(one: tuple[Any, ...] | None, other: tuple[Any, ...] | None) -> bool:
+    """Whether both mean the same, though they write their reference systems otherwise."""
+    if one is None or other is None or one[:2] != other[:2] or None in (one[2], other[2]):
+        return False
+    require_geopandas()
+    from pyproj import CRS
+
+    first, second = CRS.from_user_input(one[2]), CRS.from_user_input(other[2])
+    return first.equals(second, ignore_axis_order=True)
 
 
 def _is_given(path: Path, folder: Path) -> bool:

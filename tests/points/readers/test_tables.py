@@ -65,6 +65,14 @@ def test_a_folder_of_geoparquet(tmp_path: Path) -> None:
     frame[:2].to_parquet(tmp_path / "a.parquet")
     frame[2:].to_parquet(tmp_path / "b.parquet")
     np.testing.assert_allclose(read_points(tmp_path).lon, LON)
+    for other in (
+        frame.to_crs(4326),
+        frame.rename_geometry("geom"),
+        frame.drop(columns="geometry"),
+    ):
+        other[2:].to_parquet(tmp_path / "b.parquet")
+        with pytest.raises(GeospotError, match=r"b\.parquet: has another column of geometries or"):
+            read_points(tmp_path)
 
 
 def test_an_index_is_a_column(tmp_path: Path) -> None:
