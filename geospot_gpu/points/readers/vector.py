@@ -93,9 +93,35 @@ def read_source(source: str | bytes, file: File, wanted: Wanted) -> pd.DataFrame
         about, table = pyogrio.read_arrow(source, layer=layer)
     for message in {str(one.message) for one in said}:
         log.warning("%s: %s", file.shown, " ".join(message.split()))
+    table = _decoded(table, file)
     if about["geometry_type"] is None:
         return frame_of(table)
     return with_geometry(table, about["geometry_name"] or "wkb_geometry", about["crs"])
+
+
+def _decoded(table: Any, file: File) -> Any:
+    """The table with texts in UTF-8, which GDAL hands on as they are written."""
+    import pyarrow as pa
+
+    try:
+        table.validate(full=True)
+        return table
+    except pa.ArrowInvalid:
+        log.warning("%s: is not UTF-8 and is read as Latin-1: check its names", file.shown)
+    for at, field in enumerate(table.schema):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            cells = table.column(at).cast(pa.large_binary()).to_pylist()
+            table = table.set_column(at, field.with_type(pa.string()), [[*map(_text, cells)]])
+    return table
+
+
+def _text(cell: bytes | None) -> str | None:
+    if cell is None:
+        return None
+    try:
+        return cell.decode()
+    except UnicodeDecodeError:
+        return cell.decode("latin-1")
 
 
 def _layer(layers: Any, file: File, wanted: Wanted) -> str:

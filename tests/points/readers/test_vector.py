@@ -149,6 +149,21 @@ def test_a_shapefile_is_several_files(tmp_path: Path) -> None:
         read_points(path)
 
 
+def test_names_that_are_not_utf_8(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    places = frame().assign(name=["Zürich", "Łódź", None])
+    places.to_file(tmp_path / "p.shp", encoding="utf-8")
+    (tmp_path / "p.dbf").write_bytes(
+        (tmp_path / "p.dbf").read_bytes().replace("Zürich".encode(), b"Z\xfcrich ")
+    )
+    text = places.to_json(ensure_ascii=False).replace("Łódź", "Lodz")
+    (tmp_path / "p.json").write_bytes(text.encode("latin-1"))
+    for name, second in (("p.shp", "Łódź"), ("p.json", "Lodz")):
+        found = read_points(tmp_path / name).attributes
+        assert found["name"].tolist()[:2] == ["Zürich", second]
+        assert found["iso"].tolist() == ["NA", "PE", "FJ"]
+        assert f"{name}: is not UTF-8 and is read as Latin-1" in caplog.text
+
+
 def test_a_shapefile_of_metres_that_does_not_say_so(tmp_path: Path) -> None:
     frame().to_crs(3857).to_file(tmp_path / "p.shp")
     (tmp_path / "p.prj").unlink()
