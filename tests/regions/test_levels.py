@@ -186,6 +186,15 @@ def test_polygons_are_named_by_the_usual_column(
     assert caplog.messages == [f"{path}: no regions.name given: regions are named by {column!r}"]
 
 
+def test_codes_that_natural_earth_has_not_are_no_region(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "areas.parquet"
+    boxes(pd.DataFrame({"ISO_A2": ["DE", "-99", "-99", "KE", "NA"]})).to_parquet(path)
+    assert members(by_polygons(POINTS, path, "ISO_A2")) == {"DE": [0], "KE": [3], "NA": [4]}
+    assert "left out 2 polygons without a name: features 2, 3" in caplog.text
+
+
 def test_polygons_that_nothing_names(tmp_path: Path) -> None:
     path = tmp_path / "areas.parquet"
     boxes(pd.DataFrame({"a": list("abcde"), "b": list("abcde")})).to_parquet(path)

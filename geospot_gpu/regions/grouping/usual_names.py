@@ -31,6 +31,10 @@ _USUAL = (
 """Columns that name polygons, in lower case, the likeliest first."""
 
 
+_NO_CODE = "-99"
+"""What Natural Earth writes where a country has no code."""
+
+
 class PolygonNames(NamedTuple):
     """What the polygons of a file are called."""
 
@@ -58,7 +62,7 @@ def chosen_names(
         GeospotError: there is no such column, or none that may be meant.
     """
     if name is not None:
-        return PolygonNames(labels(column(frame, name, "regions.name", origin)), repr(name))
+        return PolygonNames(_names(column(frame, name, "regions.name", origin)), repr(name))
     table = pd.DataFrame(frame.drop(columns=frame.geometry.name))
     spelled = {str(label).lower(): label for label in reversed(table.columns)}
     found = next((spelled[usual] for usual in first if usual in spelled), None)
@@ -78,13 +82,19 @@ def chosen_names(
             f"{there}"
         )
     _say(origin, repr(str(found)))
-    return PolygonNames(labels(table[found]), repr(str(found)))
+    return PolygonNames(_names(table[found]), repr(str(found)))
 
 
 def names_at(table: pd.DataFrame, hierarchy: Hierarchy, level: int, origin: str) -> PolygonNames:
     """The names of one level of a hierarchy."""
     own = hierarchy.levels[level]
     return PolygonNames(level_names(table, own, origin), hierarchy.describe(level), own.rows)
+
+
+def _names(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Names as text; NA where there is none, or Natural Earth has no code, as for France."""
+    found = labels(values)
+    return found.mask(found == _NO_CODE)
 
 
 def _say(origin: str, what: str) -> None:
