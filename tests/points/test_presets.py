@@ -122,6 +122,19 @@ def test_images_of_fmow_are_those_of_the_published_table(
     assert "country_code_mapping.csv: is not there: points have no world_region" in caplog.text
 
 
+def test_images_of_fmow_without_country_or_year(tmp_path: Path) -> None:
+    fmow.write(tmp_path, "")
+    path = tmp_path / "rgb_metadata.csv"
+    table = pd.read_csv(path, keep_default_na=False).drop(columns="timestamp")
+    table["year"] = [None, 0, *range(2010, 2008 + len(table))]
+    table.loc[0, "country_code"] = None
+    table.to_csv(path, index=False)
+    found = PRESETS["fmow"](tmp_path)
+    assert found["region"].isna().tolist() == [True, False, False, False]
+    assert found["world_region"].iloc[0] == "Other"
+    assert found["year"].isna().tolist() == [True, False, False, False]
+
+
 def test_clusters_of_povertymap(tmp_path: Path) -> None:
     povertymap.write(tmp_path)
     points = gs.read_dataset("povertymap", tmp_path / "poverty_v1.1")

@@ -71,7 +71,7 @@ def _years(table: pd.DataFrame) -> pd.Series[int] | None:
         return table["timestamp"].astype(str).str[:4].astype(int)
     if "year" not in table:
         return None
-    years = table["year"].astype(int)
+    years = table["year"].astype("Int64" if table["year"].isna().any() else int)
     return years.where(years >= _FIRST_YEAR, years + _FIRST_YEAR)
 
 
@@ -82,7 +82,7 @@ def _world_regions(codes: pd.Series[str], path: Path) -> pd.Series[str] | None:
         return None
     table = files.read(mapping, ("alpha-3", "region"), ("alpha-3", "alpha-2", "region"))
     regions = codes.map(table.drop_duplicates("alpha-3").set_index("alpha-3")["region"])
-    unknown = sorted(codes[regions.isna()].astype(str).unique())
+    unknown = sorted(codes[regions.isna()].dropna().astype(str).unique())
     if unknown:
         log.warning("%s: does not know %s: world_region is Other", mapping, ", ".join(unknown))
     return regions.fillna("Other")
