@@ -90,6 +90,8 @@ def _known(file: File) -> tuple[str, str] | None:
         return "XML, as KML, GML and GPX are", _VECTOR
     if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")) and _binary(head):
         return "neither text nor of a kind that is known", _TABLE
+    if head.startswith((b"\xff\xfe{", b"\xff\xfe[", b"\xfe\xff\0{", b"\xfe\xff\0[")):
+        return "JSON in UTF-16", "save it in UTF-8"
     for suffixes, kind in _SUFFIXES.items():
         if file.suffix in suffixes:
             return f"not {kind}, though it is called so", "give the file as it was made"

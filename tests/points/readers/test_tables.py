@@ -65,11 +65,11 @@ def test_a_folder_of_geoparquet(tmp_path: Path) -> None:
     frame[:2].to_parquet(tmp_path / "a.parquet")
     frame[2:].to_parquet(tmp_path / "b.parquet")
     np.testing.assert_allclose(read_points(tmp_path).lon, LON)
-    for other in (
-        frame.to_crs(4326),
-        frame.rename_geometry("geom"),
-        frame.drop(columns="geometry"),
-    ):
+    plain = frame.to_crs(4326)
+    plain[:2].to_parquet(tmp_path / "a.parquet")
+    plain[2:].to_crs("OGC:CRS84").to_parquet(tmp_path / "b.parquet")  # the same, written otherwise
+    np.testing.assert_allclose(read_points(tmp_path).lon, LON)
+    for other in (frame, plain.rename_geometry("geom"), plain.drop(columns="geometry")):
         other[2:].to_parquet(tmp_path / "b.parquet")
         with pytest.raises(GeospotError, match=r"b\.parquet: has another column of geometries or"):
             read_points(tmp_path)
@@ -138,6 +138,7 @@ FOREIGN = {
     "workbook.xlsx": (workbook(), "is an Excel workbook: save its sheet as CSV"),
     "arrays.npz": (arrays(), "is an archive of NumPy arrays: save the table as CSV or Parquet"),
     "a.feather": (feather(), "is an Arrow or Feather file: save it as Parquet"),
+    "wide.geojson": ("\ufeff{}".encode("utf-16-be"), "is JSON in UTF-16: save it in UTF-8"),
     "page.csv": (b"\n<!DOCTYPE html><html>", "is a web page, as of a login or an error: download"),
     "points.kml": (
         b'<?xml version="1.0"?><kml/>',
