@@ -81,13 +81,21 @@ def degrees_of(x: Vector, y: Vector, crs: str | None, origin: str) -> tuple[Vect
         origin: what the table is called, for messages.
 
     Raises:
-        GeospotError: these are no degrees, or there is no such system.
+        GeospotError: these are no degrees, or all are, beside a projection; or there is no such
+            system.
     """
     if crs is not None:
         require_geopandas()
         from pyproj import Transformer
 
         system = _system(crs)
+        known = np.isfinite(x) & np.isfinite(y)
+        degrees = (np.abs(x[known]) <= 360.0) & (np.abs(y[known]) <= 90.0)
+        if system.is_projected and known.any() and degrees.all():
+            raise GeospotError(
+                f"{origin}: coordinates such as {x[known][0]:.10g}, {y[known][0]:.10g} are "
+                f"degrees, not those of the projection points.crs={crs}: leave that out"
+            )
         lon, lat = Transformer.from_crs(system, 4326, always_xy=True).transform(x, y)
         if not system.to_2d().equals("EPSG:4326", ignore_axis_order=True):
             log.warning("%s: reprojected from %s to WGS84", origin, system.to_string())
