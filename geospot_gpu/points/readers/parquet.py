@@ -67,9 +67,7 @@ def read_folder(folder: Path, wanted: Wanted) -> pd.DataFrame:
         check_parquet(path, str(path))
         schemas.append(pq.read_schema(path))
     keys = [part.split("=")[0] for part in files[0].relative_to(folder).parts[:-1] if "=" in part]
-    schema = pa.unify_schemas(
-        [one.remove_metadata() for one in schemas], promote_options="permissive"
-    )
+    schema = pa.unify_schemas([_plain(one) for one in schemas], promote_options="permissive")
     keys = [key for key in keys if key not in schema.names]
     texts = pa.schema([(key, pa.string()) for key in keys])
     geo = _geometry(schemas, files)
@@ -85,6 +83,18 @@ def read_folder(folder: Path, wanted: Wanted) -> pd.DataFrame:
     table = data.to_table().replace_schema_metadata({} if geo is None else {b"geo": geo})
     table = numbers_of_text(table, [key for key in keys if name_key(key) not in wanted.text])
     return geo_frame_of(table, str(folder))
+
+
+def _plain(schema: Any) -> Any:
+    """A schema with texts where pandas had categories, which other files need not have."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+            for field in schema
+        ]
+    )
 
 
 def _geometry(schemas: list[Any], files: list[Path]) -> bytes | None:

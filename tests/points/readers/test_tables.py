@@ -46,6 +46,12 @@ def test_a_folder_of_parquet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     assert points.attributes["iso"].tolist() == ["NA", "PE", "FJ"]
 
 
+def test_categories_in_some_files_of_a_folder(tmp_path: Path) -> None:
+    FRAME.assign(iso=FRAME["iso"].astype("category")).to_parquet(tmp_path / "a.parquet")
+    FRAME.to_parquet(tmp_path / "b.parquet")
+    assert read_table(tmp_path)["iso"].tolist() == ["NA", "PE", "FJ"] * 2
+
+
 def test_folders_that_are_columns(tmp_path: Path) -> None:
     for iso, state, year in (("NA", "01", 2019), ("PE", "06", 2020), ("FJ", "06", 2020)):
         folder = tmp_path / f"iso={iso}" / f"state={state}" / f"year={year}"
