@@ -34,6 +34,8 @@ PAIRS = (
     ("locationlong", "locationlat"),  # Movebank
     ("longitudedeg", "latitudedeg"),  # OurAirports
     ("longitudeindegrees", "latitudeindegrees"),
+    ("longitudedegreeseast", "latitudedegreesnorth"),  # SeaDataNet
+    ("longitudee", "latituden"),
     ("londeg", "latdeg"),
     ("longnum", "latnum"),  # DHS
     ("centrelon", "centrelat"),  # Major TOM

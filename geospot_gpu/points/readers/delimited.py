@@ -209,6 +209,8 @@ def _comments(sample: str) -> int:
     It does where it has as many cells as the row after it.
     """
     lines = _LINE.findall(sample)
+    if sample.startswith("/*"):  # as PANGAEA has it
+        return next((at for at, line in enumerate(lines, 1) if line.strip() == "*/"), 0)
     n = next((at for at, line in enumerate(lines) if not line.startswith(_COMMENT)), 0)
     if not n:
         return 0

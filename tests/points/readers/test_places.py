@@ -38,6 +38,8 @@ FRAME = pd.DataFrame({"iso": ["NA", "PE", "FJ"], "lon": LON, "lat": LAT})
         ("longitudine", "latitudine"),
         ("lng", "latitude"),
         ("INTPTLONG", "INTPTLAT"),
+        ("Longitude [degrees_east]", "Latitude [degrees_north]"),
+        ("Longitude [°E]", "Latitude [°N]"),
         ("POINT_X", "POINT_Y"),
         ("X", "Y"),
     ],
@@ -233,6 +235,12 @@ def test_a_projection_of_a_file(tmp_path: Path) -> None:
 def test_systems_that_do_not_exist(crs: str) -> None:
     with pytest.raises(GeospotError, match=r"points\.crs='.*' is no coordinate reference system: "):
         read_points(utm(), crs=crs)
+
+
+def test_a_projection_of_degrees() -> None:
+    pytest.importorskip("geopandas")
+    with pytest.raises(GeospotError, match=r"10\.5, 50\.25 are degrees, not .*EPSG:3857: leave"):
+        read_points(FRAME.assign(lon=LON, lat=LAT), crs="EPSG:3857")
 
 
 def test_a_system_of_degrees_says_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -104,6 +104,7 @@ def test_the_delimiter_that_excel_is_told(tmp_path: Path) -> None:
         ("# of 2024\n#\n# by A, B, C\na,b\n1,2\n", {"a": [1], "b": [2]}),
         ('# tabs\r\na\tb\r\n1\t"2\r\n', {"a": [1], "b": ['"2']}),
         ("#a,b\n1,2\n#3,4\n", {"#a": ["1", "#3"], "b": [2, 4]}),
+        ("/* by:\tA\n*/\na\tb\n1\t2\n", {"a": [1], "b": [2]}),
         ("#\n#a;b\n1;2\n", {"#a": [1], "b": [2]}),
         ("a,a\n1,2\n", {"a": [1], "a.1": [2]}),
     ],
