@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import rasterio.errors
 import rasterio.transform
 import rasterio.warp
 from numpy.typing import NDArray
+from rasterio.control import GroundControlPoint as Point
 
 import geospot_gpu as gs
 from geospot_gpu.encoders.raster.grid import Grid
@@ -124,12 +126,12 @@ def test_vectors_have_length_one_unless_told(tmp_path: Path) -> None:
 def test_stored_values(tmp_path: Path) -> None:
     values = vectors(20, 20, 2, np.int16)
     values[:, 0, 0] = -1
-    values[0, 0, 1] = -1  # one band alone is a value
+    values[0, 0, 1] = -1
     place = (1, 0, 0, 0, -1, 20)
     said: dict[str, Any] = {"scales": [0.5, 0.1], "offsets": [1, 2]}
     path = save_tiff(tmp_path / "t.tif", values, place, nodata=-1, **said)
-    found = encode(raw(path), [1.5, 5.5], [19.5, 3.5])
-    expected = values[:, [0, 16], [1, 5]].T * np.array([0.5, 0.1]) + np.array([1, 2])
+    found = encode(raw(path), [2.5, 5.5], [19.5, 3.5])
+    expected = values[:, [0, 16], [2, 5]].T * np.array([0.5, 0.1]) + np.array([1, 2])
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     own = encode(raw(path, scale=2, offset=-1), [5.5], [3.5])
     np.testing.assert_allclose(own, values[:, [16], [5]].T * 2.0 - 1)
@@ -137,11 +139,21 @@ def test_stored_values(tmp_path: Path) -> None:
         GeospotError, match=r"p\.csv: row 1 \(lon 0\.5, lat 19\.5\) lies on an empty"
     ):
         encode(raw(path), [0.5], [19.5])
+    with pytest.raises(GeospotError, match="1 of 1 on empty pixels"):  # of one band alone
+        encode(raw(path), [1.5], [19.5])
     nodata = int(values[0, 16, 5])
     values[1, 16, 5] = nodata
     path = save_tiff(tmp_path / "n.tif", values, place)
     with pytest.raises(GeospotError, match=r"lies on an empty pixel of .*n\.tif: 1 of 1 on empty"):
         encode(raw(path, nodata=nodata), [5.5], [3.5])
+
+
+def test_where_0_is_no_value_it_may_still_be_a_band(tmp_path: Path) -> None:
+    values = vectors(20, 20, 2)
+    values[1, 0, 0] = values[:, 0, 1] = 0
+    path = save_tiff(tmp_path / "t.tif", values, (1, 0, 0, 0, -1, 20), nodata=0)
+    points = Points.build(lon=[0.5, 1.5], lat=[19.5, 19.5])
+    assert raw(path).usable(points, np.arange(2)).tolist() == [True, False]
 
 
 def test_masks_and_missing_values_are_empty(tmp_path: Path) -> None:
@@ -218,7 +230,7 @@ def test_of_several_the_first_that_is_not_empty(tmp_path: Path) -> None:
                 for k in (2023, 2024)
             ],
             {},
-            r"2023/a\.tif and .*2024/a\.tif are of the same pixels, as of two years: name one of",
+            r"2023/a\.tif and .*2024/a\.tif are of the same pixels, as of two years or two bands: name one of",
         ),
         (
             lambda p: save_tiff(p / "a.tif", vectors(9, 9, 3), (1, 0, 0, 0, -1, 9)),
@@ -263,6 +275,35 @@ def test_files_that_are_cut_off(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(GeospotError, match=r"t\.tif: cannot be read \("):
         encode(raw(path), [39.5], [0.5])
+
+
+def test_bands_have_one_order(tmp_path: Path) -> None:
+    values, folder = vectors(20, 20, 2), tmp_path / "tiles"
+    for name, west, names in (("a.tif", 0, ["red", "nir"]), ("b.tif", 40, ["nir", "red"])):
+        save_tiff(folder / name, values, (1, 0, west, 0, -1, 20), names=names)
+    with pytest.raises(
+        GeospotError, match=r"b\.tif has other bands than .*a\.tif, or in another order: name those"
+    ):
+        encode(raw(folder), [0.5], [19.5])
+    found = encode(raw(folder, bands=["red"]), [0.5, 40.5], [19.5, 19.5])
+    np.testing.assert_array_equal(found, values[:, :1, 0])
+
+
+def test_files_without_a_grid_or_of_complex_numbers(tmp_path: Path) -> None:
+    values, points = vectors(20, 20, 2), [Point(0, 0, 5, 52), Point(20, 0, 5, 50)]
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        save_tiff(tmp_path / "plain.tif", values, (1, 0, 0, 0, 1, 0))
+        save_tiff(tmp_path / "gcp.tif", values, (1, 0, 0, 0, 1, 0))
+    with rasterio.open(tmp_path / "gcp.tif", "r+") as file:
+        file.gcps = [*points, Point(0, 20, 7, 52)], file.crs
+    save_tiff(tmp_path / "c.tif", values.astype(np.complex64), (1, 0, 0, 0, -1, 20))
+    for name, message in {
+        "gcp.tif": "is placed by ground control points, and pixels cannot be found",
+        "plain.tif": "says of no place, and pixels cannot be found by an affine map: warp it",
+        "c.tif": "has complex numbers: save their parts, or amplitudes, as bands",
+    }.items():
+        with pytest.raises(GeospotError, match=message):
+            encode(raw(tmp_path / name, crs="EPSG:4326"), [0.5], [19.5])
 
 
 def test_no_points_have_no_vectors(tmp_path: Path) -> None:

@@ -85,6 +85,18 @@ def test_zarr_with_a_variable_for_each_band(tmp_path: Path) -> None:
         encode(raw(path), [lon], [lat])
 
 
+def test_a_missing_value_is_none_in_any_band(tmp_path: Path) -> None:
+    values = vectors(20, 24, 2)
+    values[1, 0, 0] = values[0, 19, 23] = -9999
+    said = {"missing_value": -9999.0}
+    data = xr.Dataset(
+        {f"A{k}": (("lat", "lon"), values[k], said) for k in range(2)}, coords={"lon": X, "lat": Y}
+    )
+    path = save_zarr(data, tmp_path / "s.zarr")
+    points = Points.build(lon=[X[0], X[1], X[23]], lat=[Y[0], Y[0], Y[19]])
+    assert raw(path).usable(points, np.arange(3)).tolist() == [False, True, False]
+
+
 FOUR = xr.DataArray(np.ones((2, 2, 20, 24)), dims=("time", "band", "lat", "lon"))
 
 

@@ -59,13 +59,18 @@ def open_tiles(
             tile = GeoTiff(file, bands, crs)  # whatever it is called
         if (other := places.setdefault(tile.grid.key, tile.name)) != tile.name:
             raise GeospotError(
-                f"{path}: {other} and {tile.name} are of the same pixels, as of two years: name "
-                "one of them, or the folder of one year"
+                f"{path}: {other} and {tile.name} are of the same pixels, as of two years or two "
+                "bands: name one of them, the folder of one year, or one file of all bands"
             )
         if tiles and tile.bands != tiles[0].bands:
             raise GeospotError(
                 f"{path}: {tile.name} has {tile.bands} bands and {tiles[0].name} "
                 f"{tiles[0].bands}: give rasters of one kind"
+            )
+        if tiles and all(tile.names) and all(names := tiles[0].names) and tile.names != names:
+            raise GeospotError(
+                f"{path}: {tile.name} has other bands than {tiles[0].name}, or in another order: "
+                f"name those to take with encoder.bands=[{names[0]},...]"
             )
         tiles.append(tile)
     return tiles

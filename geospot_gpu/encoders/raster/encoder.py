@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +51,9 @@ class Raster(Encoder):
         crs: reference system of files that name none, as in ``EPSG:32631``.
         scale, offset: a value is its stored one times ``scale``, plus ``offset``; what the file
             says if not given.
-        nodata: what all bands of an empty pixel hold; what the file says if not given. NaN in any
-            band is empty in any case.
+        nodata: what a band holds where it has no value; what the file says if not given. A pixel
+            is empty where any band has none; of 0, which vectors may hold, where all bands are 0.
+            NaN is no value in any case.
         normalize: scale vectors to length one, as the cosine cost needs.
 
     Raises:
@@ -170,9 +171,9 @@ class Raster(Encoder):
         """Vectors [k, d] of stored values, and which are not empty [k]."""
         values, storage = pixels.values, tile.storage
         preset = PRESETS[self.preset] if self.preset else None
-        empty = (values == self.stored.get("nodata", storage.nodata)).all(axis=1)
+        empty = _missing(values, self.stored.get("nodata", storage.nodata))
         if preset:
-            empty |= (values == preset.nodata).all(axis=1)
+            empty |= _missing(values, preset.nodata)
             vectors = preset.decode(values)
         else:
             vectors = as_stored(
@@ -203,6 +204,19 @@ class Raster(Encoder):
                 f"{PRESETS[self.preset].bands}: leave the preset out, or give its files"
             )
         return tiles
+
+
+def _missing(values: NDArray[Any], nodata: float | NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which pixels of stored values [k, d] have none in a band, or 0 in all where 0 is none.
+
+    >>> _missing(np.array([[-1, 2], [3, 2]]), -1.0).tolist()
+    [True, False]
+    >>> _missing(np.array([[0, 2], [0, 0]]), 0.0).tolist()
+    [False, True]
+    """
+    held = values == nodata
+    missing: NDArray[np.bool_] = (held & (np.asarray(nodata) != 0)).any(axis=1) | held.all(axis=1)
+    return missing
 
 
 class Samples(NamedTuple):

@@ -42,6 +42,16 @@ class GeoTiff(Tile):
         self.name, self._path = str(path), regular(path)
         with self._opened() as file:
             chosen = chosen_bands(bands, file.descriptions, self.name)
+            if file.transform.is_identity:
+                by = "is placed by ground control points" if file.gcps[0] else "says of no place"
+                raise GeospotError(
+                    f"{path}: {by}, and pixels cannot be found by an affine map: warp it onto a "
+                    "grid first, as with gdalwarp"
+                )
+            if any("complex" in file.dtypes[k] for k in chosen):
+                raise GeospotError(
+                    f"{path}: has complex numbers: save their parts, or amplitudes, as bands"
+                )
             known = file.crs.to_wkt() if file.crs else crs
             if known is None:
                 raise GeospotError(
@@ -52,7 +62,7 @@ class GeoTiff(Tile):
             self._block = file.block_shapes[chosen[0]]
             flags = file.mask_flag_enums[chosen[0]]
             self._masked = any(flag.name == "per_dataset" for flag in flags)
-            self.bands = len(chosen)
+            self.bands, self.names = len(chosen), [file.descriptions[k] for k in chosen]
             self.storage = Storage(
                 np.array([file.scales[k] for k in chosen], np.float64),
                 np.array([file.offsets[k] for k in chosen], np.float64),

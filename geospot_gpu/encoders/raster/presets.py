@@ -18,7 +18,7 @@ class Preset(NamedTuple):
     decode: Callable[[NDArray[Any]], Values]
     """Vectors [k, d] of stored values [k, d], those that are empty aside."""
     nodata: float
-    """Stored in all bands of an empty pixel; NaN where nothing is."""
+    """Stored in the bands of an empty pixel; NaN where nothing is."""
     arrays: str = ""
     """Name of the class of plain arrays that it comes in, too."""
 

@@ -45,6 +45,8 @@ class Tile(ABC):
     grid: Grid
     bands: int
     """How many are read."""
+    names: Sequence[str | None] = ()
+    """Of them, where the file has some."""
     storage: Storage
 
     @abstractmethod

@@ -115,7 +115,7 @@ class ZarrStore(Tile):
         if not all(len(dims) == 1 for dims in found.values()):
             raise GeospotError(
                 f"{self.name}: needs one dimension y or lat and one x or lon; there are "
-                f"{', '.join(map(str, data.dims))}"
+                f"{', '.join(map(str, data.dims)) or 'none: give the folder of one of its groups'}"
             )
         self._row, self._column = found["row"][0], found["column"][0]
         axes = {self._row, self._column}
@@ -146,7 +146,7 @@ class ZarrStore(Tile):
             labels = first[self._band].to_numpy()  # counted from 0 where there are none
             names = [str(label) if labels.dtype.kind in "OUT" else None for label in labels]
         self._chosen = chosen_bands(bands, names, self.name)
-        self.bands = len(self._chosen)
+        self.bands, self.names = len(self._chosen), [names[k] for k in self._chosen]
         self._variables = list(arrays)
         if not deep:
             self._variables = [self._variables[k] for k in self._chosen]
@@ -168,8 +168,12 @@ class ZarrStore(Tile):
 
     def _storage(self, arrays: list[Any]) -> Storage:
         said = [
-            [one.attrs.get(key, usual) for one in arrays]
-            for key, usual in (("scale_factor", 1.0), ("add_offset", 0.0), ("_FillValue", np.nan))
+            [next((one.attrs[key] for key in keys if key in one.attrs), usual) for one in arrays]
+            for *keys, usual in (
+                ("scale_factor", 1.0),
+                ("add_offset", 0.0),
+                ("missing_value", "_FillValue", np.nan),  # the latter is 0 where nobody chose it
+            )
         ]
         scale, offset, nodata = (
             np.broadcast_to(np.asarray(values, np.float64).ravel(), self.bands) for values in said
