@@ -97,10 +97,7 @@ class EmbeddingFile:
                 if self._lon_lat is None:
                     lon, lat = self._centres(batch.column(0))
                 else:
-                    lon, lat = (
-                        batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
-                        for name in self._lon_lat
-                    )
+                    lon, lat = (self._numbers(batch, name) for name in self._lon_lat)
                 lon, lat = self._degrees(lon, lat)
                 yield Places(first, lon, lat)
                 first += len(batch)
@@ -116,8 +113,24 @@ class EmbeddingFile:
                 if low < high:
                     found += self._group(file, group, rows[low:high] - begin)
                 begin = end
-        self._check_widths(vectors.shape[1] for vectors in found)
-        return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
+        return self.joined(found)
+
+    def joined(self, parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Vectors, one after another; those that have no width are missing, and NaN."""
+        width = self._check_widths(part.shape[1] for part in parts if part.shape[1])
+        whole = [part if part.shape[1] else _none(len(part), width) for part in parts]
+        return np.concatenate([_none(0, width), *whole])
+
+    def _numbers(self, batch: Any, name: str) -> NDArray[np.float64]:
+        """A column of coordinates, NaN where they are missing."""
+        try:
+            found: NDArray[Any] = batch.column(name).to_numpy(zero_copy_only=False)
+            return found.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise GeospotError(
+                f"{self.path}: column {name!r} has coordinates that are no numbers "
+                f"({why(error)}): name another with encoder.lon and encoder.lat"
+            ) from error
 
     def _group(
         self, file: Any, group: int, rows: NDArray[np.int64]
@@ -136,11 +149,11 @@ class EmbeddingFile:
         """Lists as a matrix; NaN where one is missing."""
         import pyarrow.compute as pc
 
-        lengths = pc.list_value_length(lists)
-        there = lengths.is_valid().to_numpy(zero_copy_only=False)
-        width = self._check_widths(lengths.drop_null().to_pylist())
-        matrix = np.full((len(lists), width), np.nan, np.float32)
-        flat = lists.drop_null().flatten().to_numpy(zero_copy_only=False)
+        lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+        there = np.asarray(lists.is_valid()) & (lengths > 0)
+        width = self._check_widths(lengths[there].tolist())
+        matrix = _none(len(lists), width)
+        flat = lists.filter(_arrow(there)).flatten().to_numpy(zero_copy_only=False)
         matrix[there] = flat.reshape(int(there.sum()), width)
         return matrix
 
@@ -231,6 +244,7 @@ class EmbeddingFile:
             points[:, 0] = start + np.mod(points[:, 0] - start + 180.0, 360.0) - 180.0
             shapes = shapely.set_coordinates(shapes, points)
         middle = shapely.centroid(shapes)
+        middle[shapely.is_empty(middle)] = None
         return shapely.get_x(middle), shapely.get_y(middle)
 
     @property
@@ -257,7 +271,12 @@ class EmbeddingFile:
         return np.where(there, lon, np.nan), np.where(there, lat, np.nan)
 
 
-def _arrow(rows: NDArray[np.int64]) -> Any:
+def _none(count: int, width: int) -> NDArray[np.float32]:
+    """Vectors [count, width] that are missing."""
+    return np.full((count, width), np.nan, np.float32)
+
+
+def _arrow(rows: NDArray[Any]) -> Any:
     import pyarrow as pa
 
     return pa.array(rows)

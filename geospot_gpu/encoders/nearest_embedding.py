@@ -144,15 +144,17 @@ class NearestEmbedding(Encoder):
             at = np.flatnonzero(nearest.file[rows] == k)
             wanted, back = np.unique(nearest.row[rows[at]], return_inverse=True)
             parts.append((at, self._files[k].vectors(wanted)[back]))
-        widths = {part.shape[1] for _, part in parts}
+        widths = {part.shape[1] for _, part in parts if part.shape[1]}
         if len(widths) > 1:
             raise GeospotError(
                 f"{self.path}: its files have vectors of different lengths: "
                 f"{', '.join(map(str, sorted(widths)))}"
             )
-        found = np.zeros((len(rows), *(widths or {self._width})), np.float32)
+        width = next(iter(widths), 0) or max(1, self._width)
+        found = np.full((len(rows), width), np.nan, np.float32)
         for at, part in parts:
-            found[at] = part
+            if part.shape[1]:  # else all of them are missing
+                found[at] = part
         return found
 
     @cached_property
@@ -172,6 +174,7 @@ class NearestEmbedding(Encoder):
         limit = 2 * np.sin(min(np.pi, self.max_km / EARTH_RADIUS_KM) / 2)
         chord = np.full(len(xyz), np.nextafter(limit, np.inf))
         found = Nearest(np.full(len(xyz), -1), np.full(len(xyz), -1), np.full(len(xyz), np.inf))
+        again = np.zeros(len(xyz), bool)
         together = placeless = 0
         total = sum(file.rows for file in self._files)
         with Progress("searching", "embeddings", total=total) as progress:
@@ -187,10 +190,11 @@ class NearestEmbedding(Encoder):
                     near = _within(xyz, places, chord)
                     if len(near) == 0:
                         continue
-                    most = float(chord[near].max())
+                    most = np.nextafter(max(float(chord[near].max()), 1e-12), np.inf)
                     answer = KDTree(places).query(xyz[near], distance_upper_bound=most)
                     distance, which = map(np.asarray, answer)
                     better = distance < chord[near]
+                    again[near] = (again[near] & ~better) | (distance == chord[near])
                     near, which = near[better], which[better]
                     chord[near] = distance[better]
                     found.file[near], found.row[near] = k, first + at[which]
@@ -200,6 +204,12 @@ class NearestEmbedding(Encoder):
                 "%s: %d embeddings are at the place of another, as of another date: the first of "
                 "each place is taken",
                 *(self.path, together),
+            )
+        if again.any():
+            log.warning(
+                "%s: %d points have their nearest embedding twice, as of another date in another "
+                "file: that of the first file by name is taken",
+                *(self.path, again.sum()),
             )
         if placeless:
             log.warning("%s: %d embeddings without a place are left out", self.path, placeless)

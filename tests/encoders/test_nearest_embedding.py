@@ -21,6 +21,8 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.points import Points
 from geospot_gpu.sphere import EARTH_RADIUS_KM, unit_vectors
 
+LIST = ("v", pa.list_(pa.float32()))
+
 
 def random_places(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Places all over the Earth, and some about the antimeridian and the poles."""
@@ -143,6 +145,47 @@ def test_several_dates_at_one_place(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert "1 embeddings without a place are left out" in caplog.text
 
 
+@pytest.mark.parametrize("away", [0.0, 0.01])
+def test_several_dates_in_several_files(
+    away: float, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for year in (2023, 2024):
+        frame = pd.DataFrame({"lon": [1.0, 7.0 + 0.02 * (year - 2023)], "lat": [2.0, 2.0]})
+        frame["vector"] = [[1.0, year], [year, 1.0]]
+        frame.to_parquet(tmp_path / f"{year}.parquet")
+    encoder = gs.NearestEmbedding(tmp_path, normalize=False)
+    with caplog.at_level(logging.WARNING, "geospot_gpu"):
+        found = encode(encoder, [1.0 + away, 7.02], [2.0, 2.0])
+    np.testing.assert_array_equal(found, [[1.0, 2023], [2024, 1.0]])
+    assert "1 points have their nearest embedding twice, as of another date in anoth" in caplog.text
+
+
+def test_vectors_that_are_missing_in_a_whole_row_group_or_file(tmp_path: Path) -> None:
+    for name, vectors in (("a", [[1.0, 2.0], None, [], [3.0, 4.0]]), ("b", [None])):
+        lon = np.arange(len(vectors)) + 5.0 * (name == "b")
+        table = pa.table({"lon": lon, "lat": lon, "v": vectors})
+        table = table.cast(pa.schema([("lon", pa.float64()), ("lat", pa.float64()), LIST]))
+        pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=1)
+    points = Points.build(lon=[0.0, 1, 2, 3, 5], lat=[0.0, 1, 2, 3, 5])
+    encoder = gs.NearestEmbedding(tmp_path)
+    assert encoder.usable(points, np.arange(5)).tolist() == [True, False, False, True, False]
+    assert encoder.usable(points, np.array([1, 4])).tolist() == [False, False]
+    with pytest.raises(GeospotError, match="row 2: feature vector with an entry that is missing"):
+        encode(encoder, [1.0], [1.0])
+
+
+def test_a_geometry_may_be_missing_or_empty(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shapes = [None, shapely.to_wkb(shapely.Point()), shapely.to_wkb(shapely.Point(1, 2))]
+    table = pa.table({"geometry": shapes, "v": [[1.0], [2.0], [3.0]]})
+    pq.write_table(table, tmp_path / "p.parquet")
+    encoder = gs.NearestEmbedding(tmp_path / "p.parquet", normalize=False)
+    with caplog.at_level(logging.WARNING, "geospot_gpu"):
+        assert encode(encoder, [1.0], [2.0]).tolist() == [[3.0]]
+    assert "2 embeddings without a place are left out" in caplog.text
+
+
 def test_points_too_far_are_named_or_dropped(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -195,6 +238,11 @@ def test_points_too_far_are_named_or_dropped(
             {"lon": [1.0, 1.1], "lat": [2.0, 2.0], "a": [[1.0], [1.0, 2.0]]},
             {},
             r"vectors of 'a' have different lengths: 1, 2$",
+        ),
+        (
+            {"lon": ["1.0", "east"], "lat": [2.0, 2.0], "a": [[1.0], [1.0]]},
+            {},
+            r"column 'lon' has coordinates that are no numbers \(could not convert string",
         ),
         ({"geometry": [b"x"], "a": [[1.0]]}, {}, r"geometries cannot be read as WKB \("),
     ],
