@@ -112,7 +112,7 @@ def check_reading(run: Run, declared: Reading, name: str) -> bool:
     own = _seams(run, declared)
     others = [
         Reading(order, units)
-        for order in (declared.order, *ORDERS)
+        for order in (declared.order, *(order for order in ORDERS if order != declared.order))
         for units in UNITS[:3]
         if (order, units) != declared
     ]

@@ -106,7 +106,7 @@ def read_weights(path: Path) -> Weights:
         GeospotError: it is none of SatCLIP with spherical harmonics and a network of sines; the
             message names what is missing or different.
     """
-    content = read_checkpoint(path)
+    content = read_checkpoint(path, "state_dict and hyper_parameters, the latter as a dict,")
     if not isinstance(content, Mapping):
         raise GeospotError(f"{path}: is no checkpoint of SatCLIP: it holds no hyper_parameters")
     for key in ("hyper_parameters", "state_dict"):

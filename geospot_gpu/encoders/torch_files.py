@@ -43,6 +43,11 @@ def open_file(path: Path, device: str) -> Model:
     import torch
 
     file = regular(path)
+    if not zipfile.is_zipfile(file):
+        raise GeospotError(
+            f"{path}: is neither TorchScript nor a program of torch.export, or is cut off: save "
+            "the model as one of them; of weights name the class with encoder.model"
+        )
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()

@@ -197,13 +197,19 @@ class TorchModel(LocationEncoder):
                 ) from error
             if isinstance(vectors, np.ndarray):  # as RANGE gives them
                 vectors = torch.as_tensor(vectors)
-            if not isinstance(vectors, torch.Tensor) or vectors.ndim != 2 or len(vectors) != step:
+            if (
+                not isinstance(vectors, torch.Tensor)
+                or vectors.ndim != 2
+                or len(vectors) != step
+                or vectors.is_complex()
+            ):
                 given = type(vectors).__name__
                 if isinstance(vectors, torch.Tensor):
-                    given = f"tensor {list(vectors.shape)}"
+                    kind = "complex tensor" if vectors.is_complex() else "tensor"
+                    given = f"{kind} {list(vectors.shape)}"
                 raise GeospotError(
                     f"{self.name}: gives a {given} for {step} places: it must give one tensor, "
-                    "with a row for each"
+                    "with a row of real numbers for each"
                 )
             found.append(vectors[: len(few)].to("cpu", torch.float64).numpy())
         return np.concatenate(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def read_checkpoint(path: Path) -> Any:
+def read_checkpoint(path: Path, keep: str = "the state_dict of the model") -> Any:
     """What ``torch.save`` put in a file, or the tensors of a ``.safetensors`` file, on the CPU.
 
-    Tensors stay on disk until they are used.
+    Tensors stay on disk until they are used, but for files of before PyTorch 1.6.
+
+    Args:
+        path: the file.
+        keep: what of it is needed, for the message where there is more.
 
     Raises:
         GeospotError: there is no such file, or it holds more than tensors and plain values.
@@ -31,16 +36,23 @@ def read_checkpoint(path: Path) -> Any:
             from safetensors.torch import load_file
 
             return load_file(file)
-        return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        mapped = zipfile.is_zipfile(file)
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
     except ImportError as error:
         raise GeospotError(
             f"{path}: needs safetensors: install it with pip install safetensors"
         ) from error
     except Exception as error:  # a broken file is one in many ways
-        if "Unsupported global" in str(error) or "Weights only load failed" in str(error):
+        refused = "Weights only load failed" in str(error)
+        if refused and not zipfile.is_zipfile(file) and "global" not in str(error).lower():
             raise GeospotError(
-                f"{path}: holds more than tensors and plain values, and is not run: save the "
-                "state_dict of the model alone"
+                f"{path}: cannot be read as weights: it is not what torch.save or safetensors "
+                "writes, or is cut off"
+            ) from error
+        if refused or "Unsupported global" in str(error):
+            raise GeospotError(
+                f"{path}: holds more than tensors and plain values, and is not run: save {keep} "
+                "alone"
             ) from error
         raise GeospotError(f"{path}: cannot be read as weights ({why(error)})") from error
 

@@ -171,6 +171,12 @@ def test_lengths_may_be_kept(tmp_path: Path) -> None:
             {"order": "lonlat"},
             r"gives a tuple for \d+ places: it must give one tensor",
         ),
+        (
+            "Complex",
+            {},
+            {"order": "lonlat"},
+            r"gives a complex tensor \[\d+, 2\] for .* places: it",
+        ),
         ("Vector", {}, {"order": "lonlat"}, r"gives a tensor \[\d+\] for \d+ places: it must give"),
         ("Broken", {}, {"order": "lonlat"}, r"cannot be run on float32 \[\d+, 2\] \(.*see encoder"),
         ("Sphere", {}, {"order": "lonlat", "dimension": 9}, r"gives 8 features, and .*dimension=9"),
@@ -185,6 +191,13 @@ def test_what_known_places_show(
     with pytest.raises(GeospotError, match=message) as error:
         encode(encoder)
     assert "\n" not in str(error.value)
+
+
+def test_one_reading_is_named_once() -> None:
+    with pytest.raises(
+        GeospotError, match=r"vector with encoder\.order=lonlat encoder\.units=degrees, and not"
+    ):
+        encode(gs.TorchModel(model=f"{HERE}:Sphere", order="lonlat", units="radians"))
 
 
 @pytest.mark.parametrize("name", ["Flat", "Waves"])
@@ -311,9 +324,11 @@ def test_classes_that_are_not_there(model: str, message: str) -> None:
 def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "text.pt").write_text("no model")
     with pytest.raises(
-        GeospotError, match=r"text\.pt: cannot be read as a model \(File is not a z"
+        GeospotError, match=r"text\.pt: is neither TorchScript nor a program of torch\.export, or "
     ):
         encode(gs.TorchModel(tmp_path / "text.pt", order="lonlat"))
+    with pytest.raises(GeospotError, match=r"text\.pt: cannot be read as weights: it is not what"):
+        encode(gs.TorchModel(tmp_path / "text.pt", model=f"{HERE}:Flat", order="lonlat"))
     torch.save([1], tmp_path / "list.pt")
     with pytest.raises(GeospotError, match=r"list\.pt: holds no state_dict: save model\.state_dic"):
         encode(gs.TorchModel(tmp_path / "list.pt", model=f"{HERE}:Flat", order="lonlat"))
