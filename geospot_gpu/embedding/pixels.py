@@ -99,5 +99,11 @@ def _of_tiff(content: bytes) -> NDArray[Any]:
     ):
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         with file.open() as opened:
+            if opened.colorinterp[0].name == "palette":  # numbers of colours, no quantity
+                return _of_picture(content)
             found: NDArray[Any] = opened.read()
+            nodata = np.array(opened.nodatavals, np.float64)[:, None, None]
+    # NaN is looked for by all formats; 0 is a value of what is dark, too.
+    if ((found == nodata) & (nodata != 0)).any():
+        raise Unusable("has pixels without a value")
     return found

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 import geospot_gpu as gs
@@ -52,6 +53,26 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     empty = chip(tmp_path / "nan.tif", np.full((1, 5, 6), np.nan, np.float32))
     with pytest.raises(Unusable, match="has pixels without a value"):
         pixels(empty)
+
+
+def test_nodata_is_no_value_but_0_may_be_one(tmp_path: Path) -> None:
+    bands = np.arange(60, dtype=np.int16).reshape(2, 5, 6)
+    for nodata, usable in ((-1, True), (0, True), (7, False)):
+        path = chip(tmp_path / f"{nodata}.tif", bands)
+        with rasterio.open(path, "r+") as file:
+            file.nodata = nodata
+        if usable:
+            np.testing.assert_array_equal(pixels(path), bands)
+        else:
+            with pytest.raises(Unusable, match="has pixels without a value"):
+                pixels(path)
+
+
+def test_a_tiff_with_a_palette_is_a_picture() -> None:
+    coloured, file = Image.fromarray(PICTURE).convert("P"), io.BytesIO()
+    coloured.save(file, "TIFF")
+    expected = np.asarray(coloured.convert("RGB")).transpose(2, 0, 1)
+    np.testing.assert_array_equal(pixels(file.getvalue()), expected)
 
 
 def test_without_rasterio_plain_tiffs_are_read(
