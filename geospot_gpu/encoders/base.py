@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.say import warn_once
 from geospot_gpu.points.table import Points
 
 log = logging.getLogger("geospot_gpu")
@@ -137,6 +138,11 @@ def unit_rows(features: NDArray[np.floating], place: Callable[[int], str]) -> ND
     [[0.6000000238418579, 0.800000011920929], [0.6000000238418579, 0.800000011920929]]
     """
     exact = _finite(features, place)
+    if exact.shape[1] == 1:
+        warn_once(
+            "points have one feature, of which the cosine cost sees the sign alone: set "
+            "encoder.normalize=false and cost=sqeuclidean"
+        )
     largest = np.abs(exact).max(axis=1, initial=0.0)
     if (largest == 0).any():
         raise GeospotError(

@@ -18,6 +18,7 @@ from geospot_gpu import Precomputed, Regions, read_points
 from geospot_gpu.encoders.base import is_usable, single_rows, unit_rows
 from geospot_gpu.encoders.columns import describes
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors.say import warn_once
 from geospot_gpu.names import Name
 from geospot_gpu.selection.pool import Pool
 
@@ -351,3 +352,9 @@ def test_lengths_that_no_square_can_hold() -> None:
 def test_raw_features_keep_their_bits() -> None:
     np.testing.assert_array_equal(single_rows(VECTORS, str), VECTORS)
     assert unit_rows(VECTORS, str).dtype == np.float32
+
+
+def test_one_feature_of_length_one_is_a_sign_aloud(caplog: pytest.LogCaptureFixture) -> None:
+    warn_once.cache_clear()
+    np.testing.assert_array_equal(unit_rows(np.array([[3.0], [-0.5]]), str), [[1], [-1]])
+    assert "points have one feature, of which the cosine cost sees the sign alone" in caplog.text
