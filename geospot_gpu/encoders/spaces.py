@@ -152,6 +152,11 @@ def _encoder(space: str, value: Any) -> Encoder:
 
 def _mixture(space: str, weights: Mapping[str, Any], others: Mapping[str, Encoder]) -> Mixture:
     key = f"encoder.spaces.{space}"
+    if not others:
+        raise GeospotError(
+            f"{key}: there is no other space that it could be a mixture of: give one an encoder, "
+            "or settings with name among them"
+        )
     try:
         return Mixture(
             [(others[checks.one_of(name, others, key)], weight) for name, weight in weights.items()]

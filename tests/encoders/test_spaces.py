@@ -172,6 +172,7 @@ def test_what_takes_one_space_takes_the_first() -> None:
         ({"a": {"name": "clip"}}, "encoder.spaces.a.name='clip' is unknown: use one of geoclip"),
         ({"a": {"name": "none", "k": 1}}, "encoder.spaces.a: .*no arguments"),
         ({"a": "none", "b": {"c": 1.0}}, "encoder.spaces.b='c' is unknown: use one of a"),
+        ({"a": {"columns": ["f*"]}}, "encoder.spaces.a: there is no other space that it could be"),
         ({"a": INPUTS, "b": {"a": 0.5}}, "encoder.spaces.b: weights 0.5 of a mixture"),
         ({"a": {"name": "precomputed"}}, "needs encoder.columns"),
     ],
