@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -102,7 +103,17 @@ class Spaces(Encoder):
     def encode(
         self, points: Points, rows: NDArray[np.int64], device: str
     ) -> NDArray[np.float32] | None:
+        if self.space is None:
+            self._check_others(points, rows, device)
         return self.own.encode(points, rows, device)
+
+    def _check_others(self, points: Points, rows: NDArray[np.int64], device: str) -> None:
+        """Raise where another space lacks features: before anything of the first is solved."""
+        for name in self.names[1:]:
+            lost = rows[~self.encoders[name].usable(points, rows)]
+            if len(lost):
+                with _named(f"encoder.spaces.{name}"):
+                    self.encoders[name].encode(points, lost[:1], device)
 
     def open(self, points: Points, rows: NDArray[np.int64], device: str) -> Features | None:
         return self.own.open(points, rows, device)
@@ -140,14 +151,14 @@ def _mixed(value: object) -> bool:
 def _encoder(space: str, value: Any) -> Encoder:
     from geospot_gpu.encoders import ENCODERS, get_encoder
 
+    key = f"encoder.spaces.{space}"
     if not isinstance(value, Mapping):
-        return get_encoder(value)
+        with _named(key):
+            return get_encoder(value)
     settings = dict(value)
-    kind = ENCODERS[checks.one_of(settings.pop("name"), ENCODERS, f"encoder.spaces.{space}.name")]
-    try:
+    kind = ENCODERS[checks.one_of(settings.pop("name"), ENCODERS, f"{key}.name")]
+    with _named(key):
         return kind(**settings)
-    except TypeError as error:
-        raise GeospotError(f"encoder.spaces.{space}: {error}") from error
 
 
 def _mixture(space: str, weights: Mapping[str, Any], others: Mapping[str, Encoder]) -> Mixture:
@@ -157,11 +168,15 @@ def _mixture(space: str, weights: Mapping[str, Any], others: Mapping[str, Encode
             f"{key}: there is no other space that it could be a mixture of: give one an encoder, "
             "or settings with name among them"
         )
+    parts = [(others[checks.one_of(name, others, key)], share) for name, share in weights.items()]
+    with _named(key):
+        return Mixture(parts)
+
+
+@contextlib.contextmanager
+def _named(key: str) -> Iterator[None]:
+    """Say of what goes wrong of which space it does."""
     try:
-        return Mixture(
-            [(others[checks.one_of(name, others, key)], weight) for name, weight in weights.items()]
-        )
-    except GeospotError as error:
-        raise GeospotError(str(error) if str(error).startswith(key) else f"{key}: {error}") from (
-            error
-        )
+        yield
+    except (GeospotError, TypeError) as error:
+        raise GeospotError(f"{key}: {error}") from error
