@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.files import regular
+
 KEY = b"geospot_embedding"
 """Of the file's metadata, beside those that Arrow and pandas have."""
 
@@ -28,8 +31,8 @@ def about(path: Path) -> dict[str, Any]:
     import pyarrow.parquet
 
     try:
-        found = json.loads(pyarrow.parquet.read_metadata(path).metadata[KEY])
-    except (OSError, KeyError, TypeError, ValueError):  # what is wrong with it is said by readers
+        found = json.loads(pyarrow.parquet.read_metadata(regular(path)).metadata[KEY])
+    except (GeospotError, OSError, KeyError, TypeError, ValueError):  # readers say what is wrong
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -226,6 +226,17 @@ with RayPool(Ray(workers=2), "cpu") as pool:
 """
 
 
+def ended(process: subprocess.Popen[str], how: signal.Signals) -> int:
+    """Its exit status. An interrupt is lost where it comes while Ray frees an object."""
+    for _ in range(12):
+        process.send_signal(how)
+        try:
+            return process.wait(LONG / 12)
+        except subprocess.TimeoutExpired:
+            pass
+    raise AssertionError(f"does not end by signal {how}")
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_the_driver_is_stopped_and_started_again(
     nodes: Nodes, tmp_path: Path, how: signal.Signals
@@ -237,14 +248,16 @@ def test_the_driver_is_stopped_and_started_again(
     assert driver.stdout is not None
     # A worker has two items, in either order: the fifth may stand behind one that waits.
     first = [int(driver.stdout.readline()) for _ in range(4)]
-    driver.send_signal(how)
-    assert driver.wait(LONG) == -how
+    assert ended(driver, how) == -how
     assert sorted(first) == list(range(4))
     left = [k for k in range(10) if not (tmp_path / f"stored-{k}").exists()]
     assert set(range(5, 10)) <= set(left)
     (tmp_path / "go on").touch()
     again = subprocess.run(code, capture_output=True, text=True, timeout=LONG)
     found = {int(line) for line in again.stdout.split()}
-    assert set(left) - {4} <= found <= set(left), again.stderr
+    # What ran when the driver died may have been stored since, by the worker that ran it.
+    assert found <= set(left), again.stderr
+    assert len(left) - len(found) <= 4
+    assert all((tmp_path / f"stored-{k}").exists() for k in range(10))
     assert again.stderr == "", "Ray says nothing"
     assert all(tries(tmp_path, number) == 1 for number in range(4))

@@ -42,11 +42,14 @@ OWN = {
     "transfer": {"sweep": "run", "scores.path": "scores.csv", "scores.kind": "accuracy"},
     "predict": {"sweep": "run", "scores.path": "scores.csv", "scores.kind": "accuracy"},
     "select": {"sweep": "run", "target": "A", "budget": "4"},
+    "import": {"reference": "."},
+    "embed": {"points.path": "points.csv", "embed": "text", "embed.column": "region"},
 }
 NEEDED = {
     "points.path": {"points": "table"},
     "regions.path": {"regions": "polygons", "regions.name": "id", "points.region": "null"},
     "encoder.path": {"encoder": "precomputed", "encoder.id": "region"},
+    "embed.weights": {"embed": "image", "embed.model": "resnet50"},
     "encoder.cache": {"encoder": "geoclip"},
     "encoder.columns": {"encoder": "precomputed"},
     "encoder.id": {"encoder": "precomputed"},
