@@ -67,13 +67,11 @@ def built(schema: type[T], data: object, key: str, choices: Mapping[str, Mapping
 
 
 def _value(kind: Any, value: Any, key: str) -> Any:
-    if kind is Any:  # in several forms, which whoever takes it tells apart
-        return value
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         if value is None:
             return None
         (kind,) = (part for part in typing.get_args(kind) if part is not type(None))
-    if kind is Any:  # of several forms: whoever takes it checks it
+    if kind is Any:  # in several forms, which whoever takes it tells apart
         return value
     if dataclasses.is_dataclass(kind):
         return built(typing.cast(type, kind), value, key, {})

@@ -15,6 +15,7 @@ from typing import Any
 
 from geospot_gpu import files
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors.packages import not_installed
 from geospot_gpu.files.inputs import why
 
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -36,9 +37,7 @@ def package(name: str, what: str, extra: str) -> ModuleType:
         return importlib.import_module(name)
     except Exception as error:  # a package that does not fit another fails in any way
         if isinstance(error, ModuleNotFoundError) and error.name == name:
-            raise GeospotError(
-                f"{what} needs {called}: install it with pip install 'geospot_gpu[{extra}]'"
-            ) from error
+            raise not_installed(f"{what} needs {called}", extra) from error
         raise GeospotError(
             f"{what} needs {called}, which is installed but cannot be imported ({why(error)}): "
             f"install it again with pip install --force-reinstall 'geospot_gpu[{extra}]'"
@@ -54,9 +53,7 @@ def torchvision(what: str) -> ModuleType:
     import torch
 
     if importlib.util.find_spec("torchvision") is None:
-        raise GeospotError(
-            f"{what} needs torchvision: install it with pip install 'geospot_gpu[image]'"
-        )
+        raise not_installed(f"{what} needs torchvision", "image")
     try:
         return importlib.import_module("torchvision")
     except Exception as error:  # its operators are registered with another torch

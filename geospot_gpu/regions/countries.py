@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors.packages import imported
 from geospot_gpu.points.cities import cities
 from geospot_gpu.sphere import centre, unit_vectors
 
@@ -46,13 +46,8 @@ def _spelled(name: str) -> str:
 
 @functools.cache
 def _converter() -> Any:
-    try:
-        from country_converter import country_converter
-    except ImportError as error:
-        raise GeospotError(
-            "names of countries are known by country_converter: install it with pip install "
-            "'geospot_gpu[geo]'"
-        ) from error
+    needs = "names of countries are known by country_converter"
+    country_converter = imported("country_converter", needs, "geo").country_converter
     # Read here: beside pandas 3 its own reading takes the code of Namibia for a missing one.
     table = pd.read_csv(
         country_converter.COUNTRY_DATA_FILE, sep="\t", dtype=str, keep_default_na=False

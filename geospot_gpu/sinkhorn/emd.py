@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.packages import imported
 from geospot_gpu.kernels.contract import Kernel
 from geospot_gpu.kernels.tiles import TiledKernel
 from geospot_gpu.sinkhorn.bounds import Transport, rounding_error
@@ -132,10 +133,4 @@ def check_installed() -> None:
 
 
 def _pot() -> Any:
-    try:
-        import ot
-    except ImportError as error:
-        raise GeospotError(
-            "solver=emd needs POT: install it with pip install 'geospot_gpu[emd]'"
-        ) from error
-    return ot
+    return imported("ot", "solver=emd needs POT", "emd")

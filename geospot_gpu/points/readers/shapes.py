@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.errors.packages import imported
 
 log = logging.getLogger("geospot_gpu")
 
@@ -36,13 +37,7 @@ class Places(NamedTuple):
 
 def require_geopandas() -> Any:
     """The geopandas module, or a clear error where it is not installed."""
-    try:
-        import geopandas
-    except ImportError as error:
-        raise GeospotError(
-            "geometries need geopandas: install it with pip install 'geospot_gpu[geo]'"
-        ) from error
-    return geopandas
+    return imported("geopandas", "geometries need geopandas", "geo")
 
 
 def has_geometry(frame: pd.DataFrame) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,18 @@ def distinct_places(points: Points) -> tuple[NDArray[np.float64], NDArray[np.int
     # As complex numbers, which NumPy sorts several times faster than rows of a matrix.
     distinct, at = np.unique(points.lon + 1j * points.lat, return_inverse=True)
     return np.stack([distinct.real, distinct.imag], axis=1), at
+
+
+def groups_of_cells(points: Points, cell: Callable[[float, float], str]) -> Groups:
+    """Rows by the cell of each point.
+
+    Args:
+        points: the points.
+        cell: gives the name of the cell of a latitude and a longitude, asked once for each place.
+    """
+    places, at = distinct_places(points)
+    names = [cell(lat, lon) for lon, lat in places.tolist()]
+    return groups_of(pd.Series(np.asarray(names)[at], dtype="string"))
 
 
 def place_name(lon: float, lat: float) -> str:

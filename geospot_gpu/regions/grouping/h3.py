@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
-
 from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.packages import imported
 from geospot_gpu.points.table import Points
-from geospot_gpu.regions.grouping.base import (
-    Groups,
-    check_places,
-    distinct_places,
-    grouping,
-    groups_of,
-)
+from geospot_gpu.regions.grouping.base import Groups, check_places, grouping, groups_of_cells
 
 _FINEST = 15
 
@@ -38,12 +30,5 @@ def by_h3(points: Points, resolution: int) -> Groups:
     resolution = checks.whole(resolution, "regions.resolution")
     if not 0 <= resolution <= _FINEST:
         raise GeospotError(f"regions.resolution={resolution}: H3 has resolutions 0 to {_FINEST}")
-    try:
-        import h3
-    except ImportError as error:
-        raise GeospotError(
-            "cells of H3 need h3: install it with pip install 'geospot_gpu[cells]'"
-        ) from error
-    places, at = distinct_places(points)
-    names = [h3.latlng_to_cell(lat, lon, resolution) for lon, lat in places.tolist()]
-    return groups_of(pd.Series(np.asarray(names)[at], dtype="string"))
+    h3 = imported("h3", "cells of H3 need h3", "cells")
+    return groups_of_cells(points, lambda lat, lon: h3.latlng_to_cell(lat, lon, resolution))

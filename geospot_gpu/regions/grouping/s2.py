@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
-
 from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.errors.packages import imported
 from geospot_gpu.points.table import Points
-from geospot_gpu.regions.grouping.base import (
-    Groups,
-    check_places,
-    distinct_places,
-    grouping,
-    groups_of,
-)
+from geospot_gpu.regions.grouping.base import Groups, check_places, grouping, groups_of_cells
 
 _FINEST = 30
 
@@ -38,12 +30,5 @@ def by_s2(points: Points, level: int) -> Groups:
     level = checks.whole(level, "regions.level")
     if not 0 <= level <= _FINEST:
         raise GeospotError(f"regions.level={level}: S2 has levels 0 to {_FINEST}")
-    try:
-        import s2cell
-    except ImportError as error:
-        raise GeospotError(
-            "cells of S2 need s2cell: install it with pip install 'geospot_gpu[cells]'"
-        ) from error
-    places, at = distinct_places(points)
-    names = [s2cell.lat_lon_to_token(lat, lon, level) for lon, lat in places.tolist()]
-    return groups_of(pd.Series(np.asarray(names)[at], dtype="string"))
+    s2cell = imported("s2cell", "cells of S2 need s2cell", "cells")
+    return groups_of_cells(points, lambda lat, lon: s2cell.lat_lon_to_token(lat, lon, level))
