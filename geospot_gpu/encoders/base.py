@@ -78,6 +78,17 @@ class Encoder(ABC):
         return np.ones(len(checked_rows(points, rows)), bool)
 
 
+class LazyEncoder(Encoder):
+    """An encoder whose vectors are read when they are asked for."""
+
+    @abstractmethod
+    def open(self, points: Points, rows: NDArray[np.int64], device: str) -> Features: ...
+
+    def encode(self, points: Points, rows: NDArray[np.int64], device: str) -> NDArray[np.float32]:
+        rows = checked_rows(points, rows)
+        return self.open(points, rows, device)[np.arange(len(rows))]
+
+
 def checked_rows(points: object, rows: object) -> NDArray[np.int64]:
     """The rows, where they are rows of points.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import expanded, regular
+from geospot_gpu.files import expanded, matched, regular
 from geospot_gpu.files.inputs import why
 from geospot_gpu.points.readers import require_geopandas
 
@@ -45,12 +44,10 @@ def embedding_files(path: Path) -> list[Path]:
     Raises:
         GeospotError: there is none.
     """
-    found = expanded(path)
-    if found.is_dir():
+    found, files = expanded(path), matched(path)
+    if files is None and found.is_dir():
         files = sorted(one for one in found.rglob("*") if one.suffix.lower() in SUFFIXES)
-    elif not found.exists() and glob.has_magic(str(path)):
-        files = sorted(Path(one) for one in glob.glob(str(found), recursive=True))
-    else:
+    elif files is None:
         files = [regular(path)]
     if not files:
         raise GeospotError(f"{path}: there is no file of embeddings: give {', '.join(SUFFIXES)}")

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from geospot_gpu.encoders.base import Encoder, Features
+from geospot_gpu.encoders.base import Encoder, Features, LazyEncoder
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.points.table import Points
 
 Weighted = tuple[Encoder, float]
 
 
-class Mixture(Encoder):
+class Mixture(LazyEncoder):
     """Feature vectors of several encoders, one after another, scaled by the roots of their weights.
 
     For vectors ``u_k`` and ``v_k`` of length one and weights ``w_k`` that sum to one, the inner
@@ -51,10 +51,6 @@ class Mixture(Encoder):
     @property
     def ids(self) -> tuple[str, ...]:
         return tuple(name for encoder, _ in self._parts for name in encoder.ids)
-
-    def encode(self, points: Points, rows: NDArray[np.int64], device: str) -> NDArray[np.float32]:
-        opened = self.open(points, rows, device)
-        return opened[np.arange(len(rows))]
 
     def open(self, points: Points, rows: NDArray[np.int64], device: str) -> Features:
         found = []

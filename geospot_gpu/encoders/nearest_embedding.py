@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.encoders.base import (
-    Encoder,
     Features,
+    LazyEncoder,
     checked_places,
     is_usable,
     single_rows,
@@ -40,7 +40,7 @@ class Nearest(NamedTuple):
     """Great-circle distance; infinite where none is near enough."""
 
 
-class NearestEmbedding(Encoder):
+class NearestEmbedding(LazyEncoder):
     """Vectors of the nearest places of a file of embeddings, as Major TOM and Clay publish them.
 
     Files are Parquet or GeoParquet with a column of vectors, and either columns of coordinates
@@ -91,10 +91,6 @@ class NearestEmbedding(Encoder):
     def version(self) -> str:
         return "nearest-embedding" if self.unit_length else "nearest-embedding-raw"
 
-    def encode(self, points: Points, rows: NDArray[np.int64], device: str) -> NDArray[np.float32]:
-        rows = checked_places(self, points, rows)
-        return self.open(points, rows, device)[np.arange(len(rows))]
-
     def open(self, points: Points, rows: NDArray[np.int64], device: str) -> Features:
         """The same vectors.
 
@@ -105,12 +101,10 @@ class NearestEmbedding(Encoder):
         nearest = self.nearest(points)
         far = nearest.file[rows] < 0
         if far.any():
-            row = rows[np.argmax(far)]
             raise GeospotError(
-                f"{points.origin}: row {points.attributes.index[row]} (lon {points.lon[row]:g}, "
-                f"lat {points.lat[row]:g}) has no embedding within encoder.max_km={self.max_km:g} "
-                f"in {self.path}, one of {far.sum():,} among {len(rows):,} points: raise it, or "
-                "drop such points with points.invalid=drop"
+                f"{points.described(rows[np.argmax(far)])} has no embedding within "
+                f"encoder.max_km={self.max_km:g} in {self.path}, one of {far.sum():,} among "
+                f"{len(rows):,} points: raise it, or drop such points with points.invalid=drop"
             )
         return NearestFeatures(self, nearest, rows)
 

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.encoders.base import (
-    Encoder,
     Features,
+    LazyEncoder,
     checked_rows,
     is_usable,
     single_rows,
@@ -33,7 +33,7 @@ log = logging.getLogger("geospot_gpu")
 _PIECE = 1 << 16
 
 
-class Precomputed(Encoder):
+class Precomputed(LazyEncoder):
     """Feature vectors that the user brings.
 
     Either ``columns`` of the table of points, or a file ``path`` whose rows carry the ids found
@@ -95,10 +95,6 @@ class Precomputed(Encoder):
         model = None if self.path is None else maker(expanded(self.path))
         raw = "" if self.unit_length else "-raw"
         return f"precomputed{raw}" if model is None else f"precomputed{raw}-{model}"
-
-    def encode(self, points: Points, rows: NDArray[np.int64], device: str) -> NDArray[np.float32]:
-        rows = checked_rows(points, rows)
-        return self.open(points, rows, device)[np.arange(len(rows))]
 
     def open(self, points: Points, rows: NDArray[np.int64], device: str) -> Features:
         rows = checked_rows(points, rows)

@@ -8,6 +8,7 @@ link atomically; object storage has a put and a conditional put for the two.
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import os
 import re
@@ -108,6 +109,14 @@ def reason(error: OSError) -> str:
 def expanded(path: str | Path) -> Path:
     """The path, with the home folder for ``~`` where there is one."""
     return Path(os.path.expanduser(path))  # Path.expanduser raises where there is none
+
+
+def matched(path: Path) -> list[Path] | None:
+    """The files that a pattern such as ``tiles/**/*.tif`` stands for; None where it is a path."""
+    found = expanded(path)
+    if found.exists() or not glob.has_magic(str(path)):
+        return None
+    return sorted(Path(one) for one in glob.glob(str(found), recursive=True))
 
 
 def regular(path: str | Path) -> Path:

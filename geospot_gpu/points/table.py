@@ -155,6 +155,15 @@ class Points:
                 *(self.origin, len(zero), _row_list(rows)),
             )
 
+    def described(self, row: int) -> str:
+        """What a point is called in messages: its row in the source, and where it lies.
+
+        >>> Points.build(lon=[2.35], lat=[48.85], origin="towns.csv").described(0)
+        'towns.csv: row 1 (lon 2.35, lat 48.85)'
+        """
+        at = self.attributes.index[row]
+        return f"{self.origin}: row {at} (lon {self.lon[row]:g}, lat {self.lat[row]:g})"
+
     def take(self, rows: NDArray[np.int64]) -> Points:
         """The given rows."""
         rows = checks.positions(rows, len(self), "rows")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from geospot_gpu.encoders.raster.presets import PRESETS
 from geospot_gpu.encoders.raster.tile import Tile
 from geospot_gpu.encoders.raster.zarr_store import ZarrStore, is_store
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.files import expanded
+from geospot_gpu.files import expanded, matched
 
 _TIFF = (".tif", ".tiff")
 _ARRAYS = {"": (), "scaled": (".npy",), "global": (".npy", ".npz", ".pt")}
@@ -78,9 +77,9 @@ def open_tiles(
 
 def _files(path: Path, arrays: Sequence[str]) -> list[Path]:
     """Files and Zarr stores; in a folder of several formats plain arrays before GeoTIFFs."""
+    if (several := matched(path)) is not None:
+        return several
     found = expanded(path)
-    if not found.exists() and glob.has_magic(str(path)):
-        return sorted(Path(one) for one in glob.glob(str(found), recursive=True))
     if not found.is_dir() or is_store(found):
         return [found]
     inside = sorted(found.rglob("*"))

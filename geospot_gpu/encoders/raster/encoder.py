@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.encoders.base import (
-    Encoder,
     Features,
+    LazyEncoder,
     checked_places,
     is_usable,
     single_rows,
@@ -31,7 +31,7 @@ from geospot_gpu.progress import Progress
 log = logging.getLogger("geospot_gpu")
 
 
-class Raster(Encoder):
+class Raster(LazyEncoder):
     """Vectors of the pixels that points lie in: Earth embeddings, or bands of any raster.
 
     Files are GeoTIFF (COG too) and Zarr; with a preset also the arrays that it is published as. Of
@@ -104,10 +104,6 @@ class Raster(Encoder):
     def version(self) -> str:
         kind = self.preset or "raster"
         return kind if self.unit_length else f"{kind}-raw"
-
-    def encode(self, points: Points, rows: NDArray[np.int64], device: str) -> NDArray[np.float32]:
-        rows = checked_places(self, points, rows)
-        return self.open(points, rows, device)[np.arange(len(rows))]
 
     def open(self, points: Points, rows: NDArray[np.int64], device: str) -> Features:
         return SampledFeatures(self, points, checked_places(self, points, rows))
@@ -252,11 +248,10 @@ class SampledFeatures:
         samples = encoder._sample(points.lon[rows], points.lat[rows])
         if not samples.found.all():
             k = int(np.argmin(samples.found))
-            row = rows[k]
             where = "on an empty pixel of" if samples.covered[k] else "outside of"
             raise GeospotError(
-                f"{points.origin}: row {points.attributes.index[row]} (lon {points.lon[row]:g}, "
-                f"lat {points.lat[row]:g}) lies {where} {encoder.path}: {encoder._lost(samples)}: "
+                f"{points.described(rows[k])} lies {where} {encoder.path}: "
+                f"{encoder._lost(samples)}: "
                 "give rasters of these places, or drop such points with points.invalid=drop"
             )
         return samples.vectors
