@@ -103,7 +103,7 @@ class Spaces(Encoder):
     def encode(
         self, points: Points, rows: NDArray[np.int64], device: str
     ) -> NDArray[np.float32] | None:
-        if self.space is None:
+        if self.space is None and points.invalid == "error":  # else usable has looked at all
             self._check_others(points, rows, device)
         return self.own.encode(points, rows, device)
 

@@ -155,7 +155,9 @@ class Regions(FromPoints, Drawn):
         return encoder.names if isinstance(encoder, Spaces) else ()
 
     def space(self, name: str) -> Regions:
-        """The same points of the same regions with their features of one space, encoded anew.
+        """The same points of the same regions with their features of one space.
+
+        Those of the first are there already; of the others they are encoded anew.
 
         Args:
             name: one of :attr:`spaces`.
@@ -168,11 +170,13 @@ class Regions(FromPoints, Drawn):
         (('f', 'g'), [[1.0], [1.0]])
         """
         checks.one_of(name, self.spaces, "space")
-        sources = [
+        sources = tuple(
             source._replace(encoder=source.encoder.only(name))
             for source in self.sources
             if isinstance(source.encoder, Spaces)
-        ]
+        )
+        if name == self.spaces[0]:
+            return replace(self, sources=sources)
         found = self.from_sources(self.names, sources, self.sampling)
         return replace(found, counts=self.counts)
 

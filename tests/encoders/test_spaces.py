@@ -147,6 +147,20 @@ def test_a_point_that_one_space_lacks_is_in_none(caplog: pytest.LogCaptureFixtur
         regions(frame=frame)  # before any of the other spaces is solved
 
 
+def test_no_space_is_encoded_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[Any] = []
+    encode = Precomputed.encode
+
+    def counted(self: Precomputed, *arguments: Any) -> Any:
+        encoded.append(self.columns)
+        return encode(self, *arguments)
+
+    monkeypatch.setattr(Precomputed, "encode", counted)
+    spaces = Spaces({"inputs": INPUTS, "image": IMAGE})
+    gs.pairwise(regions(spaces), cost=FEATURES, solver=SOLVER, outputs=["divergence"])
+    assert encoded == [["f*"], ["g*"]]
+
+
 def test_spaces_share_their_samples() -> None:
     made = regions(max_points=7, seed=3)
     drawn = [made.space(name).points_of("b")[["lon", "lat"]] for name in made.spaces]
