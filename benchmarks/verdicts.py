@@ -32,13 +32,13 @@ from tqdm import tqdm
 import geospot_gpu as gs
 from benchmarks.record import save
 from benchmarks.transfer.__main__ import distances_of
-from geospot_gpu.transfer.correlation import PERMUTATIONS
-from geospot_gpu.transfer.groups import group_of
-from geospot_gpu.transfer.labelled import align
-from geospot_gpu.transfer.resampling import Pairs, relabelled, relabellings
-from geospot_gpu.transfer.scores import read_scores
-from geospot_gpu.transfer.statistics import varies
-from geospot_gpu.transfer.verdict import LEVEL, Figures, predicting
+from geospot_gpu.transfer.correlation.correlate import PERMUTATIONS
+from geospot_gpu.transfer.correlation.groups import group_of
+from geospot_gpu.transfer.correlation.labelled import align
+from geospot_gpu.transfer.correlation.resampling import Pairs, relabelled, relabellings
+from geospot_gpu.transfer.correlation.statistics import varies
+from geospot_gpu.transfer.correlation.verdict import LEVEL, Figures, predicting
+from geospot_gpu.transfer.scores.scores import read_scores
 
 SIZES = (12, 24, 60)
 SETTINGS = ("equal sizes", "unequal sizes", "missing pairs", "ties", "constant columns")

@@ -72,12 +72,12 @@ if TYPE_CHECKING:
     from geospot_gpu.sinkhorn.solver import Sinkhorn
     from geospot_gpu.transfer.assessment import Assessment, assess_transfer
     from geospot_gpu.transfer.contributions import contributions
-    from geospot_gpu.transfer.correlation import Correlations, correlate
+    from geospot_gpu.transfer.correlation.correlate import Correlations, correlate
+    from geospot_gpu.transfer.correlation.verdict import Verdict
     from geospot_gpu.transfer.explanation import Explanation, explain_distance
     from geospot_gpu.transfer.prediction import Predictions, predict_scores
-    from geospot_gpu.transfer.predictor import Evaluation, Predictor
-    from geospot_gpu.transfer.scores import Scores, read_scores
-    from geospot_gpu.transfer.verdict import Verdict
+    from geospot_gpu.transfer.predictor.predictor import Evaluation, Predictor
+    from geospot_gpu.transfer.scores.scores import Scores, read_scores
 
 __version__ = "0.1.0"
 
@@ -85,13 +85,13 @@ _HOMES = {
     "Assessment": "geospot_gpu.transfer.assessment",
     "ChoiceLimits": "geospot_gpu.selection.facility",
     "Column": "geospot_gpu.distances.column",
-    "Correlations": "geospot_gpu.transfer.correlation",
+    "Correlations": "geospot_gpu.transfer.correlation.correlate",
     "EMD": "geospot_gpu.sinkhorn.emd",
     "Embedded": "geospot_gpu.embedding.embed",
     "Embedder": "geospot_gpu.embedding.base",
     "Encoder": "geospot_gpu.encoders",
     "Engine": "geospot_gpu.engine.settings",
-    "Evaluation": "geospot_gpu.transfer.predictor",
+    "Evaluation": "geospot_gpu.transfer.predictor.predictor",
     "Explanation": "geospot_gpu.transfer.explanation",
     "FeatureCost": "geospot_gpu.feature_costs",
     "Features": "geospot_gpu.encoders.base",
@@ -110,7 +110,7 @@ _HOMES = {
     "Pool": "geospot_gpu.selection.pool",
     "Precomputed": "geospot_gpu.encoders",
     "Predictions": "geospot_gpu.transfer.prediction",
-    "Predictor": "geospot_gpu.transfer.predictor",
+    "Predictor": "geospot_gpu.transfer.predictor.predictor",
     "Problem": "geospot_gpu.selection.problem",
     "Raster": "geospot_gpu.encoders",
     "Ray": "geospot_gpu.cluster.settings",
@@ -118,7 +118,7 @@ _HOMES = {
     "Run": "geospot_gpu.runs.run",
     "Sampling": "geospot_gpu.regions.sampling",
     "SatClip": "geospot_gpu.encoders",
-    "Scores": "geospot_gpu.transfer.scores",
+    "Scores": "geospot_gpu.transfer.scores.scores",
     "Selection": "geospot_gpu.selection.regions",
     "Sinkhorn": "geospot_gpu.sinkhorn.solver",
     "Source": "geospot_gpu.regions.drawing",
@@ -126,7 +126,7 @@ _HOMES = {
     "StoredPairs": "geospot_gpu.runs.stored_pairs",
     "Texts": "geospot_gpu.embedding",
     "TorchModel": "geospot_gpu.encoders",
-    "Verdict": "geospot_gpu.transfer.verdict",
+    "Verdict": "geospot_gpu.transfer.correlation.verdict",
     "WarmStarts": "geospot_gpu.engine.warm",
     "assess_transfer": "geospot_gpu.transfer.assessment",
     "baselines": "geospot_gpu.distances.baselines",
@@ -140,7 +140,7 @@ _HOMES = {
     "by_polygons": "geospot_gpu.regions.grouping",
     "by_s2": "geospot_gpu.regions.grouping",
     "contributions": "geospot_gpu.transfer.contributions",
-    "correlate": "geospot_gpu.transfer.correlation",
+    "correlate": "geospot_gpu.transfer.correlation.correlate",
     "embed": "geospot_gpu.embedding.embed",
     "explain_distance": "geospot_gpu.transfer.explanation",
     "nearest_regions": "geospot_gpu.selection.neighbours",
@@ -149,7 +149,7 @@ _HOMES = {
     "predict_scores": "geospot_gpu.transfer.prediction",
     "read_dataset": "geospot_gpu.points.presets",
     "read_points": "geospot_gpu.points.readers",
-    "read_scores": "geospot_gpu.transfer.scores",
+    "read_scores": "geospot_gpu.transfer.scores.scores",
     "register_column": "geospot_gpu.distances.columns",
     "register_feature_cost": "geospot_gpu.feature_costs",
     "select_points": "geospot_gpu.selection.points",

@@ -21,7 +21,8 @@ if not torch.cuda.is_available():  # before Triton is imported, by torch.compile
     os.environ["TRITON_INTERPRET"] = "1"
 
 import geospot_gpu as gs
-from geospot_gpu.transfer import correlation, predictor
+from geospot_gpu.transfer.correlation import correlate as correlation
+from geospot_gpu.transfer.predictor import predictor
 from tests.helpers.commands import GEOSPOT, Geospot, code_of
 from tests.helpers.s3 import ObjectServer
 

@@ -85,10 +85,10 @@ def make_small() -> None:
     engine.batches_of_similar_size = lambda n, m, _, *others: whole(n, m, 1600, *others)
     module("pictures.maps")._LAND_STEP = 10.0
     module("kernels.cpu").load = lambda: None  # to load it takes longer than to solve
-    predictor = module("transfer.predictor")
+    predictor = module("transfer.predictor.predictor")
     models, predictor._FOLDS = predictor._models, 3
     predictor._models = lambda signs: {k: models(signs)[k] for k in ("mean", "ridge")}
-    correlation = module("transfer.correlation")
+    correlation = module("transfer.correlation.correlate")
     correlation.PERMUTATIONS, correlation.RESAMPLES, correlation.KENDALL = 49, 5, 5
     save = Figure.savefig
 
@@ -116,8 +116,8 @@ PHASES = (
     Phase("choosing", "geospot_gpu.selection.regions:select_regions"),
     Phase("bounding", "geospot_gpu.distances.nearest.search:NeighbourSearch.nearest"),
     Phase("baselines", "geospot_gpu.distances.baselines:baselines"),
-    Phase("correlating", "geospot_gpu.transfer.correlation:correlate"),
-    Phase("predicting", "geospot_gpu.transfer.predictor:Predictor.__init__"),
+    Phase("correlating", "geospot_gpu.transfer.correlation.correlate:correlate"),
+    Phase("predicting", "geospot_gpu.transfer.predictor.predictor:Predictor.__init__"),
     Phase("writing outputs", "geospot_gpu.files.outputs:OutputFolder.replacing"),
 )
 KEPT = {

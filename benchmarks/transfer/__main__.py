@@ -30,11 +30,11 @@ from geospot_gpu.distances.baselines import baselines
 from geospot_gpu.distances.pairwise import all_pairs
 from geospot_gpu.engine.method import Method
 from geospot_gpu.runs.solving import solve
-from geospot_gpu.transfer.correlation import correlate, difference
+from geospot_gpu.transfer.correlation.correlate import correlate, difference
+from geospot_gpu.transfer.correlation.groups import group_of
 from geospot_gpu.transfer.evidence import features, matrices, tidy
-from geospot_gpu.transfer.groups import group_of
-from geospot_gpu.transfer.predictor import Predictor
-from geospot_gpu.transfer.scores import read_scores
+from geospot_gpu.transfer.predictor.predictor import Predictor
+from geospot_gpu.transfer.scores.scores import read_scores
 
 COST = gs.GroundCost(geo_weight=0.0)
 COMPARED = ("ot_value", "centroid_cosine")

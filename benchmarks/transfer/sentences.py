@@ -22,8 +22,8 @@ from benchmarks.record import Stopwatch, save
 from benchmarks.transfer.__main__ import Matrices, distances_of
 from benchmarks.transfer.tasks import DAMS, MOST, TASKS, Task, scores
 from benchmarks.verdicts import earlier
-from geospot_gpu.transfer.correlation import correlate
-from geospot_gpu.transfer.scores import read_scores
+from geospot_gpu.transfer.correlation.correlate import correlate
+from geospot_gpu.transfer.scores.scores import read_scores
 
 
 def said(

@@ -13,7 +13,7 @@ from geospot_gpu.files.outputs import Outputs
 from geospot_gpu.files.urls import outputs_in
 from geospot_gpu.runs.run import Run
 from geospot_gpu.runs.store import Store
-from geospot_gpu.transfer.scores import Scores, read_scores
+from geospot_gpu.transfer.scores.scores import Scores, read_scores
 
 
 def open_sweep(

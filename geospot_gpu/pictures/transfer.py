@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.pictures.maps import drawing, label, pyplot, save, world_axes
-from geospot_gpu.transfer.scores import Scores
-from geospot_gpu.transfer.verdict import LEVEL, Verdict
+from geospot_gpu.transfer.correlation.verdict import LEVEL, Verdict
+from geospot_gpu.transfer.scores.scores import Scores
 
 
 @drawing

@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.runs.run import Run
-from geospot_gpu.transfer.correlation import correlate
-from geospot_gpu.transfer.predictor import Evaluation, Predictor
-from geospot_gpu.transfer.scores import Scores
+from geospot_gpu.transfer.correlation.correlate import correlate
+from geospot_gpu.transfer.correlation.verdict import LEAST_TO_JUDGE, Verdict
+from geospot_gpu.transfer.predictor.predictor import Evaluation, Predictor
+from geospot_gpu.transfer.scores.scores import Scores
 from geospot_gpu.transfer.training import distances_of, evidence_for, training_pairs
-from geospot_gpu.transfer.verdict import LEAST_TO_JUDGE, Verdict
 
 _GAIN = ("rho", "lower", "upper")
 

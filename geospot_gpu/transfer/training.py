@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.runs.run import Run
 from geospot_gpu.transfer.evidence import Loaded, check_square, features, load, tidy
-from geospot_gpu.transfer.scores import Scores
+from geospot_gpu.transfer.scores.scores import Scores
 
 Array = NDArray[np.float64]
 

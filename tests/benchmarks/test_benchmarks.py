@@ -25,7 +25,7 @@ from benchmarks.side_by_side import PAPER
 from benchmarks.workloads import kd_leaves, problem, sampled_pairs
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
-from geospot_gpu.transfer import correlation
+from geospot_gpu.transfer.correlation import correlate as correlation
 from tests.helpers.clouds import random_regions
 
 

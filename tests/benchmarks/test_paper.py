@@ -16,7 +16,7 @@ from benchmarks.paper.correlations import relative_change, rhos
 from benchmarks.paper.probes import accuracy, trained, transfer_matrix
 from benchmarks.paper.samples import prepare
 from benchmarks.paper.settings import Settings, read
-from geospot_gpu.transfer import correlation
+from geospot_gpu.transfer.correlation import correlate as correlation
 from tests.data import fmow, geoyfcc
 
 SMALL = ("points=6", "budgets=6,12", "counts=1", "lambdas=0.3")

@@ -15,7 +15,7 @@ import pytest
 
 import geospot_gpu as gs
 from geospot_gpu.land import land
-from geospot_gpu.transfer.groups import group_of
+from geospot_gpu.transfer.correlation.groups import group_of
 from tests.helpers.commands import Geospot
 from tests.helpers.folders import mounted_disk, rewrite_manifest
 from tests.helpers.scored import NAMES, PLAIN, REPORT, points, scores

@@ -25,8 +25,8 @@ from geospot_gpu.runs.block import Side
 from geospot_gpu.runs.solving import solve
 from geospot_gpu.runs.store import Store
 from geospot_gpu.selection.target_distances import check_distance
+from geospot_gpu.transfer.correlation.groups import group_of
 from geospot_gpu.transfer.evidence import matrices
-from geospot_gpu.transfer.groups import group_of
 from tests.helpers.clouds import random_regions
 from tests.helpers.commands import Geospot
 

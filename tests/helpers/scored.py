@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from geospot_gpu.transfer.scores import Scores, read_scores
+from geospot_gpu.transfer.scores.scores import Scores, read_scores
 
 NAMES = [f"r{k:02d}" for k in range(10)]
 TABLE = ("points=table", "points.path=points.csv", "points.region=region")

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import geospot_gpu as gs
-from geospot_gpu.transfer.scores import Scores
+from geospot_gpu.transfer.scores.scores import Scores
 from tests.helpers.scored import accuracies
 
 pytestmark = pytest.mark.slow

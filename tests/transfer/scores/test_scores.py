@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import geospot_gpu as gs
-from geospot_gpu.transfer.scores import bounds, read_scores
+from geospot_gpu.transfer.scores.scores import bounds, read_scores
 
 REGIONS = ["FR", "KE", "NA", "US"]
 TABLE = pd.DataFrame(

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from geospot_gpu.transfer.kendall import kendall
-from geospot_gpu.transfer.resampling import Pairs, relabelled, resampled
-from geospot_gpu.transfer.statistics import STATISTICS, correlations, mid_ranks, varies
+from geospot_gpu.transfer.correlation.kendall import kendall
+from geospot_gpu.transfer.correlation.resampling import Pairs, relabelled, resampled
+from geospot_gpu.transfer.correlation.statistics import STATISTICS, correlations, mid_ranks, varies
 
 Array = NDArray[np.float64]
 SCIPY: dict[str, Any] = {

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.files.tables import read_raw_table
 from geospot_gpu.names import name_of
-from geospot_gpu.transfer.score_table import ROLES, Role, read_pairs
+from geospot_gpu.transfer.scores.table import ROLES, Role, read_pairs
 
 if TYPE_CHECKING:
     import xarray

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from geospot_gpu.transfer import correlation
-from geospot_gpu.transfer.correlation import Correlations
+from geospot_gpu.transfer.correlation import correlate as correlation
+from geospot_gpu.transfer.correlation.correlate import Correlations
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ import pandas as pd
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.tables import RawTable
 from geospot_gpu.names import Names, labels, match_names, name_key, unified
-from geospot_gpu.transfer.cells import numbers
+from geospot_gpu.transfer.scores.cells import numbers
 
 log = logging.getLogger("geospot_gpu")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from geospot_gpu.transfer.kendall import kendall
+from geospot_gpu.transfer.correlation.kendall import kendall
 
 Array = NDArray[np.float64]
 STATISTICS = ("pearson", "spearman", "kendall")

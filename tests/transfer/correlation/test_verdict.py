@@ -20,12 +20,12 @@ from geospot_gpu.distances.pairwise import all_pairs
 from geospot_gpu.engine.method import Method
 from geospot_gpu.pictures.transfer import correlation_picture
 from geospot_gpu.runs.solving import solve
-from geospot_gpu.transfer import correlation
-from geospot_gpu.transfer.correlation import Correlations, correlate
+from geospot_gpu.transfer.correlation import correlate as correlation
+from geospot_gpu.transfer.correlation.correlate import Correlations, correlate
+from geospot_gpu.transfer.correlation.groups import group_of
+from geospot_gpu.transfer.correlation.verdict import Figures, Verdict, decide
 from geospot_gpu.transfer.evidence import matrices
-from geospot_gpu.transfer.groups import group_of
-from geospot_gpu.transfer.scores import Scores
-from geospot_gpu.transfer.verdict import Figures, Verdict, decide
+from geospot_gpu.transfer.scores.scores import Scores
 from tests.helpers.clouds import random_regions
 
 Array = NDArray[np.float64]

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geospot_gpu import GeospotError, correlate
-from geospot_gpu.transfer import correlation
-from geospot_gpu.transfer.labelled import align
+from geospot_gpu.transfer.correlation import correlate as correlation
+from geospot_gpu.transfer.correlation.labelled import align
 
 NAMES = [*"ABCDEFGHI", "É"]
 

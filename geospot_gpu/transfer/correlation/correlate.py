@@ -12,11 +12,17 @@ from numpy.typing import NDArray
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.checks import whole
 from geospot_gpu.errors.memory import out_of_memory
-from geospot_gpu.transfer.groups import group_of
-from geospot_gpu.transfer.labelled import align
-from geospot_gpu.transfer.resampling import Association, Pairs, relabelled, relabellings, resampled
-from geospot_gpu.transfer.statistics import STATISTICS, correlations, varies
-from geospot_gpu.transfer.verdict import Figures, Verdict, decide
+from geospot_gpu.transfer.correlation.groups import group_of
+from geospot_gpu.transfer.correlation.labelled import align
+from geospot_gpu.transfer.correlation.resampling import (
+    Association,
+    Pairs,
+    relabelled,
+    relabellings,
+    resampled,
+)
+from geospot_gpu.transfer.correlation.statistics import STATISTICS, correlations, varies
+from geospot_gpu.transfer.correlation.verdict import Figures, Verdict, decide
 
 if TYPE_CHECKING:
     import xarray
@@ -84,8 +90,8 @@ def correlate(
     Intervals come from drawing regions with replacement, pairs of one region with itself left out.
 
     The verdict speaks of distances of transport and of one's own, and says where a simple baseline
-    does as well; :mod:`geospot_gpu.transfer.groups` says which is which. Sample sizes are in no
-    family. Nor is a distance that is the same for all pairs or unknown for one; its figures are
+    does as well; :mod:`geospot_gpu.transfer.correlation.groups` says which is which. Sample sizes
+    are in no family. Nor is a distance that is the same for all pairs or unknown for one; its figures are
     empty, and the ``reason`` is given.
 
     Matrices are aligned by their labels: only regions that are source and target of all of them
@@ -98,7 +104,7 @@ def correlate(
         loss: what transfer loses, more is worse, NaN where it is not known; labelled alike.
         weight: on how much the loss of a pair rests, such as a number of samples; labelled alike. A
             pair of weight 2 counts as two pairs; formulas are in
-            :func:`geospot_gpu.transfer.statistics.correlations`.
+            :func:`geospot_gpu.transfer.correlation.statistics.correlations`.
         seed: of permutations and resamples.
 
     Returns:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.points.readers import column
-from geospot_gpu.transfer.scores import Kind, bounds
+from geospot_gpu.transfer.scores.scores import Kind, bounds
 
 Array = NDArray[np.float64]
 LEAST_TO_PREDICT = 8

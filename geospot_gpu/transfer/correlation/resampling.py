@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geospot_gpu.transfer.groups import group_of
-from geospot_gpu.transfer.kendall import kendall
-from geospot_gpu.transfer.statistics import FLAT, STATISTICS, mid_ranks, standardised
+from geospot_gpu.transfer.correlation.groups import group_of
+from geospot_gpu.transfer.correlation.kendall import kendall
+from geospot_gpu.transfer.correlation.statistics import FLAT, STATISTICS, mid_ranks, standardised
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import geospot_gpu as gs
-from geospot_gpu.transfer import predictor as module
-from geospot_gpu.transfer.predictor import COVERED, Predictor
+from geospot_gpu.transfer.predictor import predictor as module
+from geospot_gpu.transfer.predictor.predictor import COVERED, Predictor
 
 
 def world(regions: int = 20, seed: int = 0, noise: float = 0.03) -> pd.DataFrame:

@@ -1,0 +1,1 @@
+"""Whether distances predict scores, where pairs share regions."""

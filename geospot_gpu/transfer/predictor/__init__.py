@@ -1,0 +1,1 @@
+"""Expected scores from distances, and how far to trust them."""

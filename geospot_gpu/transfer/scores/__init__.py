@@ -1,0 +1,1 @@
+"""Scores of models in regions: read, checked and brought into matrices of pairs."""
