@@ -26,7 +26,8 @@ import torch
 from benchmarks.gpu_checks.budgets import COMMANDS, excess
 from benchmarks.gpu_checks.pretended import Pretended
 from geospot_gpu import cli
-from geospot_gpu.transfer import correlation, predictor
+from geospot_gpu.transfer.correlation import correlate as correlation
+from geospot_gpu.transfer.predictor import predictor
 
 MOST_APART = 2e-3
 """Largest difference from the CPU, relative to the largest number of a column."""

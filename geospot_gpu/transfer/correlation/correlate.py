@@ -91,8 +91,8 @@ def correlate(
 
     The verdict speaks of distances of transport and of one's own, and says where a simple baseline
     does as well; :mod:`geospot_gpu.transfer.correlation.groups` says which is which. Sample sizes
-    are in no family. Nor is a distance that is the same for all pairs or unknown for one; its figures are
-    empty, and the ``reason`` is given.
+    are in no family. Nor is a distance that is the same for all pairs or unknown for one; its
+    figures are empty, and the ``reason`` is given.
 
     Matrices are aligned by their labels: only regions that are source and target of all of them
     and have a loss take part. What fell away is said.
