@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from geospot_gpu.errors import GeospotError
     from geospot_gpu.feature_costs import FeatureCost, register_feature_cost
     from geospot_gpu.files.places import Place
+    from geospot_gpu.pictures.validation import draw_nearest_distances
     from geospot_gpu.points import Points
     from geospot_gpu.points.presets import read_dataset
     from geospot_gpu.points.readers import read_points
@@ -78,6 +79,10 @@ if TYPE_CHECKING:
     from geospot_gpu.transfer.prediction import Predictions, predict_scores
     from geospot_gpu.transfer.predictor.predictor import Evaluation, Predictor
     from geospot_gpu.transfer.scores.scores import Scores, read_scores
+    from geospot_gpu.validation.blocks import SpatialBlocks
+    from geospot_gpu.validation.distances import NearestDistances, nearest_distances
+    from geospot_gpu.validation.knndm import KNNDM
+    from geospot_gpu.validation.regions import RegionFolds
 
 __version__ = "0.1.0"
 
@@ -100,8 +105,10 @@ _HOMES = {
     "GeospotError": "geospot_gpu.errors",
     "GroundCost": "geospot_gpu.cost",
     "Images": "geospot_gpu.embedding",
+    "KNNDM": "geospot_gpu.validation.knndm",
     "Method": "geospot_gpu.engine.method",
     "NearestEmbedding": "geospot_gpu.encoders",
+    "NearestDistances": "geospot_gpu.validation.distances",
     "Neighbours": "geospot_gpu.distances.nearest.search",
     "NoEncoder": "geospot_gpu.encoders",
     "Place": "geospot_gpu.files.places",
@@ -114,6 +121,7 @@ _HOMES = {
     "Problem": "geospot_gpu.selection.problem",
     "Raster": "geospot_gpu.encoders",
     "Ray": "geospot_gpu.cluster.settings",
+    "RegionFolds": "geospot_gpu.validation.regions",
     "Regions": "geospot_gpu.regions",
     "Run": "geospot_gpu.runs.run",
     "Sampling": "geospot_gpu.regions.sampling",
@@ -123,6 +131,7 @@ _HOMES = {
     "Sinkhorn": "geospot_gpu.sinkhorn.solver",
     "Source": "geospot_gpu.regions.drawing",
     "Spaces": "geospot_gpu.encoders",
+    "SpatialBlocks": "geospot_gpu.validation.blocks",
     "StoredPairs": "geospot_gpu.runs.stored_pairs",
     "Texts": "geospot_gpu.embedding",
     "TorchModel": "geospot_gpu.encoders",
@@ -141,8 +150,10 @@ _HOMES = {
     "by_s2": "geospot_gpu.regions.grouping",
     "contributions": "geospot_gpu.transfer.contributions",
     "correlate": "geospot_gpu.transfer.correlation.correlate",
+    "draw_nearest_distances": "geospot_gpu.pictures.validation",
     "embed": "geospot_gpu.embedding.embed",
     "explain_distance": "geospot_gpu.transfer.explanation",
+    "nearest_distances": "geospot_gpu.validation.distances",
     "nearest_regions": "geospot_gpu.selection.neighbours",
     "open_run": "geospot_gpu.runs.run",
     "pairwise": "geospot_gpu.distances.pairwise",
@@ -159,6 +170,7 @@ _HOMES = {
 
 __all__ = [
     "EMD",
+    "KNNDM",
     "Assessment",
     "ChoiceLimits",
     "Column",
@@ -177,6 +189,7 @@ __all__ = [
     "GroundCost",
     "Images",
     "Method",
+    "NearestDistances",
     "NearestEmbedding",
     "Neighbours",
     "NoEncoder",
@@ -190,6 +203,7 @@ __all__ = [
     "Problem",
     "Raster",
     "Ray",
+    "RegionFolds",
     "Regions",
     "Run",
     "Sampling",
@@ -199,6 +213,7 @@ __all__ = [
     "Sinkhorn",
     "Source",
     "Spaces",
+    "SpatialBlocks",
     "StoredPairs",
     "Texts",
     "TorchModel",
@@ -217,8 +232,10 @@ __all__ = [
     "by_s2",
     "contributions",
     "correlate",
+    "draw_nearest_distances",
     "embed",
     "explain_distance",
+    "nearest_distances",
     "nearest_regions",
     "open_run",
     "pairwise",
