@@ -39,6 +39,7 @@ def draw_nearest_distances(distances: NearestDistances, path: str | Path) -> Non
         far = "" if kind == BEYOND else f", W = {wasserstein:,.3g} {distances.unit}"
         axes.ecdf(values.clip(lower=lowest), label=f"{kind}{far}", linewidth=2, **_STYLES[kind])
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:,g}")  # powers would need parsed text
     axes.set_xlim(lowest, largest * 1.1)
     axes.set_ylim(0.0, 1.0)
     axes.grid(alpha=0.3)
