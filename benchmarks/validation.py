@@ -106,7 +106,6 @@ def measure(task: Task, folder: Path, draws: int) -> dict[str, object]:
     for seed in range(draws):
         drawn = draw(table[task.region], seed)
         parts.append(estimates(task, table, drawn, distances, seed))
-        print(task.name, seed, flush=True)
     found = pd.concat(parts)
     found["off"] = (found["estimate"] - found["truth"]).abs()
     means = found.groupby(["method", "where"], sort=False)[["estimate", "truth", "off"]].mean()
@@ -139,4 +138,4 @@ def main(folder: Path, draws: int) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         raise SystemExit("usage: python -m benchmarks.validation DATA [draws]")
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 8)
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 5)
