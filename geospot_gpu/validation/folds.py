@@ -54,9 +54,7 @@ def check_enough(count: int, n_splits: int, what: str, remedy: str) -> None:
         remedy: what to do, likewise.
     """
     if count < n_splits:
-        raise GeospotError(
-            f"n_splits={n_splits}: there {'is' if count == 1 else 'are'} {count} {what}: {remedy}"
-        )
+        raise GeospotError(f"n_splits={n_splits}: there are too few {what} ({count}): {remedy}")
 
 
 def balanced_folds(sizes: NDArray[np.int64], n_splits: int) -> Fold:

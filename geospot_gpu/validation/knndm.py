@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from geospot_gpu.errors import GeospotError, checks
-from geospot_gpu.validation.folds import Fold, Folds, check_enough, check_splits
+from geospot_gpu.validation.folds import Fold, Folds, check_splits
 from geospot_gpu.validation.matching import match
 from geospot_gpu.validation.samples import By, check_by, located
 
@@ -22,7 +22,8 @@ class KNNDM(Folds):
     distances and degrees: neither poles nor the antimeridian matter.
 
     Args:
-        deployment: where the model will be used: a ``Regions``, or a table with coordinates; for
+        deployment: where the model will be used: a ``Regions``, ``Points`` or a table with
+            coordinates; for
             ``by="features"`` a table or matrix of the same features as those of the samples, or a
             ``Regions`` with them. Every distinct point of a ``Regions`` counts once.
         n_splits: how many folds.
@@ -76,7 +77,9 @@ class KNNDM(Folds):
     def fold_of(self, X: Any, groups: Any = None) -> Fold:
         samples = X if groups is None else groups
         places = located(samples, self.deployment, self.by, self.lon, self.lat)
-        check_enough(
-            len(places.samples) - 2, self.n_splits, "samples but for two", "use fewer folds"
-        )
+        if len(places.samples) < self.n_splits + 2:
+            raise GeospotError(
+                f"n_splits={self.n_splits}: there are too few samples ({len(places.samples)}): use "
+                "fewer folds than samples, by two or more"
+            )
         return match(places, self.n_splits, self.max_share, self.seed).fold

@@ -17,8 +17,6 @@ from geospot_gpu.validation.similar import similar_folds
 if TYPE_CHECKING:
     import xarray
 
-_HOW = "give a Run, gs.pairwise(...).divergence, or a DataFrame with regions as index and columns"
-
 
 class RegionFolds(Folds):
     """Folds of whole regions: no region is trained on and tested in.
@@ -70,7 +68,8 @@ class RegionFolds(Folds):
 
         region, names = _regions(groups, _num_samples(X))
         if self.n_splits is None:
-            check_enough(len(names), 2, "region", "give samples of several regions as groups")
+            if len(names) < 2:
+                raise GeospotError(f"groups: all samples are of {names[0]!r}: give several regions")
             return region
         check_enough(len(names), self.n_splits, "regions", "use fewer folds")
         sizes = np.bincount(region).astype(np.int64)
@@ -105,10 +104,12 @@ def _between(
     distances: Run | xarray.DataArray | pd.DataFrame, names: list[str]
 ) -> NDArray[np.float64]:
     """Distances between the regions of these names, averaged over both ways, [R, R]."""
+    import xarray
+
     table: Any = distances.matrix() if isinstance(distances, Run) else distances
-    if hasattr(table, "dims") and set(getattr(table, "coords", ())) >= {"source", "target"}:
+    if isinstance(table, xarray.DataArray) and set(table.dims) == {"source", "target"}:
         table = table.transpose("source", "target").to_pandas()
-    checks.instance(table, pd.DataFrame, "distances", _HOW)
+    checks.instance(table, pd.DataFrame, "distances", "a Run, or gs.pairwise(...).divergence")
     rows, columns = (
         Names([name_of(name, "distances") for name in axis])
         for axis in (table.index, table.columns)
@@ -122,7 +123,7 @@ def _between(
     try:
         values = table.to_numpy(np.float64)
     except (TypeError, ValueError) as error:
-        raise GeospotError(f"distances must be numbers ({error}): {_HOW}") from error
+        raise GeospotError(f"distances must be numbers ({error})") from error
     found: NDArray[np.float64] = values[
         np.ix_([rows[name] for name in names], [columns[name] for name in names])
     ]

@@ -213,11 +213,11 @@ X = np.zeros((3, 1))
         ),
         (
             lambda: gs.RegionFolds(3).fold_of(X, ["a", "b", "b "]),
-            "n_splits=3: there are 2 regions: use fewer folds",
+            "n_splits=3: there are too few regions (2): use fewer folds",
         ),
         (
             lambda: gs.RegionFolds().fold_of(X, ["a", "a", "a"]),
-            "n_splits=2: there is 1 region: give samples of several regions as groups",
+            "groups: all samples are of 'a': give several regions",
         ),
         (
             lambda: gs.RegionFolds(2, distances=KM).fold_of(X, ["a", "b", "c"]),
@@ -229,13 +229,11 @@ X = np.zeros((3, 1))
         ),
         (
             lambda: gs.RegionFolds(2, distances=KM.astype(str) + "?").fold_of(X, ["a", "b", "b"]),
-            "distances must be numbers (could not convert string to float: '0.0?'): give a Run, "
-            "gs.pairwise(...).divergence, or a DataFrame with regions as index and columns",
+            "distances must be numbers (could not convert string to float: '0.0?')",
         ),
         (
             lambda: gs.RegionFolds(2, distances=KM.to_numpy()).fold_of(X, ["a", "b", "b"]),  # type: ignore[arg-type]
-            "distances is of type ndarray: give a DataFrame, give a Run, "
-            "gs.pairwise(...).divergence, or a DataFrame with regions as index and columns",
+            "distances is of type ndarray: give a DataFrame, a Run, or gs.pairwise(...).divergence",
         ),
         (
             lambda: gs.SpatialBlocks(0),
@@ -244,7 +242,7 @@ X = np.zeros((3, 1))
         (lambda: gs.SpatialBlocks(9, balanced="no"), "balanced='no': give true or false"),  # type: ignore[arg-type]
         (
             lambda: gs.SpatialBlocks(9000, 5).fold_of(PLACES[:1]),
-            "n_splits=5: there is 1 blocks of 9000 km: use a smaller size_km",
+            "n_splits=5: there are too few blocks of 9000 km (1): use a smaller size_km",
         ),
         (
             lambda: gs.SpatialBlocks(900).fold_of(X),

@@ -249,7 +249,8 @@ UNKNOWN = gs.Regions.from_points(region=["a", "b"], features=np.eye(2, dtype=np.
         (lambda: gs.KNNDM(PLACES, seed=-1), "seed=-1: give a whole number of 0 or more"),
         (
             lambda: gs.KNNDM(PLACES, 5).fold_of(PLACES[:6]),
-            "n_splits=5: there are 4 samples but for two: use fewer folds",
+            "n_splits=5: there are too few samples (6): use fewer folds than samples, by two or "
+            "more",
         ),
         (
             lambda: gs.KNNDM(PLACES).fold_of(pd.DataFrame({"lon": [1.0]})),
