@@ -45,10 +45,9 @@ class Drawn(NamedTuple):
 
 def draw(region: pd.Series[Any], seed: int) -> Drawn:
     generator = np.random.default_rng(seed)
-    rows = {
-        name: generator.permutation(found) for name, found in region.groupby(region).indices.items()
-    }
-    names = generator.permutation(sorted(rows, key=str))
+    members = region.groupby(region).indices
+    rows = {str(name): generator.permutation(found) for name, found in members.items()}
+    names = generator.permutation(sorted(rows))
     here, there = names[:TRAINED], names[TRAINED:]
     return Drawn(
         np.concatenate([rows[name][:SAMPLES] for name in here]),

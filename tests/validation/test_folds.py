@@ -132,6 +132,7 @@ def test_merging_stops_before_one_fold_has_nearly_all() -> None:
     assert (huge == huge[0]).sum() == 1
 
 
+@pytest.mark.slow
 def test_distances_are_of_runs_matrices_and_tables(tmp_path: Any) -> None:
     regions = gs.Regions.from_points(
         lon=[0, 1, 2, 80, 81, 82], lat=[0] * 6, region=["a ", "b", "c", "d", "e", "f"]
@@ -139,7 +140,8 @@ def test_distances_are_of_runs_matrices_and_tables(tmp_path: Any) -> None:
     run = gs.sweep(tmp_path / "run", regions, cost=gs.GroundCost(geo_weight=1.0))
     matrix = run.matrix()
     groups = list("fabcdeab")  # fold by fold: d, e, f together
-    for distances in (run, matrix, matrix.T, matrix.to_pandas()):
+    table = pd.DataFrame(matrix.to_numpy(), index=run.names, columns=run.names)
+    for distances in (run, matrix, matrix.T, table):
         fold = gs.RegionFolds(2, distances=distances).fold_of(np.zeros((8, 1)), groups)
         assert fold.tolist() in ([1, 0, 0, 0, 1, 1, 0, 0], [0, 1, 1, 1, 0, 0, 1, 1])
 
