@@ -64,9 +64,7 @@ class RegionFolds(Folds):
         return self.n_splits or len(_regions(groups, None)[1])
 
     def fold_of(self, X: Any, groups: Any = None) -> Fold:
-        from sklearn.utils.validation import _num_samples
-
-        region, names = _regions(groups, _num_samples(X))
+        region, names = _regions(groups, X.shape[0] if hasattr(X, "shape") else len(X))
         if self.n_splits is None:
             if len(names) < 2:
                 raise GeospotError(f"groups: all samples are of {names[0]!r}: give several regions")
