@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hydra._internal.hydra import Hydra
 from hypothesis import settings
+from matplotlib.figure import Figure
 
 if not torch.cuda.is_available():  # before Triton is imported, by torch.compile at the latest
     os.environ["TRITON_INTERPRET"] = "1"
@@ -24,10 +26,11 @@ import geospot_gpu as gs
 from geospot_gpu.transfer.correlation import correlate as correlation
 from geospot_gpu.transfer.predictor import predictor
 from tests.helpers.commands import GEOSPOT, Geospot, code_of
+from tests.helpers.examples import examples
 from tests.helpers.s3 import ObjectServer
 
 # How long an example takes says something about the machine, not about the code.
-settings.register_profile("geospot", deadline=None)
+settings.register_profile("geospot", deadline=None, max_examples=examples(100))
 settings.load_profile("geospot")
 
 
@@ -69,6 +72,32 @@ def storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
         monkeypatch.setenv(name, value)
     yield server
     server.stop()
+
+
+def _begin(figure: Figure, path: Path, **_: object) -> None:
+    path.write_bytes(b"\x89PNG\r\n\x1a\n")
+
+
+RENDER = Figure.savefig
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick() -> Iterator[None]:
+    """More than half of the time of a short command is what hardly any test is about.
+
+    Hydra composes all settings twice, first to learn ``hydra.mode``, which no test sets. Pictures
+    are composed, but rendered only in tests marked ``draws``.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Hydra, "get_mode", lambda *_, **__: None)
+        patch.setattr(Figure, "savefig", _begin)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _rendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("draws"):
+        monkeypatch.setattr(Figure, "savefig", RENDER)
 
 
 @pytest.fixture

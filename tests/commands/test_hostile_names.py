@@ -52,6 +52,7 @@ def write_points(path: Path, names: tuple[str, ...] = NAMES) -> None:
     table.to_csv(path, index=False)
 
 
+@pytest.mark.draws
 def test_every_command_shows_odd_names(
     geospot_here: Geospot, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:

@@ -20,6 +20,7 @@ SELECT = ("select", "sweep=run", "target=r03")
 NEAREST = ("nearest", *PLAIN, "target=r03")
 
 
+@pytest.mark.draws
 def test_select_writes_regions_quotas_and_steps(run: Geospot, tmp_path: Path) -> None:
     done = run(*SELECT, "budget=40", "max_regions=4", "out=chosen")
     assert done.returncode == 0, done.stderr
@@ -122,6 +123,7 @@ def test_a_budget_beyond_everything(
     assert table["quota"].tolist() == [30] * 9
 
 
+@pytest.mark.draws
 def test_select_points(run: Geospot, tmp_path: Path) -> None:
     done = run(*SELECT, "over=points", "budget=6", "out=chosen")
     assert done.returncode == 0, done.stderr
@@ -170,6 +172,7 @@ def test_select_points_of_a_pool_with_features_on_disk(
     assert "features.npy: no features for 50 of 50 points" in lost.stderr
 
 
+@pytest.mark.draws
 def test_nearest_lists_neighbours(run: Geospot, tmp_path: Path) -> None:
     done = run(*NEAREST, "k=4", "out=near")
     assert done.returncode == 0, done.stderr

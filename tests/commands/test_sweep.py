@@ -74,6 +74,7 @@ def test_a_rectangular_sweep(here: Run, towns: Path, tmp_path: Path) -> None:
     assert matrix.loc["oslo", "oslo"] == pytest.approx(0, abs=1e-3)
 
 
+@pytest.mark.draws
 @pytest.mark.parametrize("argument", ["preset=paper", "solver=geomloss"])
 def test_other_solvers_show_what_they_compute(argument: str, here: Run, tmp_path: Path) -> None:
     done = here("out=run", argument)

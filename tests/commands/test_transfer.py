@@ -22,6 +22,7 @@ from tests.helpers.scored import NAMES, PLAIN, REPORT, points, scores
 
 
 @pytest.mark.slow
+@pytest.mark.draws
 def test_transfer_says_that_distances_predict(run: Geospot, tmp_path: Path) -> None:
     done = run("transfer", *REPORT, "out=report")
     assert done.returncode == 0, done.stderr
@@ -116,6 +117,7 @@ def test_predict_new_regions_without_labels(run: Geospot, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.draws
 def test_predict_draws_the_world(run: Geospot, tmp_path: Path) -> None:
     done = run("predict", *REPORT, "targets.degrees=30", "targets.points=40", "out=world")
     assert done.returncode == 0, done.stderr
@@ -131,6 +133,7 @@ def test_predict_draws_the_world(run: Geospot, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1].startswith(f"sources=10 targets={len(cells)} extrapolates=")
 
 
+@pytest.mark.draws
 def test_explain_writes_points_that_sum_to_the_divergence(run: Geospot, tmp_path: Path) -> None:
     done = run("explain", "sweep=run", "source=r01", "target=r07", "out=explained")
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ from geospot_gpu.pictures.sweep import _cluster_order, write_heatmap
 
 
 @pytest.mark.parametrize("square", [True, False])
+@pytest.mark.draws
 def test_names_are_plain_text_in_the_heatmap(
     square: bool, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:

@@ -306,6 +306,7 @@ def test_everything_that_is_known_of_a_pair_has_a_group(
     assert group_of("lower") == group_of("drive_hours") == "own"
 
 
+@pytest.mark.draws
 def test_pictures_show_distances_under_test_or_none(tmp_path: Path) -> None:
     near, loss = related(0)
     names = tuple(f"r{k:02d}" for k in range(len(near)))
