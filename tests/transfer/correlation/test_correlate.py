@@ -122,13 +122,13 @@ def test_noise_seldom_predicts_and_a_relation_does(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(correlation, "KENDALL", 5)
     generator = np.random.default_rng(0)
     alarms = 0
-    for seed in range(100):
+    for seed in range(60):
         distances = {f"d{k}": world(12, 1000 * k + seed)[0] for k in range(4)}
         _, loss = world(12, 77_000 + seed)
         order = generator.permutation(12)
         verdict = correlate(distances, loss[np.ix_(order, order)], seed=seed)[1]
         alarms += verdict.verdict == "predicts"
-    assert alarms <= 10
+    assert alarms <= 7, "8 of 60 come once in 100 times at 5 %"
     distance, loss = world(12, 5)
     found = correlate({"noise": world(12, 6)[0], "d": distance}, loss)[1]
     assert (found.verdict, found.distance) == ("predicts", "d")

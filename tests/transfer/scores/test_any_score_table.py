@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import geospot_gpu as gs
 from geospot_gpu.transfer.scores.scores import Scores
+from tests.helpers.examples import examples
 from tests.helpers.scored import accuracies
 
 pytestmark = pytest.mark.slow
@@ -89,7 +90,7 @@ def tables(draw: st.DrawFn) -> tuple[list[str], pd.DataFrame, bytes]:
     return names, frame, file.getvalue().encode(encoding)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(tables())
 def test_whatever_the_form_the_scores_are_the_same(
     table: tuple[list[str], pd.DataFrame, bytes],
@@ -137,7 +138,7 @@ CELLS = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.lists(CELLS, max_size=5), max_size=5), st.sampled_from(",;\t"), st.booleans())
 def test_any_table_is_read_or_refused_in_a_line(
     rows: list[list[str]], delimiter: str, framed: bool
