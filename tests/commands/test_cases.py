@@ -62,33 +62,39 @@ def test_forms_of_one_name(sweep: Sweep, tmp_path: Path) -> None:
         assert (code, names(tmp_path)) == (0, ["Côte d'Ivoire", "Kenya "])
 
 
+ODD = ("1_2", "2.50", "7e4", "true", "nan", "Europe/Berlin", "a,b", "=")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["1_2", "2.50", "7e4", "true", "nan", "Europe/Berlin", "a,b", "="])
 def test_names_that_look_like_something_else(
-    name: str, sweep: Sweep, geospot_here: Geospot, tmp_path: Path
+    sweep: Sweep, geospot_here: Geospot, tmp_path: Path
 ) -> None:
     """What is typed is what is looked up, in every command."""
-    typed = f"'{name}'" if "," in name else name
-    points = table("12", "2.5", "70000.0", "x", name)
-    code, said = sweep(points, f"regions.include=[{typed},x,12]", f"regions.unions=['{name}+x']")
+    typed = {name: f"'{name}'" if "," in name else name for name in ODD}
+    every = ",".join(typed.values())
+    points = table("12", "2.5", "70000.0", "x", *ODD)
+    unions = ",".join(f"'{name}+x'" for name in ODD)
+    code, said = sweep(points, f"regions.include=[{every},x,12]", f"regions.unions=[{unions}]")
     assert (code, said) == (0, [])
-    assert sorted(names(tmp_path)) == sorted([name, "x", "12", f"{name}+x"])
-    select = geospot_here("select", "sweep=run", f"target={typed}", "budget=9", "out=chosen")
+    assert sorted(names(tmp_path)) == sorted([*ODD, "x", "12", *(f"{name}+x" for name in ODD)])
+    select = geospot_here("select", "sweep=run", f"target=[{every}]", "budget=9", "out=chosen")
     assert select.returncode == 0, select.stderr
     summary = json.loads((tmp_path / "chosen" / "summary.json").read_text())
-    assert summary["targets"] == [name]
+    assert summary["targets"] == list(ODD)
+    twice, thrice = (",".join(f"{text}:{k}" for text in typed.values()) for k in (2, 3))
     some = geospot_here(
-        *("select", "sweep=run", f"target={{{typed}:2,x:1}}", f"have={{{typed}:3}}", "budget=9"),
+        *("select", "sweep=run", f"target={{{twice},x:1}}", f"have={{{thrice}}}", "budget=9"),
         *("out=some",),
     )
     assert some.returncode == 0, some.stderr
-    explain = geospot_here("explain", "sweep=run", f"source={typed}", "target=12", "out=why")
-    assert explain.returncode == 0, explain.stderr
-    assert explain.stdout.startswith(f"{name} - 12: divergence")
-    nearest = geospot_here(
-        *("nearest", *SWEEP[1:], *OWN[:2], f"target={typed}", "k=1", "out=near"),
-    )
-    assert nearest.returncode == 0, nearest.stderr
+    for name, text in typed.items():
+        explain = geospot_here("explain", "sweep=run", f"source={text}", "target=12", "out=why")
+        assert explain.returncode == 0, explain.stderr
+        assert explain.stdout.startswith(f"{name} - 12: divergence")
+        nearest = geospot_here(
+            *("nearest", *SWEEP[1:], *OWN[:2], f"target={text}", "k=1", "out=near"),
+        )
+        assert nearest.returncode == 0, nearest.stderr
 
 
 def test_names_in_a_multirun(sweep: Sweep, tmp_path: Path) -> None:

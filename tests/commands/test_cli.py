@@ -85,9 +85,9 @@ def test_an_unknown_command(geospot: Geospot) -> None:
     assert the_error(geospot("swep", "out=x")) == expected
 
 
-@pytest.mark.slow
-def test_cuda_without_cuda(sweep: Run) -> None:
-    done = sweep("out=run", "device=cuda", CUDA_VISIBLE_DEVICES="")
+def test_cuda_without_cuda(here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    done = here("out=run", "device=cuda")
     assert "CUDA device here; use device=cpu or auto" in the_error(done)
 
 

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from geospot_gpu import cli
+from tests.helpers.examples import examples
 
 pytestmark = pytest.mark.slow
 
@@ -122,7 +123,7 @@ def in_a_new_folder(folder: Path) -> str:
     return f"run{len(os.listdir(folder))}"
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.one_of(ROWS, GOOD, GOOD), min_size=1, max_size=25), chosen=REGIONS)
 def test_every_point_is_accounted_for(
     rows: list[tuple[Any, ...]], chosen: dict[str, str], folder: Path
@@ -143,7 +144,7 @@ def test_every_point_is_accounted_for(
         assert manifest["points"][0]["used"] == mine["n_distinct"].sum()
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(key="points", value="{A:1}", other="regions.seed", also="-1")
 @given(key=st.sampled_from(SWEPT), value=NASTY, other=st.sampled_from(SWEPT), also=NASTY)
 def test_any_setting_of_a_sweep(key: str, value: str, other: str, also: str, folder: Path) -> None:
@@ -158,7 +159,7 @@ def write_points(folder: Path) -> None:
     table.to_csv(folder / "points.csv", index=False)
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(over="regions", changes={"target": "{A:x}"})
 @example(over="regions", changes={"have": "{B:nan}"})
 @example(over="points", changes={"have": "{B:x}"})
@@ -177,7 +178,7 @@ def test_any_setting_of_select(over: str, changes: dict[str, str], folder: Path)
     check(["select", *(f"{key}={value}" for key, value in (chosen | changes).items())])
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     command=st.sampled_from(["explain", "nearest"]),
     key=st.sampled_from(["source", "target", "k", "out", "sweep", "device"]),

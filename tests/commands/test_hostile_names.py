@@ -53,6 +53,7 @@ def write_points(path: Path, names: tuple[str, ...] = NAMES) -> None:
 
 
 @pytest.mark.draws
+@pytest.mark.usefixtures("few_models")
 def test_every_command_shows_odd_names(
     geospot_here: Geospot, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:

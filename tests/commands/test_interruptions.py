@@ -17,22 +17,21 @@ import pytest
 import geospot_gpu as gs
 from tests.helpers.commands import GEOSPOT, Geospot
 from tests.helpers.folders import mounted_disk
-from tests.helpers.swept import TOWNS, Run, counts, messages, the_error
+from tests.helpers.swept import TOWNS, Run, counts, messages, slow_sweep, the_error
 
 
 @pytest.fixture
-def long_sweep(tmp_path: Path) -> list[str]:
-    """Arguments of a sweep of 66 pairs in many shards, which takes some seconds."""
+def long_sweep(tmp_path: Path) -> tuple[str, ...]:
+    """Settings of a sweep of 66 pairs."""
     generator = np.random.default_rng(0)
-    count = 12 * 1200
     pd.DataFrame(
         {
-            "town": np.repeat([f"t{k:02d}" for k in range(12)], 1200),
-            "lon": generator.uniform(-180, 180, count),
-            "lat": generator.uniform(-60, 60, count),
+            "town": np.repeat([f"t{k:02d}" for k in range(12)], 50),
+            "lon": generator.uniform(-180, 180, 600),
+            "lat": generator.uniform(-60, 60, 600),
         }
     ).to_csv(tmp_path / "towns.csv", index=False)
-    return [str(GEOSPOT), "sweep", *TOWNS, "out=run", "regions.max_points=null"]
+    return (*TOWNS, "out=run")
 
 
 def stop_after_some_shards(command: list[str], folder: Path, number: int) -> tuple[int, str]:
@@ -58,9 +57,9 @@ def stop_after_some_shards(command: list[str], folder: Path, number: int) -> tup
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_goes_on(
-    number: signal.Signals, long_sweep: list[str], tmp_path: Path, geospot: Geospot
+    number: signal.Signals, long_sweep: tuple[str, ...], tmp_path: Path, geospot_here: Geospot
 ) -> None:
-    code, stderr = stop_after_some_shards(long_sweep, tmp_path, number)
+    code, stderr = stop_after_some_shards(slow_sweep(*long_sweep), tmp_path, number)
     if number != signal.SIGKILL:
         assert code == 130
         assert "Traceback" not in stderr
@@ -74,7 +73,7 @@ def test_a_stopped_run_goes_on(
     assert 0 < done < 66, "stopped in the middle"
     assert int(gs.open_run(tmp_path / "run").divergence.notnull().sum()) == 2 * done + 12
 
-    total, computed, reused, _ = counts(geospot(*long_sweep[1:]))
+    total, computed, reused, _ = counts(geospot_here("sweep", *long_sweep))
     assert (total, computed, reused) == (66, 66 - done, done)
     assert all(path.read_bytes() == content for path, content in shards.items())
     pairs = pd.concat(pd.read_parquet(path) for path in tmp_path.glob("run/distances/*.parquet"))
@@ -111,9 +110,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-@pytest.mark.slow
-def test_a_full_disk(small_disk: Path, sweep: Run, here: Run) -> None:
-    done = sweep("out=disk/run")
+@pytest.mark.draws
+def test_a_full_disk(small_disk: Path, here: Run) -> None:
+    done = here("out=disk/run")
     assert done.returncode == 1
     expected = (
         r"error: disk/run(/matrix.csv|/heatmap.png)?: cannot be written \(No space left on .*\); "

@@ -17,7 +17,7 @@ from tests.helpers.swept import LAST_LINE, Run, counts, messages, the_error
 
 
 @pytest.mark.slow
-def test_a_sweep_run_twice(sweep: Run, tmp_path: Path) -> None:
+def test_a_sweep_run_twice(sweep: Run, here: Run, tmp_path: Path) -> None:
     first = sweep("out=runs/towns")
     assert counts(first) == (6, 6, 0, 0)
     assert re.search(r"solving: 100%.* 6/6 \[.*<.*pairs(/s)?\]", first.stderr), "the progress bar"
@@ -56,7 +56,7 @@ def test_a_sweep_run_twice(sweep: Run, tmp_path: Path) -> None:
     assert (manifest["seed"], manifest["max_points"], manifest["device"]) == (0, 1000, "cpu")
 
     shards = {path: path.read_bytes() for path in (out / "distances").iterdir()}
-    second = sweep("out=runs/towns")
+    second = here("out=runs/towns")
     assert counts(second) == (6, 0, 6, 0)
     assert second.stderr == "", "no bar where there is nothing to do"
     assert second.stdout.splitlines()[:-3] == lines[:-3]
@@ -134,9 +134,9 @@ def test_a_damaged_shard_is_one_warning(sweep: Run, here: Run, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_a_multirun_has_one_folder_per_point(sweep: Run, here: Run, tmp_path: Path) -> None:
+def test_a_multirun_has_one_folder_per_point(here: Run, tmp_path: Path) -> None:
     """A failing job is told at once, by its number, and does not stop the others."""
-    done = sweep("out=grid", "-m", "solver.epsilon=0.1,-1,0.2", "regions=column,default")
+    done = here("out=grid", "-m", "solver.epsilon=0.1,-1,0.2", "regions=column,default")
     assert done.returncode == 1
     errors = [line for line in messages(done) if not line.startswith(("self terms", "solving"))]
     assert errors == [

@@ -57,6 +57,7 @@ def test_transfer_says_that_distances_predict(run: Geospot, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_models")
 def test_sample_sizes_are_reported_apart(run: Geospot, tmp_path: Path) -> None:
     """With the scores of thirty models that say nothing of distance."""
     table = points()
@@ -74,6 +75,7 @@ def test_sample_sizes_are_reported_apart(run: Geospot, tmp_path: Path) -> None:
     assert "n_source" not in summary["text"]
 
 
+@pytest.mark.usefixtures("few_models")
 def test_few_regions_are_described_and_nothing_is_predicted(run: Geospot, tmp_path: Path) -> None:
     few = scores()
     few[few["source"].isin(NAMES[:5]) & few["target"].isin(NAMES[:5])].to_csv(

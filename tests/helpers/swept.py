@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 
 TOWNS = (
@@ -37,3 +38,25 @@ def the_error(done: subprocess.CompletedProcess[str]) -> str:
     (line,) = messages(done)
     assert line.startswith("error: ")
     return line.removeprefix("error: ")
+
+
+LEAST = 10_000
+"""Costs of a block of :func:`slow_sweep`."""
+_SLOW = f"""
+import time
+from geospot_gpu import cli
+from geospot_gpu.distances.solve import PairSolver
+from geospot_gpu.runs import plan
+plan._LEAST_ENTRIES["cpu"] = {LEAST}
+solve = PairSolver.solve
+def slow(*arguments):
+    time.sleep(0.3)
+    return solve(*arguments)
+PairSolver.solve = slow
+cli.main()
+"""
+
+
+def slow_sweep(*arguments: str) -> list[str]:
+    """The command as a process, with small blocks that take a while."""
+    return [sys.executable, "-c", _SLOW, "sweep", *arguments]
