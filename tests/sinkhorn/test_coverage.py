@@ -6,7 +6,7 @@ import faiss
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import logsumexp
@@ -26,6 +26,7 @@ from tests.helpers.clouds import (
     random_regions,
     weights,
 )
+from tests.helpers.examples import examples
 
 CPU = gs.Engine(device="cpu")
 COSTS = [gs.GroundCost(geo_weight=weight) for weight in (0.0, 0.5, 1.0)]
@@ -67,8 +68,8 @@ def solve(regions: gs.Regions, cost: gs.GroundCost, kernel: str = "auto auto", *
 )
 @pytest.mark.parametrize("cost", COSTS, ids=str)
 def test_the_interval_contains_the_exact_value(name: str, cost: gs.GroundCost) -> None:
-    if name == "keops streamed" and cost.geo_weight == 0.0:
-        pytest.skip("one formula with features is enough: each takes long to compile")
+    if name.split()[0] in ("keops", "triton") and cost.geo_weight != 0.5:
+        pytest.skip("the formula of both terms is enough: it takes long to compile or interpret")
     regions = random_regions(SIZES)
     a, b = weights(regions, 0), weights(regions, 1)
     costs = cost_matrix(regions, 0, 1, cost)
@@ -88,6 +89,7 @@ def test_the_interval_contains_the_exact_value(name: str, cost: gs.GroundCost) -
 
 
 @pytest.mark.slow
+@settings(max_examples=examples(40))
 @given(
     seed=st.integers(0, 2**20),
     epsilon=st.sampled_from([0.01, 0.05, 0.3]),
@@ -154,7 +156,7 @@ def test_nearest_costs_are_those_of_exact_search(name: str) -> None:
         index.add(known)
         found = 1.0 - index.search(asked, 1)[0][:, 0]
         assert row[f"nearest_{direction}"] == pytest.approx(float(mass @ found), abs=1e-6)
-    for cost in COSTS[1:]:
+    for cost in COSTS[1 : 2 if "triton" in name else 3]:
         costs = cost_matrix(regions, 0, 1, cost)
         row = solve(regions, cost, name, epsilon=0.05)
         assert row["nearest_source_to_target"] == pytest.approx(costs.min(0) @ b, abs=1e-6)

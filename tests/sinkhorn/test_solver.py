@@ -22,12 +22,13 @@ from tests.helpers.clouds import (
     random_regions,
     weights,
 )
+from tests.helpers.examples import examples
 from tests.helpers.solved import CPU, GEOGRAPHY, HIGH, POT_ERROR, one_pair
 
 
 class TestInvariants:
     @pytest.mark.slow
-    @settings(max_examples=25)
+    @settings(max_examples=examples(25))
     @given(
         n=st.integers(1, 30),
         m=st.integers(1, 30),
@@ -124,7 +125,7 @@ class TestConvergence:
         assert relaxed["ot_value"] == pytest.approx(plain["ot_value"], rel=1e-4)
 
     @pytest.mark.slow
-    @settings(max_examples=20)
+    @settings(max_examples=examples(8))
     @example(seed=263, epsilon=0.003)
     @given(seed=st.integers(0, 10**6), epsilon=st.sampled_from([0.003, 0.01, 0.1]))
     def test_relaxation_never_diverges(self, seed: int, epsilon: float) -> None:
