@@ -22,7 +22,6 @@ from geospot_gpu.errors.say import warn_once
 from geospot_gpu.kernels import BACKENDS, REGISTRY, choose_kernel, cpu, gpu, keops, make_kernel
 from geospot_gpu.kernels.contract import IterationSettings
 from geospot_gpu.kernels.iterate import iterate
-from geospot_gpu.kernels.keops import keops_problem
 from geospot_gpu.kernels.spec import Workload
 from tests.helpers.clouds import STORAGES, cloud, cost_matrix, kernel, random_regions, weights
 
@@ -145,54 +144,6 @@ def test_kept_and_streamed_agree_at_equal_iterations(cost: gs.GroundCost) -> Non
         values.append(float((batch.source.weight * potentials.f).sum()))
         values[-1] += float((batch.target.weight * potentials.next_g).sum())
     assert values[1] == pytest.approx(values[0], rel=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("feature", ["cosine", "sqeuclidean", "euclidean"])
-def test_keops_agrees_with_kept_costs(feature: str) -> None:
-    if problem := keops_problem(torch.device("cpu")):
-        pytest.skip(f"KeOps cannot run: {problem}")
-    regions = random_regions([60, 40, 50])
-    cost = gs.GroundCost(feature=feature, geo_weight=0.5)
-    solver = gs.Sinkhorn(epsilon=0.03, tolerance=1e-4)
-    results = {}
-    for backend, name in (("auto", "compiled kept"), ("keops", "keops streamed")):
-        engine = PairEngine(regions, Method(cost, solver), gs.Engine(device="cpu", backend=backend))
-        results[backend] = engine.pairs(np.array([0, 0]), np.array([1, 2]))
-        assert set(results[backend]["kernel"]) == {name}
-    for column in ("ot_value", "ot_lower", "ot_upper", "transport_cost"):
-        np.testing.assert_allclose(results["keops"][column], results["auto"][column], rtol=1e-4)
-    assert results["keops"]["iterations"].tolist() == results["auto"]["iterations"].tolist()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("missing", ["compiler", "pykeops"])
-def test_keops_falls_back_with_one_warning(missing: str, tmp_path: Path) -> None:
-    code = """
-import sys
-if MISSING == "pykeops":
-    sys.modules["pykeops"] = None
-import logging; logging.basicConfig(format="%(levelname)s: %(message)s")
-import geospot_gpu as gs
-regions = gs.Regions.from_points(lon=[0, 1, 2, 9], lat=[0, 0, 1, 1], region=list("aabb"))
-engine = gs.Engine(device="cpu", backend="keops")
-for epsilon in (0.01, 0.5):
-    gs.pairwise(regions, solver=gs.Sinkhorn(epsilon=epsilon), engine=engine)
-print("done")
-"""
-    hidden = {"PATH": str(tmp_path)} if missing == "compiler" else {}
-    ran = subprocess.run(
-        [sys.executable, "-c", code.replace("MISSING", repr(missing))],
-        env=os.environ | hidden | {"KEOPS_CACHE_FOLDER": str(tmp_path / "keops")},
-        capture_output=True,
-        text=True,
-    )
-    assert ran.stdout == "done\n"
-    lines = [line for line in ran.stderr.splitlines() if line.startswith("WARNING")]
-    assert len(lines) == 1, ran.stderr
-    assert "engine.backend=keops is not available" in lines[0]
-    assert {"compiler": "C++ compiler", "pykeops": "pykeops is not installed"}[missing] in lines[0]
-    assert "using what auto would" in lines[0]
 
 
 def test_auto_keeps_costs_within_the_budget_and_streams_the_rest() -> None:
