@@ -31,7 +31,7 @@ WIDTH = 58
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.gpu_checks.aot")
     parser.add_argument("architectures", nargs="*", type=int, choices=[[], *ARCHITECTURES])
-    parser.add_argument("--only", default="", help="passes whose label has these letters")
+    parser.add_argument("--only", action="append", help="passes whose label has these letters")
     parser.add_argument("--code", help="print it: ttir, ttgir, llir or ptx")
     asked = parser.parse_args()
     if (problem := compiled.problem()) is not None:
@@ -40,7 +40,7 @@ def main() -> None:
     for architecture in asked.architectures or ARCHITECTURES:
         print(f"sm_{architecture:<{WIDTH - 3}d} {COLUMNS}")
         for launch in launches(architecture):
-            if asked.only not in launch.label:
+            if not any(letters in launch.label for letters in asked.only or ("",)):
                 continue
             if asked.code:
                 print(compiled.assembled(launch, architecture).asm[asked.code])
