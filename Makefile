@@ -1,6 +1,7 @@
 # make demo   the distance between every two of 63 countries, into runs/world
 # make test   style, types, imports and tests
 # make quick  the tests that are not slow, in a minute
+# make thorough   all tests, with ten times as many examples of Hypothesis: hours
 # make gpu-check   what is known of the GPU's code without a GPU: minutes; make test has part of it
 #
 # Each sets up .venv first. EXTRA=gpu takes the packages for GPU nodes; PYTHON=... another python3.
@@ -22,7 +23,7 @@ ifeq ($(filter cpu gpu,$(EXTRA)),)
 $(error EXTRA=$(EXTRA) is unknown: use EXTRA=cpu or EXTRA=gpu)
 endif
 
-.PHONY: demo gpu-check quick test
+.PHONY: demo gpu-check quick test tests thorough types
 
 demo: $(READY)
 	$(BIN)/geospot sweep out=runs/world
@@ -31,12 +32,20 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	@$(MAKE) --no-print-directory --jobs=2 types tests
+
+types: $(READY)
+	$(BIN)/mypy
+
+tests: $(READY)
 	$(PYTEST)
 
 quick: $(READY)
 	$(PYTEST) -m 'not slow'
+
+thorough: $(READY)
+	EXAMPLES=10 $(PYTEST)
 
 gpu-check: $(READY)
 	$(BIN)/python -m benchmarks.gpu_checks
