@@ -67,6 +67,26 @@ def default_neighbours(costs: PoolCosts) -> int:
     return max(_LEAST_NEIGHBOURS, _ENTRIES // len(costs.mass))
 
 
+def drawn(weight: Array, count: int, seed: int) -> NDArray[np.int64]:
+    """Positions drawn one after another without replacement, each with chances by its weight.
+
+    All at once, by the smallest of exponential waiting times with the weights as rates (Efraimidis
+    & Spirakis 2006, Weighted random sampling with a reservoir). Those without weight come last.
+
+    Args:
+        weight: not negative, [n].
+        count: how many to draw, at most n.
+        seed: of the draw.
+
+    >>> drawn(np.array([0.0, 0.6, 0.4]), 2, seed=0).tolist()
+    [1, 2]
+    """
+    waits = np.random.default_rng(seed).exponential(size=len(weight))
+    with np.errstate(divide="ignore"):
+        order: NDArray[np.int64] = np.lexsort((waits, waits / weight))
+    return order[:count]
+
+
 def importance_weights(
     costs: PoolCosts, solver: Sinkhorn, rho: float, neighbours: int | None = None
 ) -> Importance:

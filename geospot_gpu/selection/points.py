@@ -20,7 +20,7 @@ from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.names import Name
 from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import Regions
-from geospot_gpu.selection.importance import importance_weights
+from geospot_gpu.selection.importance import Importance, drawn, importance_weights
 from geospot_gpu.selection.point_cover import cover_points
 from geospot_gpu.selection.pool import Pool, PoolCosts
 from geospot_gpu.selection.problem import Asked, resolve
@@ -30,6 +30,9 @@ from geospot_gpu.sinkhorn.solver import Sinkhorn
 Array = NDArray[np.float64]
 
 log = logging.getLogger("geospot_gpu")
+
+_DRAWN_FROM = 256
+"""Points of the pool near each target point that what ``coverage`` leaves is drawn from."""
 
 PointMethod = Literal["coverage", "importance"]
 
@@ -41,13 +44,13 @@ class PointSelection:
     Attributes:
         targets: names of the targets.
         table: one row per point, the first one the most useful: ``order`` (from 1), ``id``,
-            ``weight``, ``lon`` and ``lat`` where points have coordinates, and ``region`` where the
-            pool has regions.
+            ``weight``, ``by`` (``coverage`` or ``importance``, whose weight it is), ``lon`` and
+            ``lat`` where points have coordinates, and ``region`` where the pool has regions.
         available: how many points there were to choose from.
         distance: mean cost from the targets' points to the nearest chosen one, or of the plan.
         guarantee: of ``coverage``, at least this share of the best possible gain is reached.
         evaluations: of ``coverage``, how many gains of single points were computed again.
-        converged: whether the weights of ``importance`` did.
+        converged: whether the weights of importance did, where any were wanted.
     """
 
     targets: list[str]
@@ -73,6 +76,7 @@ def select_points(
     have: Name | Iterable[Name] | Mapping[Any, int] = (),
     include_target: bool = False,
     neighbours: int | None = None,
+    seed: int = 0,
     id: str | None = None,
     cost: GroundCost | None = None,
     solver: Solver | None = None,
@@ -84,7 +88,8 @@ def select_points(
     Methods:
     - ``coverage``: the points near to every part of the target, greedily
       (:func:`~geospot_gpu.selection.point_cover.cover_points`); their weights are the shares of the
-      target that they are nearest to. What to label.
+      target that they are nearest to. Once no point is nearer to any part of it, the rest of the
+      budget is drawn by importance, without replacement. What to label.
     - ``importance``: the points that coverage takes the target's mass from, with how much
       (:func:`~geospot_gpu.selection.importance.importance_weights`). What to train on.
 
@@ -99,9 +104,11 @@ def select_points(
         have: regions whose samples are there already, all of them or the given numbers.
         include_target: whether points of a target may be chosen.
         neighbours: points of the pool that each target point may take from, for ``importance``.
+        seed: of what ``coverage`` draws by importance.
         id: column that names points; their rows, counted from 1, if not given.
         cost: ground cost, on one scale; as for :func:`~geospot_gpu.pairwise` if not given.
-        solver: for ``importance``; its ``rho`` is the price of using the pool unevenly.
+        solver: for importance; its ``rho`` is the price of using the pool unevenly. What
+            ``coverage`` draws is drawn by :class:`~geospot_gpu.Sinkhorn` where it is another one.
         engine: device, backend, storage and memory budget.
         progress: draw how far it has come.
 
@@ -123,6 +130,7 @@ def select_points(
         raise GeospotError("budget is needed: give how many points to choose")
     budget = checks.optional(checks.whole)(budget, "budget")
     neighbours = checks.optional(checks.whole)(neighbours, "neighbours")
+    seed = checks.whole(seed, "seed", least=0)
     if budget is not None and budget < 1:
         raise GeospotError(f"budget={budget} buys nothing: give how many points to choose")
     if neighbours is not None and neighbours < 1:
@@ -145,24 +153,56 @@ def select_points(
             raise GeospotError("method=importance needs solver=sinkhorn")
         found = importance_weights(costs, how.solver, how.solver.rho, neighbours)
         kept = slice(0, budget)
-        table = _table(pool, found.chosen[kept], found.weight[kept], id)
-        if not found.converged:
-            log.warning("the weights did not converge: raise solver.max_iterations or epsilon")
+        table = _table(pool, found.chosen[kept], found.weight[kept], "importance", id)
+        _check_converged(found)
+        _check_budget(budget, pool)
         return PointSelection(names, table, len(pool), found.distance, None, None, found.converged)
     start = np.full(len(costs.mass), np.inf)
     if len(asked.have):
         start = quota_costs(pair_engine, asked.targets, asked.have, asked.have_counts).min(axis=1)
     assert budget is not None
+    _check_budget(budget, pool)
     chosen = cover_points(costs, budget, start)
+    table = _table(pool, chosen.chosen, chosen.weight, "coverage", id)
+    converged = True
+    if (left := min(budget, len(pool)) - len(table)) > 0:
+        solver = how.solver if isinstance(how.solver, Sinkhorn) else Sinkhorn()
+        found = importance_weights(costs, solver, solver.rho, _DRAWN_FROM)
+        _check_converged(found)
+        rest, weight = _drawn(found, chosen.chosen, len(pool), left, seed)
+        table = pd.concat([table, _table(pool, rest, weight, "importance", id)], ignore_index=True)
+        table["order"] = np.arange(1, len(table) + 1)
+        converged = found.converged
     return PointSelection(
         names,
-        _table(pool, chosen.chosen, chosen.weight, id),
+        table,
         len(pool),
         float(chosen.distance[-1]) if len(chosen.distance) else float(costs.mass.cpu() @ start),
         chosen.guarantee,
         chosen.evaluations,
-        True,
+        converged,
     )
+
+
+def _drawn(
+    found: Importance, chosen: NDArray[np.int64], points: int, count: int, seed: int
+) -> tuple[NDArray[np.int64], Array]:
+    """Points drawn by importance of those that are not chosen, and their weights."""
+    weight = np.zeros(points)
+    weight[found.chosen] = found.weight
+    others = np.setdiff1d(np.arange(points), chosen)
+    rest = others[drawn(weight[others], count, seed)]
+    return rest, weight[rest]
+
+
+def _check_budget(budget: int | None, pool: Pool) -> None:
+    if budget is not None and budget > len(pool):
+        log.warning("budget=%d: there are only %d points: all are taken", budget, len(pool))
+
+
+def _check_converged(found: Importance) -> None:
+    if not found.converged:
+        log.warning("the weights did not converge: raise solver.max_iterations or epsilon")
 
 
 def _pool(asked: Asked, *, include_target: bool) -> Pool:
@@ -182,13 +222,16 @@ def _pool(asked: Asked, *, include_target: bool) -> Pool:
     return pool if others.all() else pool.take(np.flatnonzero(others))
 
 
-def _table(pool: Pool, chosen: NDArray[np.int64], weight: Array, id: str | None) -> pd.DataFrame:
+def _table(
+    pool: Pool, chosen: NDArray[np.int64], weight: Array, by: PointMethod, id: str | None
+) -> pd.DataFrame:
     rows = pool.rows[chosen]
     table = pd.DataFrame(
         {
             "order": np.arange(1, len(chosen) + 1),
             "id": pool.ids(id)[chosen],
             "weight": weight,
+            "by": by,
         }
     )
     if pool.points.located:

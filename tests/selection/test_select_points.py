@@ -19,7 +19,7 @@ from geospot_gpu.engine.settings import Engine
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.selection import point_cover as lazy
 from geospot_gpu.selection.facility import ChoiceLimits, cover_greedily
-from geospot_gpu.selection.importance import importance_weights, nearest_of_pool
+from geospot_gpu.selection.importance import drawn, importance_weights, nearest_of_pool
 from geospot_gpu.selection.pool import Pool, PoolCosts
 from geospot_gpu.sinkhorn.coverage import importance
 from tests.helpers.clouds import cost_matrix, random_regions, weights
@@ -109,15 +109,60 @@ def test_few_gains_are_computed_again() -> None:
     assert found.evaluations < 0.2 * 20 * 3000
 
 
-def test_points_of_no_use_are_not_chosen() -> None:
+def test_the_whole_budget_is_spent() -> None:
+    """Once no point is nearer to any part of the target, others are drawn by importance."""
     regions = gs.Regions.from_points(lon=[0, 50, 1, 2, 51, 52], lat=[0] * 6, region=list("ttaaaa"))
-    found = gs.select_points(regions, "t", 4)
-    assert found.table["lon"].tolist() == [1.0, 51.0] or found.table["lon"].tolist() == [51.0, 1.0]
-    np.testing.assert_allclose(found.table["weight"], 0.5)
-    assert found.table["region"].tolist() == ["a", "a"]
-    more = gs.select_points(regions, "t", 1, have=[], exclude=[])
-    assert len(more.table) == 1
-    assert more.available == 4
+    found = gs.select_points(regions, "t", 3).table
+    assert set(found["lon"][:2]) == {1.0, 51.0}
+    np.testing.assert_allclose(found["weight"][:2], 0.5)
+    assert found["lon"][2] in (2.0, 52.0)
+    assert found["order"].tolist() == [1, 2, 3]
+    assert found["by"].tolist() == ["coverage", "coverage", "importance"]
+    assert set(found["region"]) == {"a"}
+    few = gs.select_points(regions, "t", 1)
+    assert len(few.table) == 1
+    assert few.available == 4
+
+
+def test_the_rest_is_drawn_without_replacement_and_seeded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    regions = random_regions([12, 150, 100], spread=0.5)
+    chosen = {
+        seed: gs.select_points(regions, "r00", 60, seed=seed, cost=COSTS[1]) for seed in (0, 1)
+    }
+    again = gs.select_points(regions, "r00", 60, seed=0, cost=COSTS[1])
+    pd.testing.assert_frame_equal(chosen[0].table, again.table)
+    tables = [found.table for found in chosen.values()]
+    assert [table["id"].nunique() for table in tables] == [60, 60]
+    greedy = [table[table["by"] == "coverage"] for table in tables]
+    pd.testing.assert_frame_equal(greedy[0], greedy[1])
+    assert 0 < len(greedy[0]) < 60
+    assert set(tables[0]["id"]) != set(tables[1]["id"])
+    assert chosen[0].guarantee == 1.0
+    by_importance = gs.select_points(regions, "r00", method="importance", cost=COSTS[1]).table
+    weight = by_importance.set_index("id")["weight"]
+    rest = tables[0][tables[0]["by"] == "importance"]
+    np.testing.assert_allclose(rest["weight"], weight[rest["id"]], atol=1e-9)
+    assert not caplog.text
+    everything = gs.select_points(regions, "r00", 900, cost=COSTS[1])
+    assert sorted(everything.table["id"]) == sorted(by_importance["id"])
+    assert "budget=900: there are only 250 points: all are taken" in caplog.text
+
+
+def test_draws_follow_the_weights() -> None:
+    """Of two draws, the first by its weight and the second by what is left."""
+    weight = np.array([0.5, 0.3, 0.2, 0.0])
+    draws = np.array([drawn(weight, 2, seed) for seed in range(4000)])
+    first = np.bincount(draws[:, 0], minlength=4) / 4000
+    np.testing.assert_allclose(first, weight, atol=0.03)
+    second = np.bincount(draws[:, 1], minlength=4) / 4000
+    expected = [
+        sum(weight[i] * weight[j] / (1 - weight[i]) for i in range(3) if i != j) for j in range(4)
+    ]
+    np.testing.assert_allclose(second, expected, atol=0.03)
+    assert sorted(drawn(weight, 4, 0).tolist()) == [0, 1, 2, 3]
+    assert drawn(weight, 4, 0)[-1] == 3
 
 
 def test_what_is_there_already_counts() -> None:
@@ -239,6 +284,7 @@ def test_candidates_of_several_tables_are_refused() -> None:
         ({"budget": None}, "budget is needed"),
         ({"budget": 0}, "budget=0 buys nothing"),
         ({"method": "union"}, "method=union is unknown for points"),
+        ({"seed": -1}, "seed=-1"),
         ({"neighbours": 0}, "neighbours=0: give at least 1"),
         ({"method": "importance", "have": ["r01"]}, "have has no effect on method=importance"),
         ({"exclude": ["r01"]}, "no candidates are left"),
