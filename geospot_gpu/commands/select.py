@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,15 @@ from geospot_gpu.runs.store import MANIFEST
 from geospot_gpu.selection.methods import check_method
 from geospot_gpu.selection.points import select_points
 from geospot_gpu.selection.pool import Pool
+from geospot_gpu.selection.recommended import recommended_by
 from geospot_gpu.selection.regions import Selection, select_regions
+from geospot_gpu.selection.steps import Estimate
 from geospot_gpu.selection.stored_distances import stored_distances
 
 log = logging.getLogger("geospot_gpu")
 
 _REGIONS = ("selection.csv", "selection.png", "summary.json")
+_SCATTER = ("scatter_coverage", "scatter_lower", "scatter_upper")
 _POINTS = ("points.parquet", "points.png", "summary.json")
 
 
@@ -57,7 +61,7 @@ def select(config: DictConfig) -> None:
 
 def _check_fit(config: settings.SelectConfig) -> None:
     """Raise where a setting is lacking, or would silently be ignored."""
-    of_regions = ("max_regions", "quota", "prices", "by", "exhaustive", "seed")
+    of_regions = ("max_regions", "quota", "prices", "by", "exhaustive", "transfer")
     of_pool = ("path", "features", "id", "lon", "lat")
     needed: dict[str, str] = {}
     if config.over == "regions":
@@ -70,7 +74,9 @@ def _check_fit(config: settings.SelectConfig) -> None:
             needed["max_regions"] = "a method that chooses: coverage, union, nearest or random"
     else:
         needed |= dict.fromkeys(of_regions, "over=regions")
-        if config.method != "importance":
+        if config.method == "importance":
+            needed["seed"] = "method=coverage"
+        else:
             needed["neighbours"] = "method=importance"
         if config.pool.path is None:
             needed |= {f"pool.{key}": "pool=FILE" for key in ("features", "lon", "lat")}
@@ -100,6 +106,8 @@ def _named(value: Any, key: str) -> Any:
 
 def _select_regions(config: settings.SelectConfig, run: Run, results: Outputs) -> None:
     check_method(config.method, config.exhaustive)
+    report = config.transfer and os.path.expanduser(config.transfer)
+    recommended = recommended_by(report) if report else None
     prices = None if config.prices is None else _read_prices(Path(config.prices))
     found = select_regions(
         run.regions,
@@ -121,7 +129,10 @@ def _select_regions(config: settings.SelectConfig, run: Run, results: Outputs) -
         engine=run.engine,
     )
     samples = int(found.table["quota"].sum())
-    text = _sentence(found, samples)
+    text, beside = _sentence(found, samples, config.method), found.scatter
+    recommended = (
+        None if config.transfer is None else recommended_by(os.path.expanduser(config.transfer))
+    )
     summary = {
         "verdict": text,
         "targets": found.targets,
@@ -132,11 +143,24 @@ def _select_regions(config: settings.SelectConfig, run: Run, results: Outputs) -
         "shortfall": found.shortfall,
         "price": float(found.table["price"].sum()),
         "coverage": found.coverage,
+        "coverage_interval": list(beside.chosen[1:]),
+        "scatter": {
+            "regions": beside.regions,
+            "samples": beside.samples,
+            "coverage": beside.scattered.value,
+            "coverage_interval": list(beside.scattered[1:]),
+            "gain": beside.gain.value,
+            "gain_interval": list(beside.gain[1:]),
+        },
+        "recommended": recommended and recommended.method,
         "guarantee": found.guarantee,
         "improves_until": found.improves_until,
     }
+    table = found.table.assign(
+        **dict(zip(_SCATTER, beside.scattered, strict=True)), scatter_samples=beside.samples
+    )
     with results.replacing() as staged:
-        write_csv(found.table, staged / "selection.csv", index=False, float_format="%.9g")
+        write_csv(table, staged / "selection.csv", index=False, float_format="%.9g")
         selection_picture(found, *_mapped(run), staged / "selection.png")
         write_summary(staged, summary)
     say(
@@ -145,6 +169,9 @@ def _select_regions(config: settings.SelectConfig, run: Run, results: Outputs) -
     )
     say(*_report(found.table))
     say(text)
+    say(_beside(found, config.method))
+    if recommended is not None:
+        say(recommended.text)
     say(
         f"results in {results.place}",
         f"regions={len(found.table)} samples={samples} "
@@ -162,9 +189,12 @@ def _read_prices(path: Path) -> pd.DataFrame:
     return read_table(path, ("region",))
 
 
-def _sentence(found: Selection, samples: int) -> str:
+def _sentence(found: Selection, samples: int, method: str) -> str:
     until, count = found.improves_until, len(found.table)
-    text = f"{samples} samples from {count} region{'s' if count > 1 else ''}; "
+    text = f"{samples} samples from {count} region{'s' if count > 1 else ''}"
+    if method == "scatter":
+        return f"{text}, scattered over them by size"
+    text += "; "
     if until == count:
         text += "every step improves by more than its error"
     elif until == 0:
@@ -174,6 +204,27 @@ def _sentence(found: Selection, samples: int) -> str:
     if found.guarantee is not None:
         text += f"; the gain is at least {100 * found.guarantee:.1f} % of the best possible"
     return text
+
+
+def _beside(found: Selection, method: str) -> str:
+    """What the choice is worth beside the same budget scattered over all candidates."""
+    beside = found.scatter
+    text = f"coverage {_interval(beside.chosen)}"
+    if method == "scatter":
+        return text
+    text += (
+        f"; {beside.samples} samples scattered over {beside.regions} regions (method=scatter) "
+        f"reach {_interval(beside.scattered)}: choosing "
+    )
+    if beside.gain.lower > 0.0:
+        return f"{text}lowers it by {_interval(beside.gain)}"
+    if beside.gain.upper < 0.0:
+        return f"{text}raises it by {_interval(beside.gain.negative)}, so scatter is nearer"
+    return f"{text}changes it by {_interval(beside.gain.negative)}, which is no difference"
+
+
+def _interval(found: Estimate) -> str:
+    return f"{found.value:.4f} [{found.lower:.4f}, {found.upper:.4f}]"
 
 
 def _report(table: pd.DataFrame) -> list[str]:
@@ -198,6 +249,7 @@ def _select_points(config: settings.SelectConfig, run: Run, results: Outputs) ->
         have=_named(config.have, "have"),
         include_target=config.include_target,
         neighbours=config.neighbours,
+        seed=config.seed,
         id=config.pool.id,
         cost=run.method.cost,
         solver=run.method.solver,
@@ -207,13 +259,18 @@ def _select_points(config: settings.SelectConfig, run: Run, results: Outputs) ->
     text = f"{len(table)} of {found.available:,} points, mean cost {found.distance:.4f}"
     if found.guarantee is not None:
         text += f"; the gain is at least {100 * found.guarantee:.1f} % of the best possible"
-    if config.budget is not None and len(table) < config.budget:
-        text += f"; no more than {len(table)} of budget={config.budget:g} are of use"
+    covering = int((table["by"] == "coverage").sum())
+    if config.method == "coverage" and covering < len(table):
+        text += (
+            f"; from {covering} points on none is nearer to any part of the target, and "
+            f"{len(table) - covering} are drawn by importance"
+        )
     summary = {
         "verdict": text,
         "targets": found.targets,
         "method": config.method,
         "points": len(table),
+        "by": {str(way): int(count) for way, count in table["by"].value_counts().items()},
         "available": found.available,
         "coverage": found.distance,
         "guarantee": found.guarantee,

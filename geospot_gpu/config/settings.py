@@ -162,6 +162,7 @@ class SelectConfig:
     exhaustive: bool = False
     seed: int = 0
     neighbours: Optional[int] = None
+    transfer: Optional[str] = None
     pool: PoolConfig = field(default_factory=PoolConfig)
     engine: ClusterConfig = field(default_factory=ClusterConfig)
 
@@ -302,6 +303,8 @@ def inputs(settings: Any) -> list[str]:
         return []
     found = [inputs(value) for value in settings.values()]
     own = [settings.get(key) for key in ("path", "features", "prices", "reference")]
+    if isinstance(report := settings.get("transfer"), str):
+        own.append(f"{report}/summary.json")
     return [path for path in own if isinstance(path, str)] + [path for few in found for path in few]
 
 

@@ -66,7 +66,7 @@ def selection_picture(
             1, 2, figsize=(13.5, 4.6), width_ratios=[2.2, 1], layout="constrained"
         )
         _draw_chosen(axes, selection, regions, against)
-    _draw_steps(steps, selection)
+    (_draw_quotas if selection.scattered else _draw_steps)(steps, selection)
     save(figure, path)
 
 
@@ -85,8 +85,8 @@ def _draw_chosen(axes: Any, selection: Selection, regions: Regions, against: Reg
 
 
 def _draw_steps(steps: Any, selection: Selection) -> None:
-    """The distance after each step, with its interval."""
-    table = selection.table
+    """The distance after each step with its interval, and what is scattered beside it."""
+    table, beside = selection.table, selection.scatter
     half = [table["distance"] - table["lower"], table["upper"] - table["distance"]]
     steps.errorbar(
         table["order"], table["distance"], yerr=np.maximum(half, 0.0), fmt="o-", capsize=3
@@ -98,6 +98,28 @@ def _draw_steps(steps: Any, selection: Selection) -> None:
         steps.set_xticks(table["order"], labels=table["region"].map(label), rotation=90, fontsize=8)
     steps.set_xlabel("regions, in order")
     steps.set_ylabel(f"{selection.distance} after each (95 % interval)")
+    value, low, high = beside.scattered
+    text = f"scattered over {beside.regions} regions"
+    if selection.distance != "coverage":  # on no axis of this picture
+        steps.plot([], [], " ", label=f"coverage {beside.chosen.value:.4f}, {text} {value:.4f}")
+    else:
+        steps.axhspan(low, high, color="C1", alpha=0.2, linewidth=0)
+        steps.axhline(value, color="C1", linewidth=1.2, label=f"{beside.samples} samples {text}")
+    steps.legend(fontsize=8)
+
+
+def _draw_quotas(steps: Any, selection: Selection) -> None:
+    """How many samples of each region, where there are no steps."""
+    table, reached = selection.table, selection.scatter.scattered
+    steps.bar(table["order"], table["quota"])
+    steps.yaxis.get_major_locator().set_params(integer=True)
+    if len(table) <= _MOST_LABELS:
+        steps.set_xticks(table["order"], labels=table["region"].map(label), rotation=90, fontsize=8)
+    steps.set_xlabel("regions, the largest first")
+    steps.set_ylabel("samples")
+    steps.set_title(
+        f"coverage {reached.value:.4f} [{reached.lower:.4f}, {reached.upper:.4f}]", fontsize=9
+    )
 
 
 @drawing

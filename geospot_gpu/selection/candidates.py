@@ -8,11 +8,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from geospot_gpu.arrays import Indices
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.selection.problem import Problem
 from geospot_gpu.selection.quota import quota_costs
 from geospot_gpu.selection.target_distances import TargetDistances
+from geospot_gpu.selection.together import costs_together
 from geospot_gpu.selection.union import Mixture, Unions
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 
@@ -54,9 +56,26 @@ class CandidateCosts:
         problem = self.problem
         if len(problem.have) == 0:
             return np.full(len(self.mass), np.inf)
-        costs = quota_costs(self.engine, problem.targets, problem.have, problem.have_counts)
-        nearest: Array = costs.min(axis=1)
-        return nearest
+        return self.cover([], [])[:, 0]
+
+    def cover(
+        self, order: Sequence[int], quota: Sequence[int] | Indices, *, steps: bool = False
+    ) -> Array:
+        """Expected cost of each target point from what is there already and samples together.
+
+        Args:
+            order: positions among the candidates, [K].
+            quota: samples of each of them, [K].
+            steps: whether costs after each of them are wanted.
+
+        Returns:
+            [M, 1], or with ``steps`` [M, K].
+        """
+        problem = self.problem
+        sources = np.concatenate([problem.have, problem.candidates[list(order)]])
+        counts = np.concatenate([problem.have_counts, np.asarray(quota, np.int64)])
+        found = costs_together(self.engine, problem.targets, sources, counts, steps=steps)
+        return found[:, len(problem.have) :] if steps else found
 
     @cached_property
     def mass(self) -> Array:

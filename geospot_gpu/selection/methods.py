@@ -14,7 +14,7 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.selection.candidates import CandidateCosts
 from geospot_gpu.selection.facility import Cover, cover_greedily
 
-RegionMethod = Literal["coverage", "union", "nearest", "random", "all"]
+RegionMethod = Literal["coverage", "union", "nearest", "scatter", "random", "all"]
 
 MOST_UNIONS = 10_000
 """Unions that ``exhaustive`` tries at most."""
@@ -28,6 +28,8 @@ class ChosenRegions(NamedTuple):
     guarantee: float | None = None
     as_union: bool = False
     """Whether steps are judged by the divergence of the union."""
+    scattered: bool = False
+    """Whether there are no steps, and quotas are as they are."""
 
 
 def by_coverage(costs: CandidateCosts) -> ChosenRegions:
@@ -81,6 +83,13 @@ def by_nearest(costs: CandidateCosts) -> ChosenRegions:
     return ChosenRegions(_within(costs, np.argsort(costs.to_targets, kind="stable")))
 
 
+def by_scatter(costs: CandidateCosts) -> ChosenRegions:
+    """Every candidate that samples are scattered over, those of most samples first."""
+    quota = costs.problem.quota
+    order = [int(r) for r in np.argsort(-quota, kind="stable") if quota[r]]
+    return ChosenRegions(order, scattered=True)
+
+
 def by_chance(costs: CandidateCosts) -> ChosenRegions:
     """Regions drawn at random, a control."""
     generator = np.random.default_rng(costs.seed)
@@ -105,6 +114,7 @@ METHODS: dict[str, Callable[[CandidateCosts], ChosenRegions]] = {
     "coverage": by_coverage,
     "union": by_union,
     "nearest": by_nearest,
+    "scatter": by_scatter,
     "random": by_chance,
     "all": all_of_them,
 }

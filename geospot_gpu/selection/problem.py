@@ -38,7 +38,8 @@ class Problem:
         have: positions of the regions that samples are there from, [H].
         have_counts: how many, [H].
         budget: as it was asked for.
-        priced: whether candidates have prices of their own; a sample costs one otherwise.
+        prices: of each candidate, per region and per sample, [R, 2]; None where a sample costs one,
+            wherever it is from.
     """
 
     regions: Regions
@@ -50,7 +51,14 @@ class Problem:
     have: Indices
     have_counts: Indices
     budget: float
-    priced: bool
+    prices: Array | None
+
+    def price(self, quota: Indices) -> Array:
+        """What so many samples of each candidate cost, [R]."""
+        if self.prices is None:
+            return quota.astype(float)
+        found: Array = np.where(quota > 0, self.prices[:, 0], 0.0) + quota * self.prices[:, 1]
+        return found
 
     @property
     def available(self) -> Indices:
@@ -116,15 +124,15 @@ def pose(
         raise GeospotError(f"max_regions={max_regions}: give at least 1")
     if quota is not None and quota < 1:
         raise GeospotError(f"quota={quota}: give how many samples of each region, at least 1")
+    known = None
     if prices is None:
         quotas, limits = _by_samples(budget, max_regions, quota, available)
     else:
-        names = [regions.names[k] for k in candidates]
-        quotas, limits = _by_prices(budget, max_regions, quota, available, names, prices)
+        known = _prices(prices, [regions.names[k] for k in candidates], quota)
+        quotas, limits = _by_prices(budget, max_regions, quota, available, known)
     return Problem(
-        together, targets, shares, candidates, quotas, limits, own, counts, budget,
-        prices is not None,
-    )  # fmt: skip
+        together, targets, shares, candidates, quotas, limits, own, counts, budget, known
+    )
 
 
 class Asked(NamedTuple):
@@ -229,15 +237,8 @@ def _by_samples(
     return quotas, ChoiceLimits(np.ones(len(available)), float(most), most)
 
 
-def _by_prices(
-    budget: float,
-    max_regions: int | None,
-    quota: int | None,
-    available: Indices,
-    names: list[str],
-    prices: pd.DataFrame,
-) -> tuple[Indices, ChoiceLimits]:
-    """Quotas and limits where candidates have prices of their own."""
+def _prices(prices: pd.DataFrame, names: list[str], quota: int | None) -> Array:
+    """Prices of candidates per region and per sample, [R, 2]."""
     if quota is None:
         raise GeospotError(
             "prices differ between regions, so the budget cannot be shared equally: give "
@@ -259,7 +260,7 @@ def _by_prices(
         )
     row_of = np.flatnonzero(at >= 0)[np.argsort(at[at >= 0])]
     found = prices[list(PRICES[1:])].iloc[row_of]
-    numbers = found.apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    numbers: Array = found.apply(pd.to_numeric, errors="coerce").to_numpy(float)
     wrong = ~(np.isfinite(numbers) & (numbers >= 0.0))
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
@@ -267,8 +268,16 @@ def _by_prices(
             f"prices: {PRICES[1 + column]} of {names[row]} is "
             f"{found[PRICES[1 + column]].iloc[row]}: give numbers of 0 or more"
         )
+    return numbers
+
+
+def _by_prices(
+    budget: float, max_regions: int | None, quota: int | None, available: Indices, prices: Array
+) -> tuple[Indices, ChoiceLimits]:
+    """Quotas and limits where candidates have prices of their own."""
+    assert quota is not None
     quotas = np.minimum(quota, available)
-    price = numbers[:, 0] + quotas * numbers[:, 1]
+    price = prices[:, 0] + quotas * prices[:, 1]
     most = len(available) if max_regions is None else min(max_regions, len(available))
     limits = ChoiceLimits(price, budget, most)
     if not limits.affordable.any():

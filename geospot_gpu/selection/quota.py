@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,15 +14,14 @@ from torch import Tensor
 from geospot_gpu.arrays import Indices
 from geospot_gpu.devices import upload
 from geospot_gpu.engine.pair_engine import PairEngine
-from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.costs import costs_between
 from geospot_gpu.progress import Progress
 
 Array = NDArray[np.float64]
 
 _TILE_ENTRIES = 1 << 22
-# Order statistics less likely than this to be the smallest of a sample are left out.
-_UNLIKELY = 1e-9
+UNLIKELY = 1e-9
+"""Order statistics less likely than this to be the smallest of a sample are left out."""
 
 
 def quota_costs(
@@ -44,35 +44,53 @@ def quota_costs(
     rows = []
     with Progress("comparing", "regions", total=len(targets) * len(sources)) as progress:
         for t in targets:
-            goal = engine.clouds(np.array([t]))
             columns = []
             for r, q in zip(sources, quota, strict=True):
-                columns.append(_expected(engine, goal, int(r), int(q), own=r == t))
+                columns.append(_expected(engine, int(t), int(r), int(q)))
                 progress.update()
             rows.append(torch.stack(columns, dim=1))
     return torch.cat(rows).double().cpu().numpy()
 
 
-def _expected(engine: PairEngine, goal: CloudBatch, r: int, quota: int, *, own: bool) -> Tensor:
-    """Expected smallest cost of each point of ``goal`` to a sample of region ``r``, [m]."""
-    source = engine.clouds(np.array([r]))
-    m, n = goal.shape[1], source.shape[1]
-    count = int(engine.regions.n_points[r])
+class Draw(NamedTuple):
+    """A region that samples are drawn from, as some points of a target see it."""
+
+    costs: Tensor
+    """[m, n]."""
+    weight: Tensor
+    """Masses of its points, [m, n]; zero where a point would stand for itself."""
+    points: int
+    """How many there are, repeated ones counted."""
+    alike: bool
+    """Whether all masses are the same."""
+
+
+def seen_from(engine: PairEngine, t: int, rows: slice, r: int) -> Draw:
+    """Region ``r`` from the points ``rows`` of region ``t``."""
+    goal, source = (engine.clouds(np.array([k])) for k in (t, r))
+    some = replace(goal, start=goal.start + rows.start, size=np.array([rows.stop - rows.start]))
+    costs = costs_between(engine.cost, some, source)
     mass = engine.regions.weight[slice(*engine.regions.offsets[r : r + 2].tolist())]
     mass = mass.cpu().to(source.dtype)
+    weight = source.weight.double().expand(len(costs), len(mass))
+    if own := r == t:
+        index = torch.arange(rows.start, rows.stop, device=weight.device)[:, None]
+        weight = weight.scatter(1, index, 0.0)
     alike = not own and bool((mass == mass[0]).all())
-    step = max(1, _TILE_ENTRIES // n)
-    parts = []
-    for low in range(0, m, step):
-        rows = slice(low, min(m, low + step))
-        some = replace(goal, start=goal.start + low, size=np.array([rows.stop - low]))
-        costs = costs_between(engine.cost, some, source)
-        weight = source.weight.double().expand(len(costs), n)
-        if own:
-            index = torch.arange(rows.start, rows.stop, device=weight.device)[:, None]
-            weight = weight.scatter(1, index, 0.0)
-        parts.append(expected_minimum(costs, weight, count - own, quota, alike=alike))
-    return torch.cat(parts)
+    return Draw(costs, weight, int(engine.regions.n_points[r]) - own, alike)
+
+
+def pieces(points: int, others: int) -> list[slice]:
+    """Rows of a matrix of costs [points, others] that are found at once."""
+    step = max(1, _TILE_ENTRIES // max(others, 1))
+    return [slice(low, min(points, low + step)) for low in range(0, points, step)]
+
+
+def _expected(engine: PairEngine, t: int, r: int, quota: int) -> Tensor:
+    """Expected smallest cost of each point of region ``t`` to a sample of region ``r``, [m]."""
+    m, n = (int(engine.sizes[k]) for k in (t, r))
+    draws = (seen_from(engine, t, rows, r) for rows in pieces(m, n))
+    return torch.cat([expected_minimum(*d[:3], quota, alike=d.alike) for d in draws])
 
 
 def expected_minimum(
@@ -103,16 +121,34 @@ def expected_minimum(
         alike = bool((weight == weight[:1, :1]).all())
     if alike and count == costs.shape[1]:
         absent = _absent(torch.arange(count + 1).double(), count, quota)
-        likely = int((absent[:-1] > _UNLIKELY).sum())
+        likely = int((absent[:-1] > UNLIKELY).sum())
         first = upload((absent[:-1] - absent[1:])[:likely], costs.device)
         smallest = torch.topk(costs, likely, dim=1, largest=False, sorted=True).values
         return smallest.double() @ first / first.sum()
-    ordered, order = costs.sort(dim=1)
-    mass = weight.double().gather(1, order)
-    before = torch.cumsum(mass / mass.sum(1, keepdim=True), 1)
-    before = torch.nn.functional.pad(before, (1, 0)).clamp(max=1.0)
-    absent = _absent(count * before, count, quota)
+    ordered, absent = absences(Draw(costs, weight, count, False), quota)
     return ((absent[:, :-1] - absent[:, 1:]) * ordered.double()).sum(1) / (1.0 - absent[:, -1])
+
+
+def absences(draw: Draw, quota: int, most: int | None = None) -> tuple[Tensor, Tensor]:
+    """The smallest costs in order, and the chance that a sample has none of the first k.
+
+    Args:
+        draw: costs [m, n] and masses.
+        quota: how many points are drawn, at least one.
+        most: how many of the costs are wanted; all if not given.
+
+    Returns:
+        Costs [m, most], and chances [m, most + 1].
+    """
+    count, quota, most = draw.points, min(quota, draw.points), most or draw.costs.shape[1]
+    ordered, order = draw.costs.topk(most, dim=1, largest=False, sorted=True)
+    if draw.alike and count == draw.costs.shape[1]:
+        absent = upload(_absent(torch.arange(most + 1).double(), count, quota), ordered.device)
+        return ordered, absent.expand(len(ordered), -1)
+    mass = draw.weight.double()
+    before = torch.cumsum(mass.gather(1, order) / mass.sum(1, keepdim=True), 1)
+    before = torch.nn.functional.pad(before, (1, 0)).clamp(max=1.0)
+    return ordered, _absent(count * before, count, quota)
 
 
 def _absent(nearest: Tensor, count: int, quota: int) -> Tensor:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,15 +21,27 @@ from geospot_gpu.names import Name
 from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.candidates import CandidateCosts
-from geospot_gpu.selection.facility import covered
 from geospot_gpu.selection.methods import METHODS, ChosenRegions, RegionMethod, check_method
 from geospot_gpu.selection.problem import Problem, pose
-from geospot_gpu.selection.quota import quota_costs
+from geospot_gpu.selection.scatter import scattered
 from geospot_gpu.selection.shares import share_equally
-from geospot_gpu.selection.steps import coverage_steps, union_steps
+from geospot_gpu.selection.steps import Estimate, coverage_steps, union_steps
 from geospot_gpu.selection.target_distances import TargetDistances, check_distance, solved_distances
 
 log = logging.getLogger("geospot_gpu")
+
+
+class BesideScatter(NamedTuple):
+    """Coverage of a choice, and of the same budget scattered over all candidates."""
+
+    chosen: Estimate
+    scattered: Estimate
+    gain: Estimate
+    """By how much the choice is below what is scattered."""
+    samples: int
+    """How many are scattered."""
+    regions: int
+    """Over how many."""
 
 
 @dataclass(frozen=True)
@@ -41,24 +53,29 @@ class Selection:
         table: one row per region in the order in which they were chosen, columns ``order`` (from
             1), ``region``, ``quota``, ``available``, ``price``, ``distance``, ``lower`` and
             ``upper`` (after this step, 95 %), and ``improves`` (whether the step lowers the
-            distance by more than its error).
+            distance by more than its error). Samples of ``scatter`` are taken all at once: each row
+            has the distance that all of them leave.
         distance: what ``distance`` is: ``coverage``, the expected mean cost from the target's
             points to the nearest sample, or ``divergence``, of the union from the target.
         coverage: expected mean cost from the target's points to the nearest of all samples at the
             quotas of the table.
+        scatter: the same where the budget is scattered over all candidates, beside it.
         guarantee: at least this share of the best possible gain is reached; None where the method
             claims nothing.
         improves_until: the step after which nothing improves beyond the error bars.
         shortfall: how many samples of the budget the chosen regions do not have.
+        scattered: whether the choice itself is scattered, all at once.
     """
 
     targets: list[str]
     table: pd.DataFrame
     distance: Literal["coverage", "divergence"]
     coverage: float
+    scatter: BesideScatter
     guarantee: float | None
     improves_until: int
     shortfall: int
+    scattered: bool = False
 
 
 @out_of_memory("choosing regions", "exclude regions, or sweep with a smaller regions.max_points")
@@ -93,6 +110,9 @@ def select_regions(
       GeoSpOT (arXiv 2604.16220), or the best of all. Regions count in it by their quotas, as they
       will be trained on.
     - ``nearest``: the regions nearest one by one, by the distance ``by``.
+    - ``scatter``: samples scattered over all candidates, as many of each as it has points, in
+      proportion (:func:`~geospot_gpu.selection.scatter.scattered`). Where distances do not predict
+      transfer, it does as well as any choice. Every method is put beside it.
     - ``random`` and ``all``: controls.
 
     Args:
@@ -102,8 +122,10 @@ def select_regions(
         method: how to choose.
         against: the targets, where they are a table of their own.
         max_regions: how many regions may be chosen; 5 if not given, or all where the budget pays
-            for all samples there are. ``all`` knows no such limit.
-        quota: samples of each chosen region; the budget is shared equally if not given.
+            for all samples there are. ``all`` knows no such limit, and ``scatter`` takes the
+            largest regions where it is given.
+        quota: samples of each chosen region, for ``scatter`` at most; the budget is shared if not
+            given.
         prices: columns ``region``, ``per_region`` and ``per_sample``; needs ``quota``.
         exclude: names of regions that are no candidates.
         have: regions whose samples are there already, all of them or the given numbers.
@@ -133,20 +155,20 @@ def select_regions(
         check_distance(by)
     how, engine = method_for(regions, cost, solver), settled(engine)
     check_one_scale(how.cost)
-    if method == "all":
-        max_regions = len(regions)
     problem = pose(
         regions,
         against,
         target=target,
         budget=budget,
-        max_regions=max_regions,
+        max_regions=len(regions) if method == "all" else max_regions,
         quota=quota,
         prices=prices,
         exclude=exclude,
         have=have,
         include_target=include_target,
     )
+    if method == "scatter":
+        problem = replace(problem, quota=scattered(problem, over=max_regions, most=quota))
     problem = _with_enough_points(problem)
     pair_engine = PairEngine(problem.regions, how, engine)
     distances = by if callable(by) else partial(solved_distances, how, engine, by=by)
@@ -164,39 +186,64 @@ def _with_enough_points(problem: Problem) -> Problem:
     return replace(problem, regions=regions.resampled(everything, largest))
 
 
+def _warn_of_shortfall(problem: Problem, chosen: ChosenRegions, samples: int) -> None:
+    count = len(chosen.order)
+    if chosen.scattered:
+        log.warning(
+            "budget=%d: no more than %d samples can be scattered over %d regions",
+            *(int(problem.budget), samples, count),
+        )
+        return
+    more = "; raise max_regions for more" if count < len(problem.candidates) else ""
+    log.warning(
+        "budget=%d: the %d regions chosen have only %d samples: all are taken%s",
+        *(int(problem.budget), count, samples, more),
+    )
+
+
 def _described(costs: CandidateCosts, chosen: ChosenRegions) -> Selection:
     problem, order = costs.problem, chosen.order
-    steps = union_steps(costs, order) if chosen.as_union else coverage_steps(costs, order)
     quota = problem.quota[order]
     shortfall = 0
-    if not problem.priced:
-        quota = share_equally(problem.available[order], int(problem.budget), quota)
+    if problem.prices is None:
+        if not chosen.scattered:
+            quota = share_equally(problem.available[order], int(problem.budget), quota)
         shortfall = int(problem.budget) - int(quota.sum())
         if shortfall:
-            more = "; raise max_regions for more" if len(order) < len(problem.candidates) else ""
-            log.warning(
-                "budget=%d: the %d regions chosen have only %d samples: all are taken%s",
-                *(int(problem.budget), len(order), int(quota.sum()), more),
-            )
-    final = quota_costs(costs.engine, problem.targets, problem.candidates[order], quota)
-    cover = covered(list(range(len(order))), final, costs.have_cost)
-    price = quota.astype(float) if not problem.priced else problem.limits.price[order]
+            _warn_of_shortfall(problem, chosen, int(quota.sum()))
     table = pd.DataFrame(
         {
             "order": np.arange(1, len(order) + 1),
             "region": [problem.name(r) for r in order],
             "quota": quota,
             "available": problem.available[order],
-            "price": price,
+            "price": problem.price(np.bincount(order, quota, len(problem.quota)))[order],
         }
-    ).join(steps)
+    )
+    covers = costs.cover(order, quota, steps=not (chosen.as_union or chosen.scattered))
+    steps = union_steps(costs, order) if chosen.as_union else coverage_steps(costs, covers)
+    if chosen.scattered:
+        steps = steps.loc[np.zeros(len(order), int)].reset_index(drop=True)
+    table = table.join(steps)
+    cover = of_rival = covers[:, -1]
+    rival = problem.quota
+    if not chosen.scattered:
+        # More than a region's sample holds would take larger samples of all regions.
+        rival = scattered(problem, most=costs.engine.regions.n_points[problem.candidates])
+        of_rival = costs.cover(np.flatnonzero(rival).tolist(), rival[rival > 0])[:, -1]
+    own, spread, gain = (
+        Estimate.of(costs.mass, values) for values in (cover, of_rival, of_rival - cover)
+    )
+    beside = BesideScatter(own, spread, gain, int(rival.sum()), int((rival > 0).sum()))
     improving = np.flatnonzero(table["improves"])
     return Selection(
-        problem.target_names,
-        table,
-        "divergence" if chosen.as_union else "coverage",
-        float(costs.mass @ cover),
-        chosen.guarantee,
-        int(improving[-1]) + 1 if len(improving) else 0,
-        shortfall,
+        targets=problem.target_names,
+        table=table,
+        distance="divergence" if chosen.as_union else "coverage",
+        coverage=beside.chosen.value,
+        scatter=beside,
+        guarantee=chosen.guarantee,
+        improves_until=int(improving[-1]) + 1 if len(improving) else 0,
+        shortfall=shortfall,
+        scattered=chosen.scattered,
     )

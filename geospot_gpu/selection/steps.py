@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.selection.candidates import CandidateCosts
-from geospot_gpu.selection.facility import covered
 from geospot_gpu.selection.union import Distance
 
 Array = NDArray[np.float64]
@@ -21,27 +21,42 @@ _NORMAL = 1.96
 log = logging.getLogger("geospot_gpu")
 
 
-def coverage_steps(costs: CandidateCosts, order: list[int]) -> pd.DataFrame:
+class Estimate(NamedTuple):
+    """A mean over the targets' points, with the 95 % interval that other points would give it."""
+
+    value: float
+    lower: float
+    upper: float
+
+    @classmethod
+    def of(cls, mass: Array, values: Array) -> Estimate:
+        """The weighted mean of values [M], with its standard error as a ratio estimate."""
+        mean = float(mass @ values)
+        half = _NORMAL * float(np.sqrt(np.square(mass * (values - mean)).sum()))
+        return cls(mean, mean - half, mean + half)
+
+    @property
+    def negative(self) -> Estimate:
+        """Of what is subtracted the other way round."""
+        return Estimate(-self.value, -self.upper, -self.lower)
+
+
+def coverage_steps(costs: CandidateCosts, covers: Array) -> pd.DataFrame:
     """Coverage after each step, with the error that the target's points leave in it.
 
     The points of a target are taken as a sample of the places that a model will be used at.
+
+    Args:
+        costs: the targets, and what is there already.
+        covers: expected cost of each target point after each step, [M, K].
     """
-    mass, before = costs.mass, costs.have_cost
+    before = costs.have_cost
     rows = []
-    for step in range(1, len(order) + 1):
-        cover = covered(order[:step], costs.expected, costs.have_cost)
-        value, error = _mean(mass, cover)
-        gained, noise = _mean(mass, before - cover) if np.isfinite(before[0]) else (np.inf, 0.0)
-        half = _NORMAL * error
-        rows.append((value, value - half, value + half, gained > _NORMAL * noise))
+    for cover in covers.T:
+        gained = np.isinf(before[0]) or Estimate.of(costs.mass, before - cover).lower > 0.0
+        rows.append((*Estimate.of(costs.mass, cover), gained))
         before = cover
     return pd.DataFrame(rows, columns=["distance", "lower", "upper", "improves"])
-
-
-def _mean(mass: Array, values: Array) -> tuple[float, float]:
-    """Weighted mean, and its standard error as a ratio estimate."""
-    mean = float(mass @ values)
-    return mean, float(np.sqrt(np.square(mass * (values - mean)).sum()))
 
 
 def union_steps(costs: CandidateCosts, order: list[int]) -> pd.DataFrame:

@@ -38,6 +38,14 @@ def test_select_writes_regions_quotas_and_steps(run: Geospot, tmp_path: Path) ->
     assert summary["targets"] == ["r03"]
     assert 0.6 < summary["guarantee"] <= 1.0
     assert (tmp_path / "chosen" / "selection.png").stat().st_size > 10_000
+    beside = expected.scatter
+    assert summary["scatter"]["samples"] == 40
+    assert summary["scatter"]["coverage"] == pytest.approx(beside.scattered.value, rel=1e-5)
+    assert summary["scatter"]["gain"] == pytest.approx(beside.gain.value, rel=1e-4)
+    assert summary["coverage_interval"] == pytest.approx(beside.chosen[1:], rel=1e-5)
+    assert summary["recommended"] is None
+    np.testing.assert_allclose(table["scatter_coverage"], beside.scattered.value, rtol=1e-5)
+    assert "; 40 samples scattered over 9 regions (method=scatter) reach 0." in done.stdout
     last = done.stdout.splitlines()[-1]
     assert last.startswith("regions=4 samples=40 coverage=")
     assert last.endswith(f"improves_until={summary['improves_until']}")
@@ -51,6 +59,27 @@ def test_select_by_other_methods(run: Geospot, tmp_path: Path, method: str) -> N
     table = pd.read_csv(tmp_path / "chosen" / "selection.csv")
     assert len(table) == (9 if method == "all" else 3)
     assert table["quota"].sum() == 30
+
+
+def test_select_scatters_where_transfer_is_not_predicted(run: Geospot, tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    summary = tmp_path / "report" / "summary.json"
+    summary.write_text('{"verdict": "no evidence"}')
+    settings = (*SELECT, "budget=20", "method=scatter", "transfer=report")
+    done = run(*settings, "out=chosen")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "chosen" / "selection.csv")
+    assert sorted(table["quota"]) == [2] * 7 + [3] * 2
+    assert "20 samples from 9 regions, scattered over them by size" in done.stdout
+    assert "recommended: method=scatter, for of transfer the verdict is 'no ev" in done.stdout
+    assert json.loads((tmp_path / "chosen" / "summary.json").read_text())["recommended"] == (
+        "scatter"
+    )
+    assert (tmp_path / "chosen" / "selection.png").stat().st_size > 10_000
+    refused = run(*settings, "out=report")
+    assert refused.returncode == 1
+    assert "report/summary.json" in refused.stderr
+    assert summary.read_text() == '{"verdict": "no evidence"}'
 
 
 def test_select_by_what_is_stored_and_by_what_is_not(run: Geospot, tmp_path: Path) -> None:
@@ -128,8 +157,8 @@ def test_select_points(run: Geospot, tmp_path: Path) -> None:
     done = run(*SELECT, "over=points", "budget=6", "out=chosen")
     assert done.returncode == 0, done.stderr
     table = pd.read_parquet(tmp_path / "chosen" / "points.parquet")
-    assert list(table) == ["order", "id", "weight", "lon", "lat", "region"]
-    assert 1 <= len(table) <= 6
+    assert list(table) == ["order", "id", "weight", "by", "lon", "lat", "region"]
+    assert len(table) == 6
     source = points().set_axis(range(1, 301)).loc[table["id"]]
     np.testing.assert_allclose(source["lon"], table["lon"])
     assert (source["region"] != "r03").all()
@@ -220,6 +249,8 @@ def test_nearest_of_a_target_in_another_table(run: Geospot, tmp_path: Path) -> N
         (("select", "sweep=run", "target=r33", "budget=9", "out=o"), "did you mean 'r03'?"),
         ((*SELECT, "budget=many", "out=o"), "budget: Value 'many'"),
         ((*SELECT, "budget=9", "pool=x.csv", "out=o"), "pool.path=x.csv has no effect"),
+        ((*SELECT, "budget=9", "transfer=no", "out=o"), "transfer=no: holds no report of geospot"),
+        ((*SELECT, "budget=9", "over=points", "transfer=x", "out=o"), "transfer=x has no effect"),
         ((*SELECT, "budget=9", "have=3", "out=o"), "have=3 is no region here"),
         ((*SELECT, "budget=9", "over=points", "pool.features=x.npy", "out=o"), "without pool=FILE"),
         ((*NEAREST, "kk=3", "out=o"), "there is no setting 'kk'; did you mean 'k'?"),

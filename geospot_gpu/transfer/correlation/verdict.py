@@ -11,6 +11,8 @@ from geospot_gpu.distances.column import Group
 
 LEAST_TO_JUDGE = 8
 LEVEL = 0.05
+_SCATTERED = "; samples scattered over all regions (select method=scatter) are the better choice"
+"""What follows for the choice of samples where no distance is a guide."""
 
 
 class Figures(NamedTuple):
@@ -69,7 +71,9 @@ def decide(figures: Sequence[Figures], regions: int, gain: Gain) -> Verdict:
     else:
         said = f"{_said(tested)}, {regions} regions"
     if regions < LEAST_TO_JUDGE:
-        text = f"not enough regions: {regions}, and {LEAST_TO_JUDGE} are needed ({said})"
+        text = (
+            f"not enough regions: {regions}, and {LEAST_TO_JUDGE} are needed ({said}){_SCATTERED}"
+        )
         return Verdict("not enough regions", name, text, baseline)
     more = gain(tested.distance, simple.distance) if tested and simple else None
     found = predicting(figures, "transport", "own")
@@ -82,6 +86,7 @@ def decide(figures: Sequence[Figures], regions: int, gain: Gain) -> Verdict:
     alone = predicting(figures, "baseline")
     if alone is not None:
         text += f"; a simple baseline alone does ({_said(alone)})"
+    text += _SCATTERED
     return Verdict("no evidence", name, text, baseline, more)
 
 
