@@ -1,10 +1,10 @@
 """Does it matter where training samples come from? The proof on real data, one table.
 
-    python -m benchmarks.selection DATA [seeds]
+    python -m benchmarks.selection DATA [seeds] [targets]
 
-DATA is a folder with climate_stations.csv.gz and airports_text.csv.gz. For every country as target,
-each method chooses regions without a label; a model is trained on samples of them, as many for each
-method, and scored on the target.
+DATA is a folder with climate_stations.csv.gz, airports_text.csv.gz and dams_us.csv.gz. For every
+country or state as target, or some of them, each method chooses without a label; a model is trained
+on as many samples for each method, and scored on the target.
 """
 
 from __future__ import annotations
@@ -13,127 +13,168 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import itertools
 import sys
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
+import xarray
 from tqdm import tqdm
 
 import geospot_gpu as gs
 from benchmarks.record import Stopwatch, save
+from benchmarks.selection.choices import ENGINE, METHOD, Choices
 from benchmarks.selection.models import Samples, Trainer
-from benchmarks.selection.paper import greedy_union
 from benchmarks.selection.statistics import compare
-from benchmarks.transfer.tasks import MOST, TASKS, Task
+from benchmarks.transfer.tasks import DAMS, MOST, TASKS, Task
+from geospot_gpu.distances.pairwise import all_pairs
+from geospot_gpu.runs.solving import solve
+from geospot_gpu.selection.recommended import METHOD_FOR
+from geospot_gpu.transfer.correlation.correlate import correlate
+from geospot_gpu.transfer.evidence import matrices
+from geospot_gpu.transfer.scores.scores import read_scores
 
-COST = gs.GroundCost(geo_weight=0.0)
-SETTINGS = ((1, 100), (2, 200), (5, 200), (5, 500))
+SETTINGS = ((2, 200), (5, 500))
 """Regions, and samples of all of them together."""
-LARGEST = max(regions for regions, _ in SETTINGS)
-DRAWS = 3
-"""Random choices for each seed, whose scores are averaged."""
-WAYS: dict[str, dict[str, Any]] = {
-    "union": {"method": "union"},
-    "nearest by great circle": {"method": "nearest", "by": "mean_great_circle_km"},
-}
-Chosen = dict[str, list[list[int]]]
-"""For each method, the regions of every target, in order, for one quota."""
+UNIONS = 8
+"""Random choices of regions of which a target is scored by those without it, for each seed."""
+FOLDS = 5
+"""Groups of targets that are left out of all data together, so that few models see them."""
+ALONE = 100
+"""Samples of one region in the models that the verdict and the oracle are made of."""
+Row = tuple[str, int, int, int, Samples]
 
 
-def chosen(regions: gs.Regions, quotas: list[int]) -> dict[int, Chosen]:
-    """What each method chooses at samples of so many points of each region.
-
-    All methods extend their choice region by region, so those of fewer regions begin alike; and
-    only coverage looks at how many samples there will be.
-    """
-
-    def orders(settings: dict[str, Any], quota: int, title: str) -> list[list[int]]:
-        titled = tqdm(regions.names, title, unit=" targets")
-        return [_order(regions, target, quota, settings) for target in titled]
-
-    common = {name: orders(settings, quotas[-1], name) for name, settings in WAYS.items()}
-    assert regions.features is not None
-    features = [x.double() for x in torch.split(regions.features, regions.sizes.tolist())]
-    published = (delayed(_paper)(features, t) for t in range(len(regions)))
-    common["the paper's union"] = Parallel(os.cpu_count())(published)
-    return {q: common | {"coverage": orders({}, q, f"coverage, {q} samples")} for q in quotas}
-
-
-def _order(regions: gs.Regions, target: str, quota: int, settings: dict[str, Any]) -> list[int]:
-    selection = gs.select_regions(
-        regions, target, quota * LARGEST, max_regions=LARGEST, cost=COST, **settings
-    )
-    assert selection.shortfall == 0, f"{target}: {selection.shortfall} samples are missing"
-    return [regions.names.index(name) for name in selection.table["region"]]
-
-
-def _paper(features: list[torch.Tensor], target: int) -> list[int]:
-    torch.set_num_threads(1)
-    return greedy_union(features, target, LARGEST)
+def wanted_of(choices: Choices, trainer: Trainer, seeds: int, targets: list[int]) -> list[Row]:
+    """Method, regions, samples, target and what the model is trained on."""
+    rows: list[Row] = []
+    count = len(choices.names)
+    fold = np.random.default_rng(0).permutation(count) % FOLDS
+    for k, samples in SETTINGS:
+        for seed in range(seeds):
+            generator = np.random.default_rng([seed, k, samples])
+            for _ in range(UNIONS):
+                members = generator.choice(count, k, replace=False).tolist()
+                drawn = trainer.drawn(seed, dict.fromkeys(members, samples // k))
+                rows += [("random", k, samples, t, drawn) for t in targets if t not in members]
+        for t in tqdm(targets, f"{k} regions, {samples} samples", unit=" targets"):
+            orders = choices.regions_for(t, k, samples)
+            points, quotas = choices.points_for(t, samples)
+            for seed in range(seeds):
+                of = {
+                    name: trainer.drawn(seed, dict.fromkeys(order, samples // k))
+                    for name, order in orders.items()
+                }
+                of |= {name: trainer.drawn(seed, of_each) for name, of_each in quotas.items()}
+                of |= {name: trainer.of_rows(seed, chosen) for name, chosen in points.items()}
+                rows += [(name, k, samples, t, one) for name, one in of.items()]
+            others = dict.fromkeys(np.flatnonzero(fold != fold[t]).tolist(), MOST)
+            rows.append(("all data", k, samples, t, trainer.drawn(0, others)))
+    return rows
 
 
-def best_sources(scores: dict[Samples, np.ndarray], seed: int, quota: int) -> list[list[int]]:
-    """For every target the regions whose own models do best on it: an oracle that reads labels."""
-    alone = {
-        samples.regions[0]: of_all
-        for samples, of_all in scores.items()
-        if samples.seed == seed and samples.quota == quota and len(samples.regions) == 1
-    }
-    table = np.stack([alone[r] for r in range(len(alone))])
-    np.fill_diagonal(table, -np.inf)
-    return [order[:LARGEST].tolist() for order in np.argsort(-table, axis=0, kind="stable").T]
-
-
-def measure(task: Task, folder: Path, seeds: int, ready: dict[str, Any]) -> pd.DataFrame:
+def scored(trainer: Trainer, rows: list[Row]) -> pd.DataFrame:
     """Scores, more being better: a row for every method, setting and target, means over seeds."""
-    if task.file not in ready:
-        regions = gs.Regions.from_table(folder / task.file, region=task.region, max_points=MOST)
-        quotas = sorted({samples // count for count, samples in SETTINGS})
-        ready[task.file] = regions.names, chosen(regions, quotas)
-    names, by_quota = ready[task.file]
-    trainer = Trainer(task, folder, names)
-    count = len(names)
-    scores = trainer.scores(
-        [Samples(s, (r,), q) for s in range(seeds) for q in by_quota for r in range(count)]
+    wanted: dict[Samples, set[int]] = defaultdict(set)
+    for *_, target, samples in rows:
+        wanted[samples].add(target)
+    known = trainer.scores(wanted)
+    table = pd.DataFrame(
+        [(*row[:-1], known[row[-1], row[3]]) for row in rows],
+        columns=["method", "regions", "samples", "target", "score"],
     )
-    wanted: list[tuple[str, int, int, int, Samples]] = []
-    for seed, (k, samples) in itertools.product(range(seeds), SETTINGS):
-        quota = samples // k
-        generator = np.random.default_rng([seed, k, samples])
-        choices = by_quota[quota] | {"oracle": best_sources(scores, seed, quota)}
-        for target in range(count):
-            others = np.delete(np.arange(count), target)
-            orders = [(method, of_targets[target]) for method, of_targets in choices.items()]
-            orders += [("random", generator.permutation(others).tolist()) for _ in range(DRAWS)]
-            wanted += [
-                (method, k, samples, target, Samples(seed, tuple(sorted(order[:k])), quota))
-                for method, order in orders
-            ]
-            everything = Samples(0, tuple(others.tolist()), MOST)
-            wanted.append(("all data", k, samples, target, everything))
-    scores |= trainer.scores(sorted({row[-1] for row in wanted} - set(scores)))
-    rows = [(*row[:-1], scores[row[-1]][row[3]]) for row in wanted]
-    table = pd.DataFrame(rows, columns=["method", "regions", "samples", "target", "score"])
     return table.groupby(["method", "regions", "samples", "target"])["score"].mean().reset_index()
 
 
-def main(folder: Path, seeds: int) -> None:
-    ready: dict[str, Any] = {}
-    measured = {}
+def alone(trainer: Trainer, count: int) -> np.ndarray:
+    """Scores of the model of each region in every region, [R, R], more being better."""
+    models = [trainer.drawn(0, {r: ALONE}) for r in range(count)]
+    scores = trainer.scores({key: set(range(count)) for key in models})
+    return np.array([[scores[model, t] for t in range(count)] for model in models])
+
+
+def oracle(trainer: Trainer, table: np.ndarray, seeds: int, targets: list[int]) -> list[Row]:
+    """The regions whose own models do best on a target, which takes its labels."""
+    table = np.where(np.eye(len(table), dtype=bool), -np.inf, table)
+    return [
+        (
+            "oracle",
+            k,
+            samples,
+            t,
+            trainer.drawn(seed, dict.fromkeys(best[:k].tolist(), samples // k)),
+        )
+        for k, samples in SETTINGS
+        for t in targets
+        for best in [np.argsort(-table[:, t], kind="stable")]
+        for seed in range(seeds)
+    ]
+
+
+def verdict_of(task: Task, regions: gs.Regions, table: np.ndarray) -> str:
+    """Whether distances predict transfer, as ``geospot transfer`` would say of these models."""
+    names = list(regions.names)
+    pairs = pd.DataFrame(
+        {
+            "source": np.repeat(names, len(names)),
+            "target": names * len(names),
+            "score": np.abs(table).ravel(),
+        }
+    )
+    change = "difference" if task.kind == "error" else "relative"
+    loss = read_scores(pairs, kind=task.kind, change=change, regions=regions.names).loss  # type: ignore[arg-type]
+    left, right = all_pairs(len(regions), None)
+    solved = solve(regions, left, right, METHOD, ["divergence", "coverage"], engine=ENGINE)
+    distances = matrices(solved.to_pandas(regions.names), names)
+    labelled = {
+        name: xarray.DataArray(values, dict.fromkeys(loss.dims, names), loss.dims)
+        for name, values in distances.items()
+    }
+    return correlate(labelled, loss)[1].verdict
+
+
+def main(folder: Path, seeds: int, most: int | None) -> None:
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
+    ready: dict[str, Choices] = {}
+    measured, verdicts = {}, {}
     with Stopwatch() as watch:
-        for task in TASKS:
-            measured[task.name] = measure(task, folder, seeds, ready)
-    found = compare(measured, {task.name: task.kind for task in TASKS})
-    found["time"] = {"seeds": seeds, "minutes (limit 40)": round(watch.seconds / 60, 1)}
+        for task in (*TASKS, DAMS):
+            if task.file not in ready:
+                regions = gs.Regions.from_table(
+                    folder / task.file, region=task.region, max_points=MOST
+                )
+                ready[task.file] = Choices(regions)
+            choices = ready[task.file]
+            count = len(choices.names)
+            targets = np.random.default_rng(0).permutation(count)[:most].tolist()
+            trainer = Trainer(task, folder, choices.names)
+            table = alone(trainer, count)
+            verdicts[task.name] = verdict_of(task, choices.regions, table)
+            rows = wanted_of(choices, trainer, seeds, targets)
+            rows += oracle(trainer, table, seeds, targets)
+            measured[task.name] = scored(trainer, rows)
+            print(task.name, verdicts[task.name], flush=True)
+            print(
+                measured[task.name].pivot_table("score", "samples", "method").round(3).T, flush=True
+            )
+    found = compare(
+        measured,
+        {task.name: task.kind for task in (*TASKS, DAMS)},
+        {task: METHOD_FOR[verdict] for task, verdict in verdicts.items()},
+        verdicts,
+    )
+    found["time"] = {
+        "seeds": seeds,
+        "targets of each task at most": most or "all",
+        "minutes": round(watch.seconds / 60, 1),
+    }
     save("selection", found)
 
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:
-        raise SystemExit("usage: python -m benchmarks.selection DATA [seeds]")
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 3)
+        raise SystemExit("usage: python -m benchmarks.selection DATA [seeds] [targets]")
+    given = [int(value) for value in sys.argv[2:4]]
+    main(Path(sys.argv[1]), given[0] if given else 3, given[1] if len(given) > 1 else None)

@@ -10,41 +10,55 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap, permutation_test
 
 Array = NDArray[np.float64]
-RANKED = ("coverage", "union", "the paper's union", "nearest by great circle", "random")
+REGIONS = ("coverage", "union", "nearest", "scatter", "random")
+RANKED = (*REGIONS, "points by coverage", "points by importance")
 """Methods at equal budget; the others are controls."""
-SHOWN_RANKS = RANKED[:3]
-SHOWN = (*RANKED, "all data", "oracle")
+SHOWN = (*RANKED, "scatter, equally", "scatter, by the plan", "all data", "oracle")
+JUDGED = ("scatter", "recommended")
+"""What is claimed to be worse than no other method."""
 SETTING = ["regions", "samples"]
 LEVEL = 0.05
 
 
-def compare(measured: dict[str, pd.DataFrame], kinds: dict[str, str]) -> dict[str, Any]:
-    """Tables of scores, and what was claimed of ``coverage``.
+def compare(
+    measured: dict[str, pd.DataFrame],
+    kinds: dict[str, str],
+    recommended: dict[str, str],
+    verdicts: dict[str, str],
+) -> dict[str, Any]:
+    """Tables of scores, and what was claimed of ``scatter`` and of what is recommended.
 
     Args:
         measured: by task, columns ``method``, ``regions``, ``samples``, ``target`` and ``score``,
             more being better.
         kinds: by task, ``error`` or ``accuracy``.
+        recommended: by task, the method that its verdict recommends.
+        verdicts: by task, what is said of distances.
     """
     scores = {
         task: table.pivot_table("score", [*SETTING, "target"], "method")[list(SHOWN)]
         for task, table in measured.items()
     }
-    found: dict[str, Any] = {task: _of_task(table, kinds[task]) for task, table in scores.items()}
-    ranks = {task: _ranks(table).mean() for task, table in scores.items()}
+    scores = {
+        task: table.assign(recommended=table[recommended[task]]) for task, table in scores.items()
+    }
+    found: dict[str, Any] = {
+        task: {"verdict": verdicts[task], "recommended": recommended[task]}
+        | _of_task(table, kinds[task])
+        for task, table in scores.items()
+    }
     pooled = pd.concat([_ranks(table) for table in scores.values()]).mean()
-    against = {name: _tests(scores, name) for name in ("the paper's union", "union", "random")}
     rows: dict[str, object] = {
         f"mean rank of {name}, of {len(RANKED)}": round(float(pooled[name]), 3) for name in RANKED
     }
-    for task, mean in ranks.items():
-        shown = ", ".join(f"{mean[name]:.2f}" for name in SHOWN_RANKS)
-        rows[f"mean rank in {task} of {', '.join(SHOWN_RANKS)}"] = shown
-    for verdict in ("worse", "better"):
-        for name, tests in against.items():
-            count = int((tests[verdict] <= LEVEL).sum())
-            title = f"settings in which coverage is significantly {verdict} than {name} (Holm, 5 %)"
-            rows[title] = f"{count} of {len(tests)}"
+    for judged in JUDGED:
+        tests = {name: _tests(scores, judged, name) for name in RANKED if name != judged}
+        for verdict in ("worse", "better"):
+            for name, of_name in tests.items():
+                some = of_name.index[of_name[verdict] <= LEVEL]
+                where = f" ({'; '.join(some)})" if len(some) else ""
+                title = f"{judged} significantly {verdict} than {name} (Holm, 5 %)"
+                rows[title] = f"{len(some)} of {len(of_name)}{where}"
     found["over all"] = rows
     return found
 
@@ -60,7 +74,7 @@ def _of_task(scores: pd.DataFrame, kind: str) -> dict[str, Any]:
             row[f"{regions} regions, {samples} samples"] = round(sign * float(value), 3)
         row["mean rank"] = round(float(ranks[method].mean()), 2) if method in RANKED else ""
         rows.append(row)
-    away = _differences(scores, "random")
+    away = scores["coverage"] - scores["random"]
     by_target = away.groupby(level="target").mean()
     interval = bootstrap(
         (by_target.to_numpy(),), np.mean, method="percentile", rng=np.random.default_rng(0)
@@ -83,18 +97,14 @@ def _ranks(scores: pd.DataFrame) -> pd.DataFrame:
     return scores[list(RANKED)].rank(axis=1, ascending=False)
 
 
-def _differences(scores: pd.DataFrame, other: str) -> pd.Series[float]:
-    difference: pd.Series[float] = scores["coverage"] - scores[other]
-    return difference
-
-
-def _tests(scores: dict[str, pd.DataFrame], other: str) -> pd.DataFrame:
+def _tests(scores: dict[str, pd.DataFrame], judged: str, other: str) -> pd.DataFrame:
     """Holm-corrected p-values of paired permutation tests, one row per task and setting."""
     rows = {}
     for task, table in scores.items():
-        for setting, difference in _differences(table, other).groupby(level=SETTING):
+        for setting, difference in (table[judged] - table[other]).groupby(level=SETTING):
+            regions, samples = cast(tuple[int, int], setting)
             values = np.asarray(difference, np.float64)
-            rows[f"{task} {setting}"] = {
+            rows[f"{task}, {regions} regions, {samples} samples"] = {
                 "worse": _signs(values, "less"),
                 "better": _signs(values, "greater"),
             }

@@ -96,24 +96,29 @@ def test_holm_corrects_for_the_number_of_tests() -> None:
 
 
 def test_comparisons_see_what_is_there() -> None:
-    """Coverage better than random and worse than the paper's union at every target."""
+    """Scatter better than random regions and worse than the union at every target."""
     generator = np.random.default_rng(0)
-    level = dict.fromkeys(SHOWN, 0.5) | {"coverage": 0.7, "random": 0.4, "the paper's union": 0.9}
+    level = dict.fromkeys(SHOWN, 0.5) | {"scatter": 0.7, "random": 0.4, "union": 0.9}
     rows = [
         (method, k, samples, target, level[method] + 0.01 * generator.normal())
         for method in SHOWN
         for k, samples in ((1, 100), (2, 200))
         for target in range(12)
     ]
-    columns = ["method", "regions", "samples", "target", "score"]
-    found = compare({"task": pd.DataFrame(rows, columns=columns)}, {"task": "accuracy"})
+    table = pd.DataFrame(rows, columns=["method", "regions", "samples", "target", "score"])
+    found = compare(
+        {"task": table}, {"task": "accuracy"}, {"task": "coverage"}, {"task": "predicts"}
+    )
     of_task, overall = found["task"], found["over all"]
+    assert (of_task["verdict"], of_task["recommended"]) == ("predicts", "coverage")
     assert of_task["coverage beats random for"] == "100.0% of 12 targets"
-    assert of_task["methods"][0]["mean rank"] == 2.0
-    settings = "settings in which coverage is significantly"
-    assert overall[f"{settings} worse than the paper's union (Holm, 5 %)"] == "2 of 2"
-    assert overall[f"{settings} better than random (Holm, 5 %)"] == "2 of 2"
-    assert overall[f"{settings} worse than random (Holm, 5 %)"] == "0 of 2"
+    by_method = {row["method"]: row for row in of_task["methods"]}
+    assert (by_method["union"]["mean rank"], by_method["scatter"]["mean rank"]) == (1.0, 2.0)
+    where = "(task, 1 regions, 100 samples; task, 2 regions, 200 samples)"
+    assert overall["scatter significantly worse than union (Holm, 5 %)"] == f"2 of 2 {where}"
+    assert overall["scatter significantly better than random (Holm, 5 %)"] == f"2 of 2 {where}"
+    assert overall["scatter significantly worse than random (Holm, 5 %)"] == "0 of 2"
+    assert overall["recommended significantly worse than scatter (Holm, 5 %)"] == f"2 of 2 {where}"
 
 
 @pytest.mark.slow
