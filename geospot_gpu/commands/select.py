@@ -130,9 +130,6 @@ def _select_regions(config: settings.SelectConfig, run: Run, results: Outputs) -
     )
     samples = int(found.table["quota"].sum())
     text, beside = _sentence(found, samples, config.method), found.scatter
-    recommended = (
-        None if config.transfer is None else recommended_by(os.path.expanduser(config.transfer))
-    )
     summary = {
         "verdict": text,
         "targets": found.targets,
