@@ -67,7 +67,8 @@ if TYPE_CHECKING:
     from geospot_gpu.selection.points import PointSelection, select_points
     from geospot_gpu.selection.pool import Pool
     from geospot_gpu.selection.problem import Problem
-    from geospot_gpu.selection.regions import Selection, select_regions
+    from geospot_gpu.selection.regions import BesideScatter, Selection, select_regions
+    from geospot_gpu.selection.steps import Estimate
     from geospot_gpu.sinkhorn.emd import EMD
     from geospot_gpu.sinkhorn.geomloss import GeomLoss
     from geospot_gpu.sinkhorn.solver import Sinkhorn
@@ -88,6 +89,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Assessment": "geospot_gpu.transfer.assessment",
+    "BesideScatter": "geospot_gpu.selection.regions",
     "ChoiceLimits": "geospot_gpu.selection.facility",
     "Column": "geospot_gpu.distances.column",
     "Correlations": "geospot_gpu.transfer.correlation.correlate",
@@ -96,6 +98,7 @@ _HOMES = {
     "Embedder": "geospot_gpu.embedding.base",
     "Encoder": "geospot_gpu.encoders",
     "Engine": "geospot_gpu.engine.settings",
+    "Estimate": "geospot_gpu.selection.steps",
     "Evaluation": "geospot_gpu.transfer.predictor.predictor",
     "Explanation": "geospot_gpu.transfer.explanation",
     "FeatureCost": "geospot_gpu.feature_costs",
@@ -172,6 +175,7 @@ __all__ = [
     "EMD",
     "KNNDM",
     "Assessment",
+    "BesideScatter",
     "ChoiceLimits",
     "Column",
     "Correlations",
@@ -179,6 +183,7 @@ __all__ = [
     "Embedder",
     "Encoder",
     "Engine",
+    "Estimate",
     "Evaluation",
     "Explanation",
     "FeatureCost",
