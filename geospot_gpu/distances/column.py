@@ -55,6 +55,7 @@ class Column:
             of a self term; unknown if ().
         needs: what has to be solved for it.
         predicts: whether ``geospot predict`` learns from it.
+        of_features: whether it depends on features; what does not is the same in every space.
         compute: what computes it, where it is one of the baselines; None where a solver does, or
             :func:`~geospot_gpu.baselines` together with others.
     """
@@ -72,6 +73,7 @@ class Column:
     of_self: tuple[float | str, ...] = ()
     needs: tuple[Need, ...] = ()
     predicts: bool = False
+    of_features: bool = True
     compute: Compute | None = None
 
     @property

@@ -27,6 +27,7 @@ REGISTER: tuple[Column, ...] = (
         unit="points",
         table=None,
         mirror="n_target",
+        of_features=False,
     ),
     Column(
         *("n_target", "int32", "Points of the target", "points taken of the second region"),
@@ -34,6 +35,7 @@ REGISTER: tuple[Column, ...] = (
         unit="points",
         table=None,
         mirror="n_source",
+        of_features=False,
     ),
     Column(
         "divergence",
@@ -166,6 +168,7 @@ REGISTER: tuple[Column, ...] = (
         unit="km",
         table="baselines",
         predicts=True,
+        of_features=False,
     ),
     Column(
         "energy_distance",
@@ -324,6 +327,11 @@ def compared() -> tuple[Column, ...]:
 def predictors() -> tuple[str, ...]:
     """Matrices that ``geospot predict`` learns from."""
     return tuple(name for column in REGISTER if column.predicts for name in column.matrices)
+
+
+def featureless() -> frozenset[str]:
+    """Matrices that do not depend on features, so that they are the same in every space."""
+    return frozenset(n for column in REGISTER if not column.of_features for n in column.matrices)
 
 
 def evidence() -> frozenset[str]:

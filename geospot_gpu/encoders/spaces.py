@@ -125,6 +125,11 @@ class Spaces(Encoder):
         return usable
 
 
+def own_of(encoder: Encoder) -> Encoder:
+    """The encoder of the one space that is meant, itself where there are no spaces."""
+    return encoder.own if isinstance(encoder, Spaces) else encoder
+
+
 def is_space(name: object) -> bool:
     """Whether a space may have this name: folders and columns are called by it."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None

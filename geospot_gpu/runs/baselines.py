@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from geospot_gpu.arrays import Columns, Indices
 from geospot_gpu.distances import baselines as simple
-from geospot_gpu.distances.columns import schema, stored, stored_in
+from geospot_gpu.distances.column import Column
+from geospot_gpu.distances.columns import schema, stored_in
 from geospot_gpu.distances.pair_table import PairTable
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors.kept import kept
@@ -42,8 +44,11 @@ def stored_baselines(
     left: Indices,
     right: Indices,
     engine: Engine,
+    outputs: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Baselines of pairs, from a sweep's place where they are stored, else computed and stored.
+
+    What a store lacks is computed and stored together with what it has of the same pairs.
 
     Args:
         place: of the sweep.
@@ -51,6 +56,7 @@ def stored_baselines(
         regions: the regions.
         left, right: positions of the regions of each pair, the left one first, [K].
         engine: who computes.
+        outputs: names of the baselines; all if not given.
 
     Returns:
         Columns ``source``, ``target`` and the baselines, one row per pair.
@@ -60,16 +66,44 @@ def stored_baselines(
     store = PairStore(place.child("baselines"), "baselines", f"width {width!r}")
     grid = Grid(np.ones(len(regions), np.int64), None, "cpu")
     catalogue = Catalogue(store, keys, grid, len(regions))
-    names = stored("baselines")
-    outputs = [column.name for column in stored_in("baselines")]
-    known, found = catalogue.find(left, right, names, outputs)
-    missing = np.flatnonzero(~known)
-    if len(missing):
-        job = BaselineJob(place, tuple(keys), regions, width, tuple(outputs))
-        if _compute(engine, job, left, right, missing, found):
-            catalogue.refresh()
-            merge(store, catalogue)
-    return PairTable(left, right, found).to_pandas(regions.names)
+    columns = stored_in("baselines")
+    asked = np.array([outputs is None or column.name in outputs for column in columns])
+    known, found = _known(catalogue, left, right, columns)
+    stored_some = False
+    for rows, there in _alike(known):
+        some = tuple(columns[k].name for k in np.flatnonzero(asked & ~there))
+        beside = [name for k in np.flatnonzero(there) for name in columns[k].stored]
+        if some:
+            job = BaselineJob(place, tuple(keys), regions, width, some)
+            stored_some |= _compute(engine, job, left, right, rows, found, beside)
+    if stored_some:
+        catalogue.refresh()
+        merge(store, catalogue)
+    names = [name for k in np.flatnonzero(asked) for name in columns[k].stored]
+    return PairTable(left, right, {n: found[n] for n in names}).to_pandas(regions.names)
+
+
+def _known(
+    catalogue: Catalogue, left: Indices, right: Indices, columns: Sequence[Column]
+) -> tuple[NDArray[np.bool_], Columns]:
+    """Which of the columns C are stored of each pair, [K, C], and values [K] by name."""
+    names = [name for column in columns for name in column.stored]
+    complete, found = catalogue.find(left, right, names, [column.name for column in columns])
+    known = np.repeat(complete[:, None], len(columns), axis=1)
+    some = np.flatnonzero(~complete)
+    for k, column in enumerate(columns if len(some) else ()):
+        there, values = catalogue.find(left[some], right[some], column.stored, [column.name])
+        known[some, k] = there
+        for name in column.stored:
+            found[name][some] = values[name]
+    return known, found
+
+
+def _alike(known: NDArray[np.bool_]) -> Iterator[tuple[Indices, NDArray[np.bool_]]]:
+    """Rows [K, C] that are alike, and what they are."""
+    kinds, kind = np.unique(known, axis=0, return_inverse=True)
+    for k, there in enumerate(kinds):
+        yield np.flatnonzero(kind.ravel() == k), there
 
 
 @out_of_memory("computing baselines", "take fewer regions, or lower regions.max_points")
@@ -99,8 +133,11 @@ def _compute(
     right: Indices,
     missing: Indices,
     found: Columns,
+    beside: Sequence[str] = (),
 ) -> bool:
     """Have the baselines of those pairs that are missing computed and stored, and fill them in.
+
+    Other columns, which are known of them, are stored beside these.
 
     Returns:
         Whether any could be stored.
@@ -113,12 +150,14 @@ def _compute(
     ):
         sizes = job.regions.sizes
         chunks = [missing[at] for at in tiles(left[missing], right[missing], pool.shares)]
-        items = [(left[chunk], right[chunk]) for chunk in chunks]
-        costs = [float((sizes[i] * sizes[j]).sum()) for i, j in items]
+        items = [
+            Asked(left[at], right[at], {name: found[name][at] for name in beside}) for at in chunks
+        ]
+        costs = [float((sizes[i] * sizes[j]).sum()) for i, j, _ in items]
         for k, result in pool.run(job, items, costs, job.name):
             done.append(result.unwritable is None)
-            for name in found:
-                found[name][chunks[k]] = result.columns[name]
+            for name, values in result.columns.items():
+                found[name][chunks[k]] = values
             if result.unwritable is not None and sum(not stored for stored in done) == 1:
                 log.warning("baselines are not kept: %s", result.unwritable)
             counted.update(len(chunks[k]))
@@ -147,10 +186,20 @@ def tiles(left: Indices, right: Indices, shares: int) -> list[Indices]:
     return np.split(order, np.flatnonzero(np.diff(tile[order])) + 1)
 
 
+class Asked(NamedTuple):
+    """Pairs whose baselines are asked for."""
+
+    left: Indices
+    """Positions of the two regions of each, [K]."""
+    right: Indices
+    beside: Columns
+    """Values [K] of other baselines, which are known, and stored together with these."""
+
+
 class Computed(NamedTuple):
     """Baselines of some pairs."""
 
-    pairs: tuple[Indices, Indices]
+    pairs: Asked
     columns: Columns
     unwritable: str | None = None
     """Why they could not be stored."""
@@ -182,11 +231,11 @@ class BaselineJob:
         """Arrays, and nothing of the tables that they were drawn from."""
         return vars(self) | {"regions": self.regions.bare()}
 
-    def name(self, item: tuple[Indices, Indices]) -> str:
+    def name(self, item: Asked) -> str:
         """What some pairs are called."""
         names = self.regions.names
-        first, last = (f"{names[item[0][k]]} - {names[item[1][k]]}" for k in (0, -1))
-        count = len(item[0])
+        first, last = (f"{names[item.left[k]]} - {names[item.right[k]]}" for k in (0, -1))
+        count = len(item.left)
         return f"baselines of {count} pairs, {first} to {last}" if count > 1 else first
 
 
@@ -201,9 +250,10 @@ class BaselineWorker:
             place = job.place.child("baselines")
             self._store = PairStore(place, "baselines", f"width {job.width!r}")
 
-    def compute(self, item: tuple[Indices, Indices]) -> Computed:
-        """The baselines of pairs at two sides' positions, [K] each."""
-        table = simple.baselines(self._regions, *item, self._job.outputs, self._job.width)
+    def compute(self, item: Asked) -> Computed:
+        """The baselines of pairs."""
+        sides = item.left, item.right
+        table = simple.baselines(self._regions, *sides, self._job.outputs, self._job.width)
         found = {str(name): table[name].to_numpy() for name in table}
         if self._store is not None:  # as it is stored, so that whoever reads it finds the same
             types = schema("baselines")
@@ -216,7 +266,7 @@ class BaselineWorker:
         if self._store is None:
             return computed
         sides, places = [], []
-        for positions in computed.pairs:
+        for positions in computed.pairs[:2]:
             index, at = np.unique(positions, return_inverse=True)
             some = index.tolist()
             sides.append(
@@ -227,11 +277,11 @@ class BaselineWorker:
                 )
             )
             places.append(at)
+        columns = computed.columns | computed.pairs.beside
+        outputs = [c.name for c in stored_in("baselines") if columns.keys() >= set(c.stored)]
         try:
             self._store.write(
-                *((sides[0], sides[1]), "listed", self._job.outputs),
-                places=(places[0], places[1]),
-                columns=computed.columns,
+                (sides[0], sides[1]), "listed", outputs, (places[0], places[1]), columns
             )
         except Unwritable as error:
             return computed._replace(unwritable=str(error))

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from geospot_gpu import files
-from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder, Spaces
+from geospot_gpu.encoders import Encoder, GeoClip, NoEncoder
 from geospot_gpu.encoders.base import checked_rows
+from geospot_gpu.encoders.spaces import own_of
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.places import Place
 from geospot_gpu.points.table import Points
@@ -88,8 +89,7 @@ def keep_points(regions: Regions, place: Place) -> list[dict[str, Any]]:
 
 def _keep(regions: Regions, members: list[int], place: Place) -> dict[str, Any]:
     sources = [regions.sources[k] for k in members]
-    points, encoder = sources[0].points, sources[0].encoder
-    encoder = encoder.own if isinstance(encoder, Spaces) else encoder
+    points, encoder = sources[0].points, own_of(sources[0].encoder)
     rows = np.concatenate([source.rows for source in sources])
     columns = {
         "region": np.repeat([regions.names[k] for k in members], [len(s.rows) for s in sources]),

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.distances.columns import find
 from geospot_gpu.distances.pairwise import joined
-from geospot_gpu.encoders import Encoder
+from geospot_gpu.encoders import Encoder, Spaces
+from geospot_gpu.encoders.spaces import own_of
 from geospot_gpu.engine.method import Method, Solver
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.errors import GeospotError, checks
@@ -279,6 +280,14 @@ class Run:
         """Where features come from."""
         return self.regions.sources[0].encoder
 
+    def encoder_in(self, spaces: Sequence[str]) -> Spaces:
+        """Where features come from in some of its spaces at once."""
+        if isinstance(self.encoder, Spaces):
+            known = self.encoder.encoders
+        else:
+            known = {name: own_of(run.encoder) for name, run in self.spaces.items()}
+        return Spaces({name: known[name] for name in spaces})
+
     @cached_property
     def _drawn(self) -> tuple[Regions, Regions | None]:
         if self._given is not None:
@@ -293,17 +302,19 @@ class Run:
         return drawn
 
     def regions_like(self, points: Points, groups: Mapping[Any, ArrayLike]) -> Regions:
-        """Other regions, sampled and encoded as those of the run.
+        """Other regions, sampled and encoded as those of the run, in all of its spaces.
 
         Args:
             points: a table of points.
             groups: its rows by region, as for :meth:`geospot_gpu.Regions.from_groups`.
         """
-        sampling = self.regions.sampling
+        sampling, encoder = self.regions.sampling, self.encoder
+        if others(self.manifest):
+            encoder = self.encoder_in(self.manifest["spaces"])
         return Regions.from_groups(
             points,
             groups,
-            encoder=self.encoder,
+            encoder=encoder,
             max_points=sampling.max_points,
             seed=sampling.seed,
             device=self.regions.device,

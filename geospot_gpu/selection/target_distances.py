@@ -32,7 +32,7 @@ def check_distance(by: str) -> None:
 
 def check_places(by: str, problem: Problem) -> None:
     """Raise where a distance is of places, and points have no coordinates."""
-    if by == "mean_great_circle_km" and not problem.regions.located:
+    if not find(by).of_features and not problem.regions.located:
         raise GeospotError(f"by={by} needs coordinates, and points have none: use by=divergence")
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.distances.columns import compared, predictors
+from geospot_gpu.distances.columns import compared, predictors, stored_in
 from geospot_gpu.distances.pairwise import all_pairs
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.regions import Regions
@@ -17,6 +17,7 @@ from geospot_gpu.runs.baselines import stored_baselines
 from geospot_gpu.runs.reading import check_all_pairs
 from geospot_gpu.runs.run import Run
 from geospot_gpu.sphere import EARTH_RADIUS_KM
+from geospot_gpu.transfer.spaces import Space, named, split
 
 Array = NDArray[np.float64]
 
@@ -64,15 +65,36 @@ def matrices(
 
 
 class Loaded(NamedTuple):
-    """A run with its distances and its baselines."""
+    """A run with its distances and its baselines, in all of its spaces."""
 
-    run: Run
+    runs: dict[Space, Run]
+    """Of the spaces by name, that which was asked for first; it alone where it has one space."""
     distances: dict[str, Array]
+    """Matrices by name: ``SPACE.NAME`` where there are several spaces, but for what is the same in
+    all of them."""
+    solved: NDArray[np.bool_]
+    """Which pairs are solved in every space, [R, R]."""
+
+    @property
+    def run(self) -> Run:
+        """That of the first space."""
+        return next(iter(self.runs.values()))
 
     @property
     def names(self) -> list[str]:
         """Of the regions, in the order of the matrices."""
         return list(self.run.names)
+
+    def among(self, spaces: Collection[Space]) -> Loaded:
+        """The same without the distances of other spaces than these."""
+        kept = {
+            name: values
+            for name, values in self.distances.items()
+            if (space := split(name)[0]) is None or space in spaces
+        }
+        return self._replace(
+            runs={space: run for space, run in self.runs.items() if space in spaces}, distances=kept
+        )
 
 
 def check_square(run: Run) -> None:
@@ -89,14 +111,31 @@ def load(run: Run) -> Loaded:
     """The distances of a run of all pairs of regions, with baselines, which are stored beside it.
 
     Raises:
-        GeospotError: it is not one of all pairs, or its points are not there any more.
+        GeospotError: it is not one of all pairs, its points are not there any more, or one of its
+            spaces has other regions, or none yet.
     """
     check_square(run)
-    regions, pairs = run.regions, run.pairs
-    left, right = all_pairs(len(regions), None)
-    simple_ = stored_baselines(run.place, run.keys, regions, left, right, run.engine)
-    merged = simple_.merge(pairs, on=["source", "target"], how="left")
-    return Loaded(run, matrices(merged, list(regions.names)))
+    runs: dict[Space, Run] = dict(run.spaces.items()) or {None: run}
+    left, right = all_pairs(len(run.names), None)
+    found: dict[str, Array] = {}
+    solved = np.ones((len(run.names), len(run.names)), np.bool_)
+    for space, one in runs.items():
+        if one.names != run.names:
+            raise GeospotError(
+                f"{one.folder}: has other regions than {run.folder}: finish the sweep by running "
+                "it again"
+            )
+        # What is the same in all spaces is computed in the first alone.
+        outputs = [c.name for c in stored_in("baselines") if c.of_features or not found]
+        simple_ = stored_baselines(
+            one.place, one.keys, one.regions, left, right, one.engine, outputs
+        )
+        merged = simple_.merge(one.pairs, on=["source", "target"], how="left")
+        own = matrices(merged, list(one.names))
+        solved &= np.isfinite(own.get("n_source", np.nan))
+        for name, values in own.items():
+            found.setdefault(named(name, space), values)
+    return Loaded(runs, found, solved)
 
 
 def spreads(regions: Regions) -> Array:
@@ -128,7 +167,9 @@ def features(
         sources, targets: the regions.
         in_domain: score of each source's model at home, [R]; None where it is not known for all.
     """
-    found = {name: distances[name] for name in predictors() if name in distances}
+    order = {name: place for place, name in enumerate(predictors())}
+    some = [name for name in distances if split(name)[1] in order]
+    found = {name: distances[name] for name in sorted(some, key=lambda n: order[split(n)[1]])}
     shape = len(sources), len(targets)
     if sources.located and targets.located:
         found |= _of_places(sources, targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -12,17 +13,23 @@ from numpy.typing import NDArray
 
 from geospot_gpu.distances.columns import stored_in
 from geospot_gpu.distances.pairwise import all_pairs
+from geospot_gpu.encoders import Encoder
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import Name, Names, name_of
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.baselines import shared_baselines
 from geospot_gpu.runs.run import Run
 from geospot_gpu.runs.solving import solve
-from geospot_gpu.transfer.evidence import features, matrices, tidy
+from geospot_gpu.transfer.evidence import Loaded, features, matrices, tidy
 from geospot_gpu.transfer.land_cells import LandCells, land_cells
 from geospot_gpu.transfer.predictor.predictor import Evaluation, Predictor
 from geospot_gpu.transfer.scores.scores import Kind, Scores
+from geospot_gpu.transfer.spaces import Space, split
 from geospot_gpu.transfer.training import evidence_for, in_domain, training_pairs
+
+log = logging.getLogger("geospot_gpu")
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -101,21 +108,17 @@ def predict_scores(
     loaded = evidence_for(run, scores)
     chosen = _sources(source, scores.regions)
     cells: LandCells | None = None
+    if targets is None:
+        loaded = loaded.among(_of_coordinates(loaded))
+        with run.engine.pool():
+            cells = land_cells(degrees, points, seed, _encoder(run, loaded), _device(run))
+        targets = cells.regions
+    _check_targets(targets, loaded)
     training, names = training_pairs(loaded, scores)
     predictor = Predictor(training, names, scores.kind, seed=seed)
-    if targets is None:
-        with run.engine.pool():
-            cells = land_cells(degrees, points, seed, run.encoder, str(run.engine.torch_device()))
-        targets = cells.regions
-    checks.instance(targets, Regions, "targets", "as run.regions_like makes them")
-    if run.regions.located and not targets.located:
-        raise GeospotError(
-            f"targets have no coordinates, and those of {run.folder} are learned from: give lon "
-            "and lat"
-        )
     sources = run.regions.subset(chosen)
     with run.engine.pool():
-        distances = _distances(sources, targets, run, names)
+        distances = _in_all_spaces(loaded, chosen, targets, names)
     own = in_domain(loaded, scores)
     at_home = None if own is None else own[[loaded.names.index(name) for name in chosen]]
     pairs = tidy(features(distances, sources, targets, at_home), chosen, list(targets.names))
@@ -125,6 +128,45 @@ def predict_scores(
         best = best.merge(cells.corners, on="target")
     size = None if cells is None else cells.degrees
     return Predictions(table, best, scores.kind, tuple(chosen), size, predictor.evaluation)
+
+
+def _of_coordinates(loaded: Loaded) -> list[Space]:
+    """The spaces whose features follow from coordinates; which do not is said."""
+    found = [space for space, run in loaded.runs.items() if run.encoder.reads_coordinates]
+    others = [str(space) for space in loaded.runs if space not in found]
+    if found and others:
+        log.warning(
+            "a grid over the land has coordinates alone: predicted without the distances of %s",
+            f"{'space' if len(others) == 1 else 'spaces'} {', '.join(others)}",
+        )
+    return found or list(loaded.runs)  # of which land_cells says what is wrong
+
+
+def _encoder(run: Run, loaded: Loaded) -> Encoder:
+    """What encodes points in all spaces that are learned from."""
+    spaces = [space for space in loaded.runs if space is not None]
+    return run.encoder_in(spaces) if spaces else run.encoder
+
+
+def _check_targets(targets: Regions, loaded: Loaded) -> None:
+    """Raise unless targets have what is learned from."""
+    checks.instance(targets, Regions, "targets", "as run.regions_like makes them")
+    folder = loaded.run.folder
+    if loaded.run.regions.located and not targets.located:
+        raise GeospotError(
+            f"targets have no coordinates, and those of {folder} are learned from: give lon and lat"
+        )
+    missing = [str(space) for space in loaded.runs if space not in targets.spaces]
+    if len(loaded.runs) > 1 and missing:
+        raise GeospotError(
+            f"targets have no features in space {missing[0]}, and its distances are learned from: "
+            f"make them with regions_like of the run of {folder}, of a table that has the features "
+            "of all spaces"
+        )
+
+
+def _device(run: Run) -> str:
+    return str(run.engine.torch_device())
 
 
 def _sources(source: Name | None, known: tuple[str, ...]) -> list[str]:
@@ -139,9 +181,24 @@ def _sources(source: Name | None, known: tuple[str, ...]) -> list[str]:
     return [known[found]]
 
 
+def _in_all_spaces(
+    loaded: Loaded, sources: list[str], targets: Regions, learned: Collection[str]
+) -> dict[str, Array]:
+    """Those distances that were learned from, by name, [R, R']."""
+    found: dict[str, Array] = {}
+    several = len(loaded.runs) > 1
+    for space, run in loaded.runs.items():
+        theirs = targets.space(str(space)) if several else targets
+        wanted = [name for name in learned if name not in found and split(name)[0] in (None, space)]
+        names = [split(name)[1] for name in wanted]
+        own = _distances(run.regions.subset(sources), theirs, run, names)
+        found |= {name: own[split(name)[1]] for name in wanted}
+    return found
+
+
 def _distances(
     sources: Regions, targets: Regions, run: Run, learned: Collection[str]
-) -> dict[str, NDArray[np.float64]]:
+) -> dict[str, Array]:
     """Those distances between sources and targets that were learned from, as the sweep has them."""
     together = sources.concatenated(targets)
     left, right = all_pairs(len(sources), len(targets))

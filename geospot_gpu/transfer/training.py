@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -45,14 +43,12 @@ def distances_of(loaded: Loaded, scores: Scores) -> dict[str, Array]:
     found = {
         name: values[np.ix_(positions, positions)] for name, values in loaded.distances.items()
     }
-    _check_complete(found, scores, loaded.run)
+    _check_complete(loaded.solved[np.ix_(positions, positions)], scores, loaded.run)
     return found
 
 
-def _check_complete(distances: Mapping[str, Array], scores: Scores, run: Run) -> None:
-    known = np.isfinite(scores.change)
-    solved = np.isfinite(distances.get("n_source", np.full(known.shape, np.nan)))
-    missing = np.argwhere(known & ~solved)
+def _check_complete(solved: NDArray[np.bool_], scores: Scores, run: Run) -> None:
+    missing = np.argwhere(np.isfinite(scores.change) & ~solved)
     if len(missing):
         i, j = missing[0]
         raise GeospotError(
