@@ -13,11 +13,13 @@ from geospot_gpu.config.composed import checked
 from geospot_gpu.config.objects import make_cluster
 from geospot_gpu.errors.say import say
 from geospot_gpu.files.outputs import write_summary
+from geospot_gpu.pictures.spaces import spaces_picture
 from geospot_gpu.pictures.transfer import correlation_picture
 from geospot_gpu.transfer.assessment import Assessment, assess_transfer
 
 _SHOWN = 8
-_FILES = ("correlations.parquet", "transfer.png", "summary.json")
+_SPACES = "spaces.parquet"
+_FILES = ("correlations.parquet", _SPACES, "transfer.png", "summary.json")
 
 
 def transfer(config: DictConfig) -> None:
@@ -32,10 +34,16 @@ def transfer(config: DictConfig) -> None:
     with results.replacing() as staged:
         found.table.to_parquet(staged / "correlations.parquet", index=False)
         picture = staged / "transfer.png"
-        correlation_picture(found.table, found.distances, scores, verdict, picture)
+        if len(found.spaces):
+            found.spaces.to_parquet(staged / _SPACES, index=False)
+            spaces_picture(found.table, found.spaces, found.distances, scores, verdict, picture)
+        else:
+            correlation_picture(found.table, found.distances, scores, verdict, picture)
         write_summary(staged, summary)
     say(*_report(found))
     say(verdict.text)
+    for sentence in found.of_spaces:
+        say(sentence)
     if found.evaluation is not None:
         say(found.evaluation.text)
     say(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,16 +49,23 @@ def correlation_picture(
         figure.legend(
             title="family-wise", fontsize=8, title_fontsize=8, loc="outside lower left", ncols=3
         )
-    if verdict.distance is not None:
-        loss = scores.loss.to_numpy()
-        known = np.isfinite(loss)
-        right.scatter(distances[verdict.distance][known], loss[known], s=6, alpha=0.4)
-        right.set_xlabel(verdict.distance)
-        right.set_ylabel("loss in transfer (more is worse)")
-    else:
-        right.set_axis_off()
+    draw_loss(right, distances, scores, verdict)
     figure.suptitle(verdict.text, fontsize=9, wrap=True)
     save(figure, path)
+
+
+def draw_loss(
+    axes: Any, distances: Mapping[str, NDArray[np.float64]], scores: Scores, verdict: Verdict
+) -> None:
+    """The loss of every pair over the distance that a verdict names."""
+    if verdict.distance is None:
+        axes.set_axis_off()
+        return
+    loss = scores.loss.to_numpy()
+    known = np.isfinite(loss)
+    axes.scatter(distances[verdict.distance][known], loss[known], s=6, alpha=0.4)
+    axes.set_xlabel(verdict.distance)
+    axes.set_ylabel("loss in transfer (more is worse)")
 
 
 @drawing

@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.runs.run import Run
-from geospot_gpu.transfer.correlation.correlate import correlate
+from geospot_gpu.transfer.correlation.between import between_spaces, sentences
+from geospot_gpu.transfer.correlation.correlate import judge
 from geospot_gpu.transfer.correlation.verdict import LEAST_TO_JUDGE, Verdict
 from geospot_gpu.transfer.predictor.predictor import Evaluation, Predictor
 from geospot_gpu.transfer.scores.scores import Scores
@@ -31,6 +32,9 @@ class Assessment:
         distances: matrices of the regions with scores by name, sources in rows, [R, R].
         evaluation: what a predictor from these distances is worth; None where there are too few
             regions.
+        spaces: which space predicts better, as
+            :func:`~geospot_gpu.transfer.correlation.between.between_spaces` has it; no rows where
+            the run has one space.
     """
 
     table: pd.DataFrame
@@ -38,12 +42,18 @@ class Assessment:
     scores: Scores
     distances: Mapping[str, NDArray[np.float64]]
     evaluation: Evaluation | None
+    spaces: pd.DataFrame
 
     @property
     def left_out(self) -> dict[str, str]:
         """Why each distance that takes no part does not."""
         some = self.table[self.table["reason"].notna()].drop_duplicates("distance")
         return dict(zip(some["distance"], some["reason"], strict=True))
+
+    @property
+    def of_spaces(self) -> list[str]:
+        """Which space predicts better, in a sentence for every two of them."""
+        return sentences(self.spaces)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -61,6 +71,12 @@ class Assessment:
             "missing_pairs": scores.missing,
             "scores": {"kind": scores.kind},
         }
+        if len(self.spaces):
+            best = self.spaces[self.spaces["best"]].drop(columns="best")
+            found["spaces"] = [
+                row | {"text": text}
+                for row, text in zip(best.to_dict("records"), self.of_spaces, strict=True)
+            ]
         if self.evaluation is not None:
             found["predictor"] = self.evaluation.summary
         return found
@@ -84,7 +100,7 @@ def assess_transfer(run: Run, scores: Scores, *, seed: int = 0) -> Assessment:
     loaded = evidence_for(run, scores)
     distances = distances_of(loaded, scores)
     loss = scores.loss
-    table, verdict = correlate(
+    (table, verdict), gain = judge(
         {name: loss.copy(data=values) for name, values in distances.items()},
         loss,
         weight=None if scores.weight is None else loss.copy(data=scores.weight),
@@ -94,4 +110,5 @@ def assess_transfer(run: Run, scores: Scores, *, seed: int = 0) -> Assessment:
     if len(scores.regions) >= LEAST_TO_JUDGE:
         pairs, names = training_pairs(loaded, scores)
         evaluation = Predictor(pairs, names, scores.kind, seed=seed).evaluation
-    return Assessment(table, verdict, scores, distances, evaluation)
+    spaces = between_spaces(table, gain)
+    return Assessment(table, verdict, scores, distances, evaluation, spaces)

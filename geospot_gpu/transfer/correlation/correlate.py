@@ -16,13 +16,14 @@ from geospot_gpu.transfer.correlation.groups import group_of
 from geospot_gpu.transfer.correlation.labelled import align
 from geospot_gpu.transfer.correlation.resampling import (
     Association,
+    Indices,
     Pairs,
     relabelled,
     relabellings,
     resampled,
 )
 from geospot_gpu.transfer.correlation.statistics import STATISTICS, correlations, varies
-from geospot_gpu.transfer.correlation.verdict import Figures, Verdict, decide
+from geospot_gpu.transfer.correlation.verdict import Figures, Gain, Verdict, decide
 
 if TYPE_CHECKING:
     import xarray
@@ -73,7 +74,6 @@ class Correlations(_Fields):
         return super().__new__(cls, table, verdict)
 
 
-@out_of_memory("correlating distances with scores", "give scores of fewer regions")
 def correlate(
     distances: Mapping[Any, Matrix], loss: Matrix, *, weight: Matrix | None = None, seed: int = 0
 ) -> Correlations:
@@ -126,7 +126,24 @@ def correlate(
     >>> verdict.verdict, verdict.distance
     ('predicts', 'road_km')
     """
-    generator = np.random.default_rng(whole(seed, "seed", least=0))
+    return judge(distances, loss, weight=weight, seed=seed).correlations
+
+
+class Judged(NamedTuple):
+    """What :func:`correlate` found, and what else its resamples can be asked."""
+
+    correlations: Correlations
+    gain: Gain
+    """Spearman's correlation of one distance less that of another, with its 95 % interval from the
+    resamples that the intervals of both are from: what :func:`difference` gives."""
+
+
+@out_of_memory("correlating distances with scores", "give scores of fewer regions")
+def judge(
+    distances: Mapping[Any, Matrix], loss: Matrix, *, weight: Matrix | None = None, seed: int = 0
+) -> Judged:
+    """What :func:`correlate` does, with the differences of any two distances that take part."""
+    seed = whole(seed, "seed", least=0)
     names, matrices, lost, weights = align(distances, loss, weight)
     pairs = Pairs.of(weights)
     reasons = {name: _reason(values, pairs, names) for name, values in matrices.items()}
@@ -134,8 +151,7 @@ def correlate(
     y = pairs.take(lost)
     if len(y) > 1 and not varies(y, pairs.weight):
         raise GeospotError("loss: is the same for all pairs: nothing varies")
-    orders = relabellings(pairs.regions, PERMUTATIONS, generator)
-    draws = generator.integers(0, pairs.regions, (RESAMPLES, pairs.regions))
+    orders, draws = _chance(pairs.regions, seed)
     tested = relabelled(used, y[None], pairs, orders, taus=KENDALL)
     spread = resampled(used, y, pairs, draws, taus=KENDALL)
     rows: list[dict[str, object]] = []
@@ -157,7 +173,15 @@ def correlate(
         value, least = (float(tested[name]["spearman"].value[0]) for name in (one, other))
         return value - least, *_interval(spread[one]["spearman"] - spread[other]["spearman"])
 
-    return Correlations(table, decide(_figures(table), pairs.regions, gain))
+    found = Correlations(table, decide(_figures(table), pairs.regions, gain))
+    return Judged(found, gain)
+
+
+def _chance(regions: int, seed: int) -> tuple[Indices, Indices]:
+    """Permutations of the regions, [P, R], and regions drawn with replacement, [B, R]."""
+    generator = np.random.default_rng(seed)
+    orders = relabellings(regions, PERMUTATIONS, generator)
+    return orders, generator.integers(0, regions, (RESAMPLES, regions))
 
 
 def difference(
@@ -167,11 +191,11 @@ def difference(
 
     Both are taken from the same resamples of regions. Arguments are those of :func:`correlate`.
     """
-    generator = np.random.default_rng(whole(seed, "seed", least=0))
+    seed = whole(seed, "seed", least=0)
     _, matrices, lost, weights = align({"one": one, "other": other}, loss, weight)
     pairs = Pairs.of(weights)
     y = pairs.take(lost)
-    draws = generator.integers(0, pairs.regions, (RESAMPLES, pairs.regions))
+    draws = _chance(pairs.regions, seed)[1]
     first, second = (
         found["spearman"] for found in resampled(matrices, y, pairs, draws, taus=0).values()
     )
