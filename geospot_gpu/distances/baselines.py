@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geospot_gpu.arrays import Columns, Indices
+from geospot_gpu.distances.column import DIRECTIONS
 from geospot_gpu.distances.columns import stored_in
+from geospot_gpu.distances.proxy_a import proxy_a_distance
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.kernels.tiles import great_circle_km
 from geospot_gpu.progress import Progress, shows_progress
 from geospot_gpu.regions import Regions
+from geospot_gpu.sphere import EARTH_RADIUS_KM
 
+Array = NDArray[np.float64]
 _TILE_ENTRIES = 1 << 22
+_OF_WIDTH = {"mean_feature_distance", "energy_distance", "gaussian_mmd", "proxy_a_distance"}
 _MEDIAN_OF = 1000
 """Points among which the bandwidth of the Gaussian kernel is found."""
 
@@ -46,6 +52,9 @@ def baselines(
       circle is NaN where points have no coordinates.
     - ``energy_distance``, ``gaussian_mmd``: kernel norms with GeomLoss's convention, half of the
       squared norm (Feydy et al. 2019, section 1). The Gaussian's width is the same for all pairs.
+    - ``proxy_a_distance``: :func:`~geospot_gpu.distances.proxy_a.proxy_a_distance`.
+    - ``nearest_great_circle_km_source_to_target``: mean over the target of the great circle to the
+      nearest point of the source, in km; NaN where points have no coordinates.
     - ``dissimilarity_source_to_target``: mean over the target of the dissimilarity index of the
       area of applicability (Meyer & Pebesma 2021, Predicting into unknown space?, section 2.2):
       distance to the nearest source point, over the mean distance between source points, every
@@ -56,7 +65,8 @@ def baselines(
         regions: the regions.
         left, right: positions of the two regions of each pair, [K].
         outputs: names of the baselines to compute; all if not given.
-        width: of the Gaussian; :func:`kernel_width` of the regions if not given.
+        width: of the Gaussian, and of that of the proxy A-distance; :func:`kernel_width` of the
+            regions if not given.
         progress: draw how far it has come.
 
     Returns:
@@ -88,10 +98,17 @@ def baselines(
     if "dissimilarity" in asked:
         there, back = _dissimilarity(regions, vectors, left, right)
         found |= {"dissimilarity_source_to_target": there, "dissimilarity_target_to_source": back}
-    kernel_means = asked & {"mean_feature_distance", "energy_distance", "gaussian_mmd"}
     own_width = 0.0
-    if kernel_means:
+    if asked & _OF_WIDTH:
         own_width = kernel_width(regions) if width is None else width
+    if "proxy_a_distance" in asked:
+        away = proxy_a_distance(regions, vectors, left, right, own_width)
+        found["proxy_a_distance"] = away
+    if "nearest_great_circle_km" in asked:
+        names = [f"nearest_great_circle_km_{direction}" for direction in DIRECTIONS]
+        found |= dict(zip(names, _nearest_km(regions, left, right), strict=True))
+    kernel_means = asked & {"mean_feature_distance", "energy_distance", "gaussian_mmd"}
+    if kernel_means:
         selves = {
             k: _kernel_means(clouds[k][0], clouds[k][0], clouds[k][2], clouds[k][2], own_width)
             for k in np.unique(np.concatenate([left, right])).tolist()
@@ -150,6 +167,25 @@ def _mean_km(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> float:
     return total
 
 
+def _nearest_km(regions: Regions, left: Indices, right: Indices) -> tuple[Array, Array]:
+    """Means over the right region of the great circle to the left one, and back, [K] each."""
+    from scipy.spatial import KDTree
+
+    if not regions.located:
+        return np.full(len(left), np.nan), np.full(len(left), np.nan)
+    xyz, weight = regions.xyz.cpu().numpy(), regions.weight.cpu().numpy()
+    rows = [slice(*ends) for ends in pairwise(regions.offsets.tolist())]
+    trees = {k: KDTree(xyz[rows[k]]) for k in np.unique(np.concatenate([left, right])).tolist()}
+
+    def mean(source: int, target: int) -> float:
+        chord = trees[source].query(xyz[rows[target]])[0]
+        angle = 2.0 * np.arcsin(np.minimum(chord / 2.0, 1.0))
+        return EARTH_RADIUS_KM * float(weight[rows[target]] @ angle)
+
+    pairs = list(zip(left.tolist(), right.tolist(), strict=True))
+    return np.array([mean(i, j) for i, j in pairs]), np.array([mean(j, i) for i, j in pairs])
+
+
 def _row_blocks(n: int, m: int) -> Iterator[slice]:
     """Slices of n rows with at most ``_TILE_ENTRIES`` entries in m columns."""
     rows = max(1, _TILE_ENTRIES // m)
@@ -159,7 +195,7 @@ def _row_blocks(n: int, m: int) -> Iterator[slice]:
 
 def _dissimilarity(
     regions: Regions, vectors: Tensor, left: Indices, right: Indices
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Array, Array]:
     """The index of the right region seen from the left one, and the other way, [K] each."""
     points = np.ascontiguousarray(vectors.cpu().numpy(), np.float32)
     weight = regions.weight.cpu().numpy()

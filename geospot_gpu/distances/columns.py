@@ -199,6 +199,28 @@ REGISTER: tuple[Column, ...] = (
         table="baselines",
         directed=True,
     ),
+    Column(
+        "proxy_a_distance",
+        "float32",
+        "Proxy A-distance",
+        "how well a small classifier tells points of the two regions apart, cross-validated: from "
+        "0, not at all, to 2, always",
+        group="baseline",
+        unit="1",
+        table="baselines",
+        predicts=True,
+    ),
+    Column(
+        "nearest_great_circle_km",
+        "float32",
+        "Great circle to the nearest point",
+        "mean over the second region of the great circle to the nearest point of the first",
+        group="baseline",
+        unit="km",
+        table="baselines",
+        directed=True,
+        of_features=False,
+    ),
 )
 """All columns, in the order in which they are stored and shown."""
 

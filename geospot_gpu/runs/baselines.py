@@ -61,7 +61,7 @@ def stored_baselines(
     Returns:
         Columns ``source``, ``target`` and the baselines, one row per pair.
     """
-    # One of them depends on all regions, by the width of its kernel.
+    # Some depend on all regions, by the width of their kernel.
     width = simple.kernel_width(regions)
     store = PairStore(place.child("baselines"), "baselines", f"width {width!r}")
     grid = Grid(np.ones(len(regions), np.int64), None, "cpu")
@@ -108,7 +108,12 @@ def _alike(known: NDArray[np.bool_]) -> Iterator[tuple[Indices, NDArray[np.bool_
 
 @out_of_memory("computing baselines", "take fewer regions, or lower regions.max_points")
 def shared_baselines(
-    regions: Regions, left: Indices, right: Indices, outputs: Sequence[str], engine: Engine
+    regions: Regions,
+    left: Indices,
+    right: Indices,
+    outputs: Sequence[str],
+    engine: Engine,
+    width: float | None = None,
 ) -> pd.DataFrame:
     """What :func:`~geospot_gpu.distances.baselines.baselines` returns, by the pool of an engine.
 
@@ -117,11 +122,13 @@ def shared_baselines(
         left, right: positions of the regions of each pair, [K].
         outputs: names of the baselines to compute.
         engine: who computes.
+        width: of kernels; that of the regions if not given.
     """
     names = [name for c in stored_in("baselines") if c.name in outputs for name in c.stored]
     found: Columns = {name: np.empty(len(left)) for name in names}
     if names:
-        job = BaselineJob(None, (), regions, simple.kernel_width(regions), tuple(outputs))
+        width = simple.kernel_width(regions) if width is None else width
+        job = BaselineJob(None, (), regions, width, tuple(outputs))
         _compute(engine, job, left, right, np.arange(len(left)), found)
     return pd.DataFrame(found)
 

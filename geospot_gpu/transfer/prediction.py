@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from geospot_gpu.distances.baselines import kernel_width
 from geospot_gpu.distances.columns import stored_in
 from geospot_gpu.distances.pairwise import all_pairs
 from geospot_gpu.encoders import Encoder
@@ -215,7 +216,8 @@ def _distances(
             engine=run.engine, target_error=run.target_error,
         )  # fmt: skip
         found.append(solved.to_pandas(together.names))
-    found.append(shared_baselines(together, left, right, simple, run.engine))
+    width = kernel_width(run.regions) if simple else None  # as for what was learned from
+    found.append(shared_baselines(together, left, right, simple, run.engine, width))
     pairs = pd.concat(found, axis=1)
     return matrices(pairs, list(sources.names), list(targets.names))
 

@@ -11,6 +11,7 @@ from scipy.spatial.distance import cdist, pdist
 import geospot_gpu as gs
 from geospot_gpu.distances import baselines as module
 from geospot_gpu.distances.baselines import baselines
+from geospot_gpu.distances.column import DIRECTIONS
 from geospot_gpu.distances.columns import stored
 from geospot_gpu.kernels.keops import quiet_import
 from tests.helpers.clouds import cost_matrix, random_regions, weights
@@ -76,6 +77,21 @@ def test_dissimilarity_is_the_index_of_meyer_and_pebesma() -> None:
         x, y = x / deviation, y / deviation
         index = cdist(x, y).min(0) / pdist(x).mean()
         assert row[name] == pytest.approx(b @ index, rel=1e-4)
+
+
+def test_the_nearest_great_circle_is_that_of_all(regions: gs.Regions) -> None:
+    row = baselines(regions, np.array([0]), np.array([1])).iloc[0]
+    km = cost_matrix(regions, 0, 1, gs.GroundCost(geo_weight=1.0, geo_scale=1.0))
+    there, back = (row[f"nearest_great_circle_km_{way}"] for way in DIRECTIONS)
+    assert there == pytest.approx(weights(regions, 1) @ km.min(0), rel=1e-6)
+    assert back == pytest.approx(weights(regions, 0) @ km.min(1), rel=1e-6)
+
+
+def test_points_without_places_have_no_great_circles() -> None:
+    made = gs.Regions.from_points(region=list("aabb"), features=np.eye(4))
+    found = baselines(made, np.array([0]), np.array([1]))
+    assert found.filter(like="great_circle").isna().all().all()
+    assert found.drop(columns=found.filter(like="great_circle")).notna().all().all()
 
 
 def test_a_region_of_one_place_has_baselines(regions: gs.Regions) -> None:

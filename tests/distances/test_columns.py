@@ -15,7 +15,7 @@ import geospot_gpu as gs
 from benchmarks import page
 from geospot_gpu.distances import columns
 from geospot_gpu.distances.baselines import baselines
-from geospot_gpu.distances.column import Column
+from geospot_gpu.distances.column import DIRECTIONS, Column
 from geospot_gpu.distances.columns import REGISTER, choices, find, outputs_by_default, schema
 from geospot_gpu.distances.dataset import to_dataset
 from geospot_gpu.distances.pairwise import all_pairs
@@ -88,7 +88,8 @@ def test_baselines_are_stored_as_they_always_were() -> None:
     floats = (
         *("centroid_cosine", "mean_feature_distance", "mean_great_circle_km"),
         *("energy_distance", "gaussian_mmd"),
-        *("dissimilarity_source_to_target", "dissimilarity_target_to_source"),
+        *("dissimilarity_source_to_target", "dissimilarity_target_to_source", "proxy_a_distance"),
+        *(f"nearest_great_circle_km_{way}" for way in DIRECTIONS),
     )
     assert found.names == [*floats]
     assert [str(kind) for kind in found.types] == ["float"] * len(floats)

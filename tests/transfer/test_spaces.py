@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import geospot_gpu as gs
+from geospot_gpu.distances.baselines import kernel_width
 from geospot_gpu.distances.columns import featureless, groups, predictors
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.errors import GeospotError
@@ -127,10 +128,13 @@ def by_hand(space: Any, sides: tuple[gs.Regions, gs.Regions]) -> dict[str, Any]:
         found[name] = there[name].to_numpy()
         found[f"{name}_reversed"] = back[name].to_numpy().T
     left, right = (side.ravel() for side in np.meshgrid(range(10), [10, 11], indexing="ij"))
-    simple = gs.baselines(sides[0].concatenated(sides[1]), left, right)
+    together, width = sides[0].concatenated(sides[1]), kernel_width(sides[0])
+    simple = gs.baselines(together, left, right, width=width)
     for name in predictors():
-        if name in simple:
-            found[name] = simple[name].to_numpy().reshape(10, 2)
+        stored = name.replace("_reversed", "_target_to_source")
+        for column in (name, stored, f"{stored}_source_to_target"):
+            if column in simple:
+                found[name] = simple[column].to_numpy().reshape(10, 2)
     return {named(name, space): values for name, values in found.items()}
 
 

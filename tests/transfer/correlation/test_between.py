@@ -17,6 +17,7 @@ from geospot_gpu.transfer.correlation.correlate import Judged, difference, judge
 from geospot_gpu.transfer.scores.scores import Scores
 
 Array = NDArray[np.float64]
+_SIDES = ("", "other_")
 NAMES = [f"r{k:02d}" for k in range(12)]
 
 
@@ -59,11 +60,15 @@ def judged(world: tuple[dict[str, Array], Array], seed: int = 0) -> tuple[Judged
 def test_they_are_those_of_difference(world: tuple[dict[str, Array], Array]) -> None:
     distances, loss = world
     rows = judged(world, seed=4)[1]
-    for row in rows.itertuples(index=False):
-        sides = (f"{row.space}.{row.distance}", f"{row.other_space}.{row.other_distance}")
-        wanted = difference(*(labelled(distances[n]) for n in sides), labelled(loss), seed=4)
-        assert (row.difference, row.lower, row.upper) == pytest.approx(wanted, abs=1e-12)
-        assert row.difference == pytest.approx(row.rho - row.other_rho)
+    for row in rows.to_dict("records"):
+        sides = (
+            f"{row['space']}.{row['distance']}",
+            f"{row['other_space']}.{row['other_distance']}",
+        )
+        one, other = (labelled(distances[name]) for name in sides)
+        wanted = difference(one, other, labelled(loss), seed=4)
+        assert (row["difference"], row["lower"], row["upper"]) == pytest.approx(wanted, abs=1e-12)
+        assert row["difference"] == pytest.approx(row["rho"] - row["other_rho"])
 
 
 def test_each_two_spaces_are_compared_by_what_both_have(

@@ -1,0 +1,60 @@
+"""The commands transfer and predict on a sweep of several spaces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.helpers.commands import Geospot
+from tests.helpers.scored import REPORT, TABLE, points, scores
+
+SPACES = (
+    "encoder.spaces={place: {name: precomputed, columns: [f*]}, "
+    "noise: {name: precomputed, columns: [g*]}}"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_models")
+def test_spaces_are_compared(tmp_path: Path, geospot_here: Geospot) -> None:
+    table = points()
+    vectors = np.column_stack([table["lon"], table["lat"], np.full(len(table), 60.0)])
+    noise = np.random.default_rng(5).normal(size=(len(table), 3))
+    table[["f0", "f1", "f2"]], table[["g0", "g1", "g2"]] = vectors, noise
+    table.to_csv(tmp_path / "points.csv", index=False)
+    scores().to_csv(tmp_path / "scores.csv", index=False)
+    swept = geospot_here(
+        *("sweep", *TABLE, "out=run", "regions.min_points=1", "cost.geo_weight=0"),
+        *("encoder=spaces", SPACES),
+    )
+    assert swept.returncode == 0, swept.stderr
+    done = geospot_here("transfer", *REPORT, "out=report")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "report" / "summary.json").read_text())
+    (row,) = summary["spaces"]
+    assert (row["space"], row["other_space"]) == ("place", "noise")
+    assert 0 < row["lower"] <= row["difference"] <= row["upper"]
+    assert row["text"].startswith("place above noise by +")
+    assert row["text"] in done.stdout.splitlines()
+    assert summary["best_distance"] == f"place.{row['distance']}"
+    stored = pd.read_parquet(tmp_path / "report" / "spaces.parquet")
+    assert {"divergence", "coverage_reversed", "proxy_a_distance"} <= set(stored["distance"])
+    assert stored["best"].sum() == 1
+    names = set(pd.read_parquet(tmp_path / "report" / "correlations.parquet")["distance"])
+    assert {"place.coverage", "noise.coverage", "mean_great_circle_km", "n_source"} <= names
+    assert not {"coverage", "place.mean_great_circle_km"} & names
+    assert (tmp_path / "report" / "transfer.png").stat().st_size > 20_000
+    new = ("targets=points.csv", "targets.region=region")
+    assert geospot_here("predict", *REPORT, *new, "out=predictions").returncode == 0
+    table.drop(columns=["g0", "g1", "g2"]).to_csv(tmp_path / "few.csv", index=False)
+    refused = geospot_here("predict", *REPORT, "targets=few.csv", "out=few")
+    assert refused.returncode == 1
+    assert "encoder.columns='g*' matches no column" in refused.stderr
+    one = ("sweep=run/spaces/noise", *REPORT[1:])
+    assert geospot_here("transfer", *one, "out=report", "overwrite=true").returncode == 0
+    assert "spaces" not in json.loads((tmp_path / "report" / "summary.json").read_text())
+    assert not (tmp_path / "report" / "spaces.parquet").exists()
