@@ -62,16 +62,18 @@ def _report(found: Assessment) -> list[str]:
     ]
     covariate, judged = rows["group"] == "covariate", rows["reason"].isna()
     family = rows[judged & ~covariate].sort_values("value", ascending=False)
-    lines += [f"{_line(row)}  {row['p_family']:.3f}" for _, row in family.head(_SHOWN).iterrows()]
+    shown = family.head(_SHOWN)
+    width = max([24, *(len(name) + 2 for name in shown["distance"])])
+    lines += [f"{_line(row, width)}  {row['p_family']:.3f}" for _, row in shown.iterrows()]
     if (judged & covariate).any():
         lines.append("covariates, of which no verdict speaks:")
-        lines += [_line(row) for _, row in rows[judged & covariate].iterrows()]
+        lines += [_line(row, 24) for _, row in rows[judged & covariate].iterrows()]
     if not judged.all():
         lines.append("left out:")
         lines += [f"  {name:24s}{reason}" for name, reason in found.left_out.items()]
     return lines
 
 
-def _line(row: pd.Series[Any]) -> str:
+def _line(row: pd.Series[Any], width: int) -> str:
     interval = f"[{row['lower']:5.2f}, {row['upper']:5.2f}]"
-    return f"  {row['distance']:24s}{row['value']:6.2f}  {interval}  {row['p']:.3f}"
+    return f"  {row['distance']:{width}s}{row['value']:6.2f}  {interval}  {row['p']:.3f}"

@@ -96,8 +96,9 @@ def predict_scores(
         scores: of models in these regions, from :func:`~geospot_gpu.read_scores` with
             ``regions=run.names``.
         source: the region whose model is asked about; all that have scores if not given.
-        targets: regions to predict for, as :meth:`~geospot_gpu.Run.regions_like` makes them; cells
-            of a grid over the land if not given.
+        targets: regions to predict for, as :meth:`~geospot_gpu.Run.regions_like` makes them, with
+            features in all spaces of the run; cells of a grid over the land if not given, from the
+            distances of the spaces that coordinates give.
         degrees: size of a cell of the grid.
         points: drawn on the land of each cell.
         seed: of groups of regions and of the points of cells.

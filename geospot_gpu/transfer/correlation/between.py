@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-import numpy as np
 import pandas as pd
 
 from geospot_gpu.transfer.correlation.verdict import Gain
@@ -86,5 +85,4 @@ def _sentence(
     figures = f"(rho {rho:.2f} of {distance}, {their_rho:.2f} of {theirs})"
     if low > 0.0:
         return f"{space} above {other} {said} {figures}"
-    unknown = "" if np.isfinite(difference) else ", for one is not known"
-    return f"no difference can be seen between {space} and {other}{unknown}: {said[3:]} {figures}"
+    return f"no difference can be seen between {space} and {other}: {said[3:]} {figures}"
