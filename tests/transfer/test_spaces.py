@@ -166,6 +166,7 @@ def test_predictions_are_made_of_features_in_every_space(
     assert len(found.table) == 20
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_models")
 def test_a_grid_takes_the_spaces_of_coordinates(
     folder: Path, scores: Scores, caplog: pytest.LogCaptureFixture
