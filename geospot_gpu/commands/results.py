@@ -61,8 +61,11 @@ def scores_of(config: settings.TransferConfig, run: Run) -> Scores:
         given.path,
         kind=given.kind,  # type: ignore[arg-type]
         change=given.change,  # type: ignore[arg-type]
-        regions=run.names,
+        regions=run,
         source=given.source,
         target=given.target,
         score=given.score,
+        id=given.id,
+        model=given.model,
+        shots=given.shots,
     )

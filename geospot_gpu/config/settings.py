@@ -177,6 +177,9 @@ class ScoresConfig:
     source: Optional[str] = None
     target: Optional[str] = None
     score: Optional[str] = None
+    id: Optional[str] = None
+    model: Optional[str] = None
+    shots: Optional[str] = None
 
 
 @dataclass
@@ -190,6 +193,15 @@ class TargetsConfig:
     weight: Optional[str] = None
     degrees: float = 10.0
     points: int = 200
+
+
+@dataclass
+class TrainingConfig:
+    """Group ``training``: the points that one model was trained on."""
+
+    path: Optional[str] = None
+    lon: Optional[str] = None
+    lat: Optional[str] = None
 
 
 @dataclass
@@ -208,7 +220,8 @@ class TransferConfig:
 class PredictConfig(TransferConfig):
     """All of ``geospot predict``."""
 
-    source: Optional[str] = None
+    source: Any = None
+    training: TrainingConfig = field(default_factory=TrainingConfig)
     targets: TargetsConfig = field(default_factory=TargetsConfig)
 
 

@@ -58,15 +58,16 @@ def _check_complete(solved: NDArray[np.bool_], scores: Scores, run: Run) -> None
 
 
 def training_pairs(loaded: Loaded, scores: Scores) -> tuple[pd.DataFrame, list[str]]:
-    """Pairs with scores, features and maybe a weight, and which features are distances."""
+    """Pairs with scores, features, maybe weights and standard errors, and which are distances."""
     positions = np.array([loaded.names.index(name) for name in scores.regions])
     every = features(
         loaded.distances, loaded.run.regions, loaded.run.regions, in_domain(loaded, scores)
     )
     chosen = {name: values[np.ix_(positions, positions)] for name, values in every.items()}
     names = list(scores.regions)
-    weight = {} if scores.weight is None else {"weight": scores.weight}
-    pairs = tidy({"score": scores.score, **weight, **chosen}, names, names)
+    known = {"weight": scores.weight, "std_error": scores.std_error}
+    beside = {name: values for name, values in known.items() if values is not None}
+    pairs = tidy({"score": scores.score, **beside, **chosen}, names, names)
     between = (pairs["source"] != pairs["target"]) & np.isfinite(pairs["score"])
     if "weight" in pairs:
         between &= pairs["weight"] > 0.0

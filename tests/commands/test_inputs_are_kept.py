@@ -66,7 +66,7 @@ def test_every_setting_that_names_a_file_is_an_input() -> None:
         *("invalid", "feature", "scaling", "precision", "memory_budget"),
         *("backend", "storage", "outputs", "shard", "pairs", "address"),
         *("arguments", "column", "crs", "mode", "order", "preset", "space", "spaces", "split"),
-        *("units", "bands", "variable"),
+        *("units", "bands", "variable", "shots"),
     }
     assert found - others == {"path", "features", "prices"}
 

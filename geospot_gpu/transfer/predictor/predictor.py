@@ -20,7 +20,7 @@ LEAST_TO_PREDICT = 8
 COVERED = 0.9
 """Share of scores that an interval shall contain."""
 _FOLDS = 8
-_NO_FEATURES = ("source", "target", "score", "weight")
+_NO_FEATURES = ("source", "target", "score", "weight", "std_error")
 _MARGIN = 0.1
 """How far beyond the range that was seen, in ranges, a feature may lie."""
 

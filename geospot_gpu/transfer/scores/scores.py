@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.files.tables import read_raw_table
 from geospot_gpu.names import name_of
+from geospot_gpu.runs.run import Run
+from geospot_gpu.transfer.scores.aggregate import pairs_of
+from geospot_gpu.transfer.scores.membership import regions_of
+from geospot_gpu.transfer.scores.samples import is_samples, read_samples, refuse_samples
 from geospot_gpu.transfer.scores.table import ROLES, Role, read_pairs
 
 if TYPE_CHECKING:
@@ -39,6 +43,8 @@ class Scores:
         kind: whether larger scores are better.
         weight: how many samples each score rests on, NaN where there is none, [R, R]; None where
             the table does not say.
+        std_error: of each score, in its units, NaN where it is not known, [R, R]; None where it
+            is known of none.
         missing: how many ordered pairs of different regions have no change.
     """
 
@@ -47,6 +53,7 @@ class Scores:
     change: NDArray[np.float64]
     kind: Kind
     weight: NDArray[np.float64] | None = None
+    std_error: NDArray[np.float64] | None = None
 
     @property
     def missing(self) -> int:
@@ -68,18 +75,31 @@ def read_scores(
     *,
     kind: Kind,
     change: Change = "relative",
-    regions: Iterable[object],
+    regions: Iterable[object] | Run,
     source: str | None = None,
     target: str | None = None,
     score: str | None = None,
+    id: str | None = None,
+    model: str | None = None,
+    shots: str | None = None,
 ) -> Scores:
-    """Scores from a table of pairs or a matrix.
+    """Scores from a table of pairs, a matrix, or single predictions.
 
     A table of pairs has the columns ``source``, ``target`` and ``score``; the usual other spellings
     are found, and what was taken for what is said. Its column ``n`` (or ``n_test``, ``samples``)
     says how many samples a score rests on. In a matrix a row is a source and a column is a target;
     the labels of a pandas index name the sources too. Cells may be ``0.71 ± 0.02``, ``71 %`` or
     missing (``NA``, ``-``, nothing); columns and rows of averages are left out.
+
+    A table with a row per test sample has ``correct`` (0 or 1, true or false, or a number between),
+    ``error``, or ``prediction`` and ``label``; ``source``, the region that the model is from; and
+    what says where the sample lies: the column ``region`` or ``target``, ``id``, or coordinates
+    (:func:`~geospot_gpu.transfer.scores.membership.regions_of`). The score of a pair is the mean of
+    ``correct`` (or how often prediction and label are equal) or of ``error``, or the root mean
+    square of prediction minus label, with a standard error
+    (:func:`~geospot_gpu.transfer.scores.aggregate.aggregate`). Its column ``seed`` tells seeds
+    apart, over which the score is taken; of several in ``model`` or ``shots`` one is chosen, for
+    scores of different models do not mix.
 
     The change of a pair is, as in GeoSpOT (arXiv 2604.16220), ``(s_ij - s_jj) / s_jj``: relative to
     the score of the target's own model. It may be the ``difference`` ``s_ij - s_jj`` instead, or
@@ -100,8 +120,11 @@ def read_scores(
             possible: R², kappa, a log-likelihood.
         change: ``relative``, ``difference`` or ``raw``; the first two need scores of regions in
             themselves. Where those are missing for a target, its pairs are.
-        regions: names of the regions that scores may name.
+        regions: names of the regions that scores may name; or the run that has them, by which
+            samples are found to lie in regions.
         source, target, score: headers of the columns, where they have others.
+        id: header of the column of ids of samples, which the run's table of points has, too.
+        model, shots: which of several a table of samples has.
 
     Raises:
         GeospotError: a setting is unknown, the table cannot be read or understood, or its scores
@@ -119,14 +142,28 @@ def read_scores(
             "scores.change=relative has no meaning for scores.kind=skill, which may be 0 or "
             "negative: set scores.change=difference or scores.change=raw"
         )
-    names = _names(regions)
+    run = regions if isinstance(regions, Run) else None
+    names = _names(regions.names if isinstance(regions, Run) else regions)
     given = dict(zip(ROLES, (source, target, score), strict=True))
     headers: dict[Role, str | None] = {
         role: None if header is None else name_of(header, f"scores.{role}")
         for role, header in given.items()
     }
     where = str(table) if isinstance(table, str | Path) else "scores"
-    pairs = read_pairs(read_raw_table(table, "scores"), where, headers, names)
+    raw = read_raw_table(table, "scores")
+    of_samples: dict[str, Any] = {"id": id, "model": model, "shots": shots}
+    if is_samples(raw, **headers):
+        samples = read_samples(raw, where, kind, **headers, **of_samples)
+        if "source" not in samples.names:
+            raise GeospotError(
+                f"{where}: has no column source, so its samples are of one model: name the column "
+                "of the region that each model is from with scores.source=..., or see what one "
+                "model says with geospot predict training=FILE, or source=REGION"
+            )
+        pairs = pairs_of(samples, regions_of(samples, names, run), names)
+    else:
+        refuse_samples(of_samples, where)
+        pairs = read_pairs(raw, where, headers, names)
     _check(pairs, where, names)
     if change != "raw":
         _check_range(pairs["score"], where, kind)
@@ -134,8 +171,10 @@ def read_scores(
     at = tuple(pd.Index(order).get_indexer(pairs[side]) for side in ("source", "target"))
     values = np.full((len(order), len(order)), np.nan)
     values[at] = pairs["score"]
-    weight = np.full_like(values, np.nan)
+    weight, std_error = np.full_like(values, np.nan), np.full_like(values, np.nan)
     weight[at] = pairs["weight"]
+    if "std_error" in pairs:
+        std_error[at] = pairs["std_error"]
     found = _change(values, change, where)
     if not np.isfinite(found).any():
         raise GeospotError(
@@ -144,8 +183,8 @@ def read_scores(
         )
     if np.nanmax(found) == np.nanmin(found):
         raise GeospotError(f"{where}: all {change} scores are {np.nanmin(found):g}: nothing varies")
-    weighed = None if np.isnan(weight).all() else weight
-    return Scores(tuple(names[k] for k in order), values, found, kind, weighed)
+    known = [None if np.isnan(of).all() else of for of in (weight, std_error)]
+    return Scores(tuple(names[k] for k in order), values, found, kind, *known)
 
 
 def bounds(kind: Kind, scores: NDArray[np.float64]) -> tuple[float, float]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.tables import RawTable
@@ -36,6 +37,8 @@ _BESIDE = frozenset(
 )
 """Words of columns that say something about a score and are none."""
 _SAMPLES = frozenset({"n", "samples", "count", "support"})
+_STD_ERRORS = frozenset({"se", "sem", "stderr", "stderror", "standarderror"})
+"""Headers, without signs, of columns that can be nothing but standard errors."""
 _AVERAGES = frozenset({"average", "avg", "mean", "overall", "total"})
 _NO_HEADER = re.compile(r"\s*|Unnamed: \d+|index")
 """What an index without a name is called."""
@@ -62,7 +65,7 @@ def read_pairs(
 
     Returns:
         ``source`` and ``target``, positions among the regions; ``score``; ``weight``, how many
-        samples the score rests on (NaN where there is no such column).
+        samples the score rests on, and ``std_error`` (NaN where there is no such column).
 
     Raises:
         GeospotError: it is not known what the columns are, a name is no region, a cell no number,
@@ -94,7 +97,11 @@ def read_pairs(
         raise GeospotError(f"{where}: holds no score")
     if not has.all():
         log.warning("%s: %d of %d cells hold no score", where, int((~has).sum()), len(has))
-    pairs = pairs.assign(score=score)[has]
+    pairs = pairs.assign(written=pairs["score"], score=score)[has]
+    if "std_error" in pairs:
+        pairs = pairs.assign(std_error=_std_errors(pairs, where, cell, commas))
+    else:
+        pairs = pairs.assign(std_error=np.nan)
     if "weight" not in pairs:
         return pairs.assign(weight=np.nan)
     weight = numbers(pairs["weight"], f"{where}: numbers of samples", cell("n"), commas=commas)
@@ -202,6 +209,37 @@ class _Columns:
             )
         return found[0] if found else None
 
+    def std_errors(self) -> int | None:
+        """The column of standard errors of scores; a spread, which may be of seeds, is none."""
+        spelled = ["".join(_split(header)) for header in self.table.headers]
+        found = [k for k, header in enumerate(spelled) if header in _STD_ERRORS]
+        return found[0] if len(found) == 1 else None
+
+
+def _std_errors(
+    pairs: pd.DataFrame,
+    where: str,
+    cell: Callable[[str], Callable[[int], str]],
+    commas: bool,
+) -> NDArray[np.float64]:
+    """The column of standard errors, NaN where it holds none, [N]."""
+    written = [pairs[name].astype(str).str.contains("%").any() for name in ("written", "std_error")]
+    if written[0] != written[1]:
+        raise GeospotError(
+            f"{where}: scores and their standard errors are not both percentages: write both with "
+            "a percent sign, or none"
+        )
+    found = numbers(
+        pairs["std_error"], f"{where}: standard errors", cell("standard error"), commas=commas
+    )
+    wrong = np.flatnonzero(found < 0.0)
+    if len(wrong):
+        raise GeospotError(
+            f"{cell('standard error')(int(wrong[0]))} {found[wrong[0]]:g} is none: give one of 0 "
+            "or more, or leave it out"
+        )
+    return found
+
 
 def _split(header: str) -> list[str]:
     """Words of a header in lower case."""
@@ -225,13 +263,15 @@ def _role(header: str) -> Role | None:
 def _listed(columns: _Columns, chosen: Mapping[Role, int]) -> pd.DataFrame:
     """A row per pair: ``source`` and ``target`` as they are written, ``score``, ``weight``."""
     headers, cells = columns.table.headers, columns.table.cells
-    samples = columns.samples()
+    samples, errors = columns.samples(), columns.std_errors()
     if len(set(chosen.values())) < len(chosen):
         raise GeospotError(
             f"{columns.where}: one column is named twice by scores.source, scores.target and "
             "scores.score: name three"
         )
-    found: dict[str, int] = {**chosen} | ({} if samples is None else {"weight": samples})
+    found: dict[str, int] = dict(chosen.items())
+    found |= {} if samples is None else {"weight": samples}
+    found |= {} if errors is None or errors in chosen.values() else {"std_error": errors}
     if any(headers[k].strip() not in (name, "n") for name, k in found.items()):
         said = [f"{name} is {headers[k]!r}" for name, k in found.items()]
         log.warning(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -273,3 +274,31 @@ def test_samples_weigh_pairs(tmp_path: Path) -> None:
         header, row = f"source,target,score,{name}", "{0},{1},{2},{4}"
         assert accuracies(published(tmp_path, pairs_text(header, row))).weight is None
     assert accuracies(MATRIX).weight is None
+
+
+def test_pairs_with_ids_or_places_stay_pairs() -> None:
+    given: dict[str, Any] = {"change": "raw", "regions": ["FR", "KE"]}
+    table = pd.DataFrame({"source": ["FR", "KE"], "target": ["KE", "FR"], "error": [-0.5, 0.6]})
+    table = table.assign(id=[1, 2], lon=[0.0, 1.0], lat=[0.0, 1.0])
+    assert gs.read_scores(table, kind="error", **given).score[0, 1] == -0.5
+    named = table.rename(columns={"source": "a", "target": "b", "error": "c"})
+    columns = {"source": "a", "target": "b", "score": "c"}
+    assert gs.read_scores(named, kind="error", **given, **columns).score[0, 1] == -0.5  # type: ignore[arg-type]
+
+
+def test_standard_errors_are_those_that_are_called_so() -> None:
+    table = pd.DataFrame({"source": ["FR", "KE"], "target": ["KE", "FR"], "score": [0.5, 0.6]})
+    given: dict[str, Any] = {"kind": "accuracy", "change": "raw", "regions": ["FR", "KE"]}
+    for header in ("std_error", "se", "SEM", "stderr", "standard error"):
+        found = gs.read_scores(table.assign(**{header: ["0.1", ""]}), **given, score="score")
+        assert found.std_error is not None
+        np.testing.assert_array_equal(found.std_error, [[np.nan, 0.1], [np.nan, np.nan]])
+    assert gs.read_scores(table.assign(sd=0.1), **given).std_error is None
+    percent = table.assign(score=["50 %", "60 %"], se=["10 %", "5 %"])
+    found = gs.read_scores(percent, **given)
+    assert found.std_error is not None
+    np.testing.assert_allclose(found.std_error[0, 1], 0.1)
+    with pytest.raises(gs.GeospotError, match="are not both percentages: write both"):
+        gs.read_scores(percent.assign(se=0.1), **given)
+    with pytest.raises(gs.GeospotError, match="standard error -1 is none: give one of 0 or more"):
+        gs.read_scores(table.assign(se=-1.0), **given)
