@@ -72,6 +72,8 @@ if TYPE_CHECKING:
     from geospot_gpu.sinkhorn.emd import EMD
     from geospot_gpu.sinkhorn.geomloss import GeomLoss
     from geospot_gpu.sinkhorn.solver import Sinkhorn
+    from geospot_gpu.transfer.applicability.applicability import Applicability, applicability
+    from geospot_gpu.transfer.applicability.comparison import Comparison
     from geospot_gpu.transfer.assessment import Assessment, assess_transfer
     from geospot_gpu.transfer.contributions import contributions
     from geospot_gpu.transfer.correlation.correlate import Correlations, correlate
@@ -88,10 +90,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Applicability": "geospot_gpu.transfer.applicability.applicability",
     "Assessment": "geospot_gpu.transfer.assessment",
     "BesideScatter": "geospot_gpu.selection.regions",
     "ChoiceLimits": "geospot_gpu.selection.facility",
     "Column": "geospot_gpu.distances.column",
+    "Comparison": "geospot_gpu.transfer.applicability.comparison",
     "Correlations": "geospot_gpu.transfer.correlation.correlate",
     "EMD": "geospot_gpu.sinkhorn.emd",
     "Embedded": "geospot_gpu.embedding.embed",
@@ -140,6 +144,7 @@ _HOMES = {
     "TorchModel": "geospot_gpu.encoders",
     "Verdict": "geospot_gpu.transfer.correlation.verdict",
     "WarmStarts": "geospot_gpu.engine.warm",
+    "applicability": "geospot_gpu.transfer.applicability.applicability",
     "assess_transfer": "geospot_gpu.transfer.assessment",
     "baselines": "geospot_gpu.distances.baselines",
     "by_column": "geospot_gpu.regions.grouping",
@@ -174,10 +179,12 @@ _HOMES = {
 __all__ = [
     "EMD",
     "KNNDM",
+    "Applicability",
     "Assessment",
     "BesideScatter",
     "ChoiceLimits",
     "Column",
+    "Comparison",
     "Correlations",
     "Embedded",
     "Embedder",
@@ -224,6 +231,7 @@ __all__ = [
     "TorchModel",
     "Verdict",
     "WarmStarts",
+    "applicability",
     "assess_transfer",
     "baselines",
     "by_column",
