@@ -80,7 +80,8 @@ if TYPE_CHECKING:
     from geospot_gpu.transfer.correlation.verdict import Verdict
     from geospot_gpu.transfer.explanation import Explanation, explain_distance
     from geospot_gpu.transfer.prediction import Predictions, predict_scores
-    from geospot_gpu.transfer.predictor.predictor import Evaluation, Predictor
+    from geospot_gpu.transfer.predictor.evaluation import Evaluation
+    from geospot_gpu.transfer.predictor.predictor import Predictor
     from geospot_gpu.transfer.scores.scores import Scores, read_scores
     from geospot_gpu.validation.blocks import SpatialBlocks
     from geospot_gpu.validation.distances import NearestDistances, nearest_distances
@@ -103,7 +104,7 @@ _HOMES = {
     "Encoder": "geospot_gpu.encoders",
     "Engine": "geospot_gpu.engine.settings",
     "Estimate": "geospot_gpu.selection.steps",
-    "Evaluation": "geospot_gpu.transfer.predictor.predictor",
+    "Evaluation": "geospot_gpu.transfer.predictor.evaluation",
     "Explanation": "geospot_gpu.transfer.explanation",
     "FeatureCost": "geospot_gpu.feature_costs",
     "Features": "geospot_gpu.encoders.base",

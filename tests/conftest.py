@@ -25,6 +25,7 @@ if not torch.cuda.is_available():  # before Triton is imported, by torch.compile
 import geospot_gpu as gs
 from geospot_gpu.transfer.correlation import correlate as correlation
 from geospot_gpu.transfer.predictor import predictor
+from geospot_gpu.transfer.predictor.candidates import Make, candidates
 from tests.helpers.commands import GEOSPOT, Geospot, code_of
 from tests.helpers.examples import examples
 from tests.helpers.s3 import ObjectServer
@@ -100,12 +101,17 @@ def _rendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(Figure, "savefig", RENDER)
 
 
+def hasty(signs: list[int], *, positive: bool) -> dict[str, Make]:
+    """The models that take no time."""
+    every = candidates(signs, positive=positive)
+    return {name: every[name] for name in ("mean", "median", "linear")}
+
+
 @pytest.fixture
 def few_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands on scores as they are, but hasty, where what they find is not what is tested."""
-    mean = predictor._models([])["mean"]
-    models = dict.fromkeys(("mean", "ridge"), mean)
-    monkeypatch.setattr(predictor, "_models", lambda signs: models)
+    monkeypatch.setattr(predictor, "candidates", hasty)
+    monkeypatch.setattr(predictor, "GROUPINGS", 1)
     monkeypatch.setattr(correlation, "KENDALL", 9)
 
 

@@ -86,8 +86,10 @@ def make_small() -> None:
     module("pictures.maps")._LAND_STEP = 10.0
     module("kernels.cpu").load = lambda: None  # to load it takes longer than to solve
     predictor = module("transfer.predictor.predictor")
-    models, predictor._FOLDS = predictor._models, 3
-    predictor._models = lambda signs: {k: models(signs)[k] for k in ("mean", "ridge")}
+    models, predictor.GROUPINGS = predictor.candidates, 1
+    predictor.candidates = lambda signs, positive: {
+        name: models(signs, positive=positive)[name] for name in ("mean", "median", "linear")
+    }
     correlation = module("transfer.correlation.correlate")
     correlation.PERMUTATIONS, correlation.RESAMPLES, correlation.KENDALL = 49, 5, 5
     save = Figure.savefig

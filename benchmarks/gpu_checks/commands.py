@@ -28,6 +28,7 @@ from benchmarks.gpu_checks.pretended import Pretended
 from geospot_gpu import cli
 from geospot_gpu.transfer.correlation import correlate as correlation
 from geospot_gpu.transfer.predictor import predictor
+from geospot_gpu.transfer.predictor.candidates import candidates
 
 MOST_APART = 2e-3
 """Largest difference from the CPU, relative to the largest number of a column."""
@@ -101,13 +102,14 @@ def run(call: Command, folder: Path, device: str) -> None:
     said, arguments = io.StringIO(), [call.name, *call.arguments]
     arguments += [f"device={device}"] if call.name in ("sweep", "nearest") else []
     # What they find in noise is not what is checked: they may be hasty.
-    mean = predictor._models([])["mean"]
+    every = candidates([-1], positive=False)
+    models = {name: every[name] for name in ("mean", "median")} | {"linear": every["mean"]}
     with (
         contextlib.chdir(folder),
         contextlib.redirect_stdout(said),
         contextlib.redirect_stderr(said),
         mock.patch.object(sys, "argv", ["geospot", *arguments]),
-        mock.patch.object(predictor, "_models", return_value={"mean": mean, "ridge": mean}),
+        mock.patch.object(predictor, "candidates", return_value=models),
         mock.patch.object(correlation, "KENDALL", 9),
     ):
         try:

@@ -90,10 +90,10 @@ def one_seed(
             name: difference(labelled[str(better)], labelled[name], loss, seed=seed)
             for name in COMPARED
         },
-        "model": evaluation.model,
+        "share of models": evaluation.share,
         "error": evaluation.error,
-        "of mean": evaluation.errors["mean"],
-        "of best single": single[evaluation.best_single],
+        "of mean": evaluation.error_of_constant,
+        "of best single": evaluation.error_of_single,
         "best single": evaluation.best_single,
         "of best baseline": single[best_baseline],
         "without covariates": errors["no covariates"].error,
@@ -135,7 +135,7 @@ def summary(task: Task, seeds: list[dict[str, Any]]) -> dict[str, object]:
         "first verdict": seeds[0]["text"],
         **gains,
         "predictor, mean absolute error (both regions left out)": round(mean("error"), 4),
-        "models chosen": ", ".join(str(seed["model"]) for seed in seeds),
+        "share of the models": ", ".join(str(seed["share of models"]) for seed in seeds),
         "always the mean": round(mean("of mean"), 4),
         "best single distance": round(mean("of best single"), 4),
         "best single distance is": ", ".join(str(seed["best single"]) for seed in seeds),

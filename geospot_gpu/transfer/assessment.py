@@ -14,7 +14,8 @@ from geospot_gpu.runs.run import Run
 from geospot_gpu.transfer.correlation.between import between_spaces, sentences
 from geospot_gpu.transfer.correlation.correlate import judge
 from geospot_gpu.transfer.correlation.verdict import LEAST_TO_JUDGE, Verdict
-from geospot_gpu.transfer.predictor.predictor import Evaluation, Predictor
+from geospot_gpu.transfer.predictor.evaluation import Evaluation
+from geospot_gpu.transfer.predictor.predictor import Predictor
 from geospot_gpu.transfer.scores.scores import Scores
 from geospot_gpu.transfer.training import distances_of, evidence_for, training_pairs
 

@@ -23,7 +23,8 @@ from geospot_gpu.runs.run import Run
 from geospot_gpu.runs.solving import solve
 from geospot_gpu.transfer.evidence import Loaded, features, matrices, tidy
 from geospot_gpu.transfer.land_cells import LandCells, land_cells
-from geospot_gpu.transfer.predictor.predictor import Evaluation, Predictor
+from geospot_gpu.transfer.predictor.evaluation import Evaluation
+from geospot_gpu.transfer.predictor.predictor import Predictor
 from geospot_gpu.transfer.scores.scores import Kind, Scores
 from geospot_gpu.transfer.spaces import Space, split
 from geospot_gpu.transfer.training import evidence_for, in_domain, training_pairs

@@ -178,6 +178,7 @@ def test_a_grid_takes_the_spaces_of_coordinates(
         "a grid over the land has coordinates alone: predicted without the distances of space "
         "inputs"
     ]
+    assert found.evaluation.best_single is not None
     assert split(found.evaluation.best_single)[0] in (None, "place")
     assert all(split(name)[0] in (None, "place") for name in found.evaluation.single)
 

@@ -1,0 +1,109 @@
+"""Intervals of predictions that are wide where errors are, and hold for the next target."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geospot_gpu.transfer.predictor.candidates import Logarithms, Model, waves
+from geospot_gpu.transfer.predictor.left_out import Grouping, Table, fitted, left_out
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+COVERED = 0.9
+"""Share of the scores that an interval shall contain."""
+_SMALLEST = 0.2
+"""Errors below this quantile of them are no sign of a sure prediction."""
+
+
+class Tails(NamedTuple):
+    """By how many scales scores lie below and above predictions."""
+
+    below: float
+    above: float
+
+
+def tails(residuals: Array, targets: Indices, weight: Array | None = None) -> Tails:
+    """Quantiles that hold for a pair of one more target.
+
+    Every target counts the same, however many pairs it has, and one more, unseen, could lie
+    anywhere: conformal prediction for data in groups (Lee, Barber & Willett 2023, Distribution-free
+    inference with hierarchical data, HCP).
+
+    Args:
+        residuals: scores less predictions, over their scale, of pairs whose regions were left out,
+            [K].
+        targets: which target each is of, [K].
+        weight: of the pairs within their target, [K]; all alike if not given.
+    """
+    own = np.ones(len(residuals)) if weight is None else weight
+    total = np.bincount(targets, own)
+    share = own / total[targets]
+    count = np.count_nonzero(total)
+    level = 1.0 - (1.0 - COVERED * (1.0 + 1.0 / count)) / 2.0
+    return Tails(-_quantile(-residuals, share, level), _quantile(residuals, share, level))
+
+
+def _quantile(values: Array, weight: Array, level: float) -> float:
+    """The smallest value up to which such a share of the weight lies; the largest beyond all."""
+    order = np.argsort(values, kind="stable")
+    upto = np.cumsum(weight[order]) / weight.sum()
+    at = int(np.searchsorted(upto, level))
+    return float(values[order[min(at, len(order) - 1)]])
+
+
+def sizes(residuals: Array) -> Array:
+    """Magnitudes of residuals, none of them tiny, so that they have logarithms, [K]."""
+    size = np.abs(residuals)
+    return np.maximum(size, max(float(np.quantile(size, _SMALLEST)), 1e-12))
+
+
+class Calibration:
+    """Intervals around predictions, learned from those of pairs whose regions were left out.
+
+    They are as wide as errors are large where features are such, which a kernel learns from the
+    logarithms of the errors: studentised conformal prediction (Papadopoulos et al. 2002, Inductive
+    confidence machines for regression; Lei et al. 2018, Distribution-free predictive inference for
+    regression, section 5.2).
+
+    Args:
+        table: pairs.
+        predicted: predictions of them by models that have seen neither region, [K].
+        targets: which target each pair is of, [K].
+        grouping: of the regions, by which the intervals are tried.
+
+    Attributes:
+        lower, upper: ends of the intervals of the pairs, learned without their regions, [K].
+    """
+
+    def __init__(
+        self, table: Table, predicted: Array, targets: Indices, grouping: Grouping
+    ) -> None:
+        residuals = table.y - predicted
+        features = np.column_stack([table.x, predicted])
+
+        def make() -> Model:
+            return Logarithms(waves(0.06 / features.shape[1]))
+
+        sized = Table(features, sizes(residuals), table.weight)
+        apart = left_out({"scale": make}, sized, grouping)["scale"]
+        known = np.isfinite(apart)
+        scaled = residuals / apart
+        self.lower, self.upper = np.full((2, len(predicted)), np.nan)
+        for test, train in grouping.folds():
+            below, above = tails(scaled[train & known], targets[train & known])
+            self.lower[test] = predicted[test] + below * apart[test]
+            self.upper[test] = predicted[test] + above * apart[test]
+        self._tails = tails(scaled[known], targets[known])
+        self._scale = fitted(make, sized)
+        self._largest = float(sized.y.max())
+        self._smallest = float(sized.y.min())
+
+    def around(self, x: Array, predicted: Array) -> tuple[Array, Array]:
+        """Lower and upper ends for predictions [M] from features [M, F]."""
+        scale = np.clip(
+            self._scale.predict(np.column_stack([x, predicted])), self._smallest, self._largest
+        )
+        return predicted + self._tails.below * scale, predicted + self._tails.above * scale

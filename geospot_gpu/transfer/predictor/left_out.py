@@ -1,0 +1,82 @@
+"""Predictions of pairs by models that have seen neither of their regions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geospot_gpu.transfer.predictor.candidates import Make, Model
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+GROUPS = 8
+"""Groups of regions that are left out together."""
+
+
+class Table(NamedTuple):
+    """Pairs as models take them.
+
+    Attributes:
+        x: features, [K, F].
+        y: scores, [K].
+        weight: how much each counts, 1 in the mean, [K].
+    """
+
+    x: Array
+    y: Array
+    weight: Array
+
+
+class Grouping(NamedTuple):
+    """Regions divided into groups, as pairs see them.
+
+    Attributes:
+        touched: which groups the regions of a pair are of, one bit for each, [K].
+    """
+
+    touched: NDArray[np.int64]
+
+    @classmethod
+    def draw(cls, ends: Sequence[NDArray[np.int64]], generator: np.random.Generator) -> Grouping:
+        """Groups of the same size but for one, at random.
+
+        Args:
+            ends: positions of the regions at the two ends of each pair, of as many arrays as a pair
+                has regions at most; -1 where it has fewer, [K] each.
+            generator: draws them.
+        """
+        count = 1 + max(int(end.max()) for end in ends)
+        group = generator.permutation(count) % min(GROUPS, count)
+        bits = np.append(np.int64(1) << group.astype(np.int64), np.int64(0))  # -1 is the last
+        return cls(np.bitwise_or.reduce([bits[end] for end in ends]))
+
+    def folds(self) -> Iterator[tuple[Mask, Mask]]:
+        """Pairs that touch the same groups, and the pairs that touch none of these."""
+        for groups in np.unique(self.touched):
+            apart = (self.touched & groups) == 0
+            if apart.any():
+                yield self.touched == groups, apart
+
+
+def fitted(make: Make, table: Table, some: Mask | None = None) -> Model:
+    """A model of those pairs."""
+    x, y, weight = table if some is None else (part[some] for part in table)
+    # Scalers round differently with weights.
+    return make().fit(x, y, None if np.ptp(weight) == 0.0 else weight)
+
+
+def left_out(candidates: Mapping[str, Make], table: Table, grouping: Grouping) -> dict[str, Array]:
+    """Predictions by name of the model, [K] each; NaN where no pair is apart from a pair's groups.
+
+    No prediction lies beyond the scores that its model has seen.
+    """
+    found = {name: np.full(len(table.y), np.nan) for name in candidates}
+    for test, train in grouping.folds():
+        low, high = table.y[train].min(), table.y[train].max()
+        for name, make in candidates.items():
+            predicted = fitted(make, table, train).predict(table.x[test])
+            found[name][test] = np.clip(predicted, low, high)
+    return found

@@ -1,0 +1,117 @@
+"""Tables of pairs as a predictor takes them, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.points.readers import column
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+NO_FEATURES = ("source", "target", "score", "weight", "std_error")
+_LEAST_SPREAD = 0.01
+"""The variance beyond sampling is at least this share of the variance."""
+
+
+def check(pairs: object, *columns: str) -> None:
+    """Raise unless this is a table with rows and such columns."""
+    table: pd.DataFrame = checks.instance(pairs, pd.DataFrame, "pairs")
+    for name in columns:
+        column(table, name, "pairs", "pairs")
+    if len(table) == 0:
+        raise GeospotError("pairs: there are none: give a row for each")
+
+
+def numbers(values: pd.Series[Any]) -> Array:
+    """A column as numbers, NaN where it holds something else."""
+    found: Array = pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
+    return found
+
+
+def scores_of(pairs: pd.DataFrame) -> Array:
+    """The scores, [K]; raises where one is no number."""
+    y = numbers(pairs["score"])
+    if not np.isfinite(y).all():
+        raise GeospotError(
+            f"pairs: score in row {int(np.argmin(np.isfinite(y))) + 1} is no number: leave out "
+            "pairs without a score"
+        )
+    return y
+
+
+def features_of(pairs: pd.DataFrame, names: Sequence[str]) -> Array:
+    """The features, [K, F]; raises where one is no number."""
+    x = np.column_stack([numbers(pairs[name]) for name in names])
+    wrong = np.argwhere(~np.isfinite(x))
+    if len(wrong):
+        row, at = wrong[0]
+        pair = pairs.iloc[int(row)]
+        raise GeospotError(
+            f"{names[at]} of {pair['source']} to {pair['target']} is not known: finish the sweep "
+            "first"
+        )
+    return x
+
+
+def weights_of(pairs: pd.DataFrame, score: Array) -> Array:
+    """How much each pair counts, 1 in the mean, [K].
+
+    From standard errors it is ``1 / (tau^2 + std_error^2)``, where tau^2, the variance beyond
+    sampling, is that of the scores less the mean of theirs (DerSimonian & Laird 1986).
+    """
+    if "std_error" in pairs:
+        error = numbers(pairs["std_error"])
+        _refuse(pairs, error, ~(np.isfinite(error) & (error >= 0.0)), "std_error", "0 or more")
+        variance = float(np.var(score))
+        beyond = max(variance - float(np.mean(error**2)), _LEAST_SPREAD * variance)
+        if beyond + float(np.min(error**2)) == 0.0:
+            return np.ones(len(pairs))
+        weight = 1.0 / (beyond + error**2)
+    elif "weight" in pairs:
+        weight = numbers(pairs["weight"])
+        wrong = ~(np.isfinite(weight) & (weight > 0.0))
+        _refuse(pairs, weight, wrong, "weight", "positive ones")
+    else:
+        return np.ones(len(pairs))
+    found: Array = weight / weight.mean()
+    return found
+
+
+def _refuse(
+    pairs: pd.DataFrame, values: Array, wrong: NDArray[np.bool_], name: str, right: str
+) -> None:
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        pair = pairs.iloc[at]
+        raise GeospotError(
+            f"{name} of {pair['source']} to {pair['target']} is {values[at]:g}: give {right}"
+        )
+
+
+def ends_of(
+    pairs: pd.DataFrame, parts: Mapping[str, Sequence[str]]
+) -> tuple[list[str], list[Indices], Indices]:
+    """Which regions pairs are of.
+
+    Args:
+        pairs: ``source`` and ``target``.
+        parts: regions of sources that are several together, by name.
+
+    Returns:
+        Names of the regions, sorted; positions of the regions of the sources, of as many arrays as
+        a source has at most, -1 where it has fewer, [K] each; and those of the targets, [K].
+    """
+    of_source = [tuple(parts.get(name, (name,))) for name in pairs["source"]]
+    names = sorted({name for own in of_source for name in own} | set(pairs["target"]))
+    place = {name: at for at, name in enumerate(names)}
+    sources = np.full((max(map(len, of_source)), len(pairs)), -1, np.int64)
+    for k, own in enumerate(of_source):
+        sources[: len(own), k] = [place[name] for name in own]
+    targets = np.array([place[name] for name in pairs["target"]], np.int64)
+    return names, list(sources), targets

@@ -1,0 +1,107 @@
+"""How well models predict pairs whose regions are left out, in one division of the regions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geospot_gpu.transfer.predictor.agreement import agreed
+from geospot_gpu.transfer.predictor.candidates import CONSTANTS, Make, lines
+from geospot_gpu.transfer.predictor.left_out import Grouping, Table, left_out
+
+Array = NDArray[np.float64]
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""How far predictions may go from a constant to what the models agree on."""
+
+
+class Trial(NamedTuple):
+    """Left-out predictions of one grouping; NaN where no pair is apart from a pair's groups.
+
+    Attributes:
+        errors: mean absolute error of every candidate and of what they agree on.
+        alone: that of a line through each distance, [D].
+        of_share: that of every share of :data:`SHARES`, [S].
+        constant: predictions by the constant that did best apart from the pair, [K].
+        single: by the distance that did; None without any.
+        predicted: what models agree on, drawn towards the constant by the share that did, [K].
+    """
+
+    errors: dict[str, float]
+    alone: Array
+    of_share: Array
+    constant: Array
+    single: Array | None
+    predicted: Array
+
+
+def trial(
+    candidates: Mapping[str, Make],
+    table: Table,
+    distances: Sequence[int],
+    grouping: Grouping,
+    *,
+    positive: bool,
+) -> Trial:
+    """Fit and try all that is to be chosen from.
+
+    Args:
+        candidates: what makes models, by name.
+        table: pairs.
+        distances: which features are distances.
+        grouping: of the regions.
+        positive: as :func:`~geospot_gpu.transfer.predictor.candidates.candidates` has it.
+    """
+    found = left_out(candidates, table, grouping)
+    together = agreed(found)
+    constant = chosen(np.stack([found[name] for name in CONSTANTS]), table, grouping)
+    drawn = constant + np.array(SHARES)[:, None] * (together - constant)
+    through = lines_left_out(table, distances, grouping, positive=positive)
+    return Trial(
+        {name: mean_error(p, table) for name, p in (found | {"agreed": together}).items()},
+        np.array([mean_error(p, table) for p in through]),
+        np.array([mean_error(p, table) for p in drawn]),
+        constant,
+        chosen(through, table, grouping) if len(through) else None,
+        chosen(drawn, table, grouping),
+    )
+
+
+def lines_left_out(
+    table: Table, distances: Sequence[int], grouping: Grouping, *, positive: bool
+) -> Array:
+    """Left-out predictions by a line through each distance alone, [D, K]."""
+    x, y = table.x[:, list(distances)], np.log(table.y) if positive else table.y
+    found = np.full((len(distances), len(y)), np.nan)
+    for test, train in grouping.folds():
+        slopes, intercepts = lines(x[train], y[train], table.weight[train])
+        line = np.clip(x[test] * slopes + intercepts, y[train].min(), y[train].max())
+        found[:, test] = (np.exp(line) if positive else line).T
+    return found
+
+
+def chosen(options: Array, table: Table, grouping: Grouping) -> Array:
+    """Of several left-out predictions of each pair that which does best on pairs apart from it.
+
+    Args:
+        options: predictions, [C, K]; of equally good ones the first is taken.
+        table: pairs.
+        grouping: of their regions.
+    """
+    errors = np.abs(options - table.y)
+    known = np.isfinite(errors).all(0)
+    found = np.full(len(table.y), np.nan)
+    for test, train in grouping.folds():
+        some = train & known
+        best = np.argmin(errors[:, some] @ table.weight[some]) if some.any() else 0
+        found[test] = options[best, test]
+    return found
+
+
+def mean_error(predicted: Array, table: Table) -> float:
+    """Mean absolute error where there is a prediction."""
+    known = np.isfinite(predicted)
+    errors = np.abs(predicted - table.y)[known]
+    return float(np.average(errors, weights=table.weight[known]))
