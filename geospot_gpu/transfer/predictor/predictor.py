@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
 from geospot_gpu.points.readers import column
+from geospot_gpu.progress import Progress
 from geospot_gpu.transfer.correlation.resampling import relabellings
 from geospot_gpu.transfer.predictor.agreement import Agreement
 from geospot_gpu.transfer.predictor.candidates import CONSTANTS, candidates
@@ -109,7 +110,11 @@ class Predictor:
         columns = [self._features.index(name) for name in distances]
         makers = candidates(signs, positive=positive)
         groupings = [Grouping.draw([*sources, targets], generator) for _ in range(GROUPINGS)]
-        trials = [trial(makers, table, columns, g, positive=positive) for g in groupings]
+        trials = []
+        with Progress("predictor", "groupings", total=GROUPINGS) as counted:
+            for grouping in groupings:
+                trials.append(trial(makers, table, columns, grouping, positive=positive))
+                counted.update()
         predicted = np.mean([one.predicted for one in trials], axis=0)
         self._calibration = Calibration(table, predicted, targets, groupings[0])
         orders = relabellings(len(names), PERMUTATIONS, generator)
