@@ -64,12 +64,14 @@ def predict_places(typed: settings.PredictConfig) -> None:
             shots=given.shots,
             degrees=typed.targets.degrees,
             points=typed.targets.points,
+            threshold=typed.threshold,
             seed=typed.seed,
         )
     with results.replacing() as staged:
         found.places.to_parquet(staged / "places.parquet", index=False)
         if "lon" in found.places:
-            applicability_map(found.places, found.kind, staged / "applicability.png")
+            picture = staged / "applicability.png"
+            applicability_map(found.places, found.kind, picture, found.score_threshold)
         else:
             say("points have no coordinates: no map is drawn")
         write_summary(staged, found.summary)

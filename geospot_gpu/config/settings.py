@@ -221,6 +221,7 @@ class PredictConfig(TransferConfig):
     """All of ``geospot predict``."""
 
     source: Any = None
+    threshold: Optional[float] = None
     training: TrainingConfig = field(default_factory=TrainingConfig)
     targets: TargetsConfig = field(default_factory=TargetsConfig)
 

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.pictures.maps import drawing, pyplot, save, world_axes
+from geospot_gpu.pictures.sides import side_colours
+from geospot_gpu.transfer.threshold import SIDE, Threshold
 
 _UNKNOWN = "0.25"
 _PALE = 0.3
 """Opacity of what is outside."""
+_SMALL = 0.25
+"""Its share of the area of others, where colours are of classes."""
 
 
 @drawing
-def applicability_map(places: pd.DataFrame, kind: str, path: Path) -> None:
+def applicability_map(
+    places: pd.DataFrame, kind: str, path: Path, threshold: Threshold | None = None
+) -> None:
     """Places coloured by expected score, pale where outside, dark grey where nothing is known.
 
+    With a threshold colours say instead on which side of it scores lie, as far as intervals say;
+    what is outside is small then, for pale colours are hard to tell apart.
+
     Args:
-        places: columns ``lon``, ``lat``, ``expected`` and ``inside``.
+        places: columns ``lon``, ``lat``, ``expected`` and ``inside``; with a threshold
+            ``threshold_side``.
         kind: ``accuracy`` or ``error``.
         path: the PNG file.
+        threshold: a score that matters.
     """
     plt = pyplot()
     from matplotlib.lines import Line2D
@@ -31,28 +43,43 @@ def applicability_map(places: pd.DataFrame, kind: str, path: Path) -> None:
     lon, lat = (places[axis].to_numpy(float) for axis in ("lon", "lat"))
     expected, inside = places["expected"].to_numpy(float), places["inside"].to_numpy(bool)
     known = np.isfinite(expected)
-    look = {"s": float(np.clip(90_000.0 / len(places), 3.0, 40.0)), "marker": "s", "linewidth": 0}
-    opacity = np.where(inside, 1.0, _PALE)[known]
-    drawn = axes.scatter(
-        lon[known], lat[known], c=expected[known], alpha=opacity,
-        cmap="viridis_r" if kind == "error" else "viridis", **look,
-    )  # fmt: skip
-    axes.scatter(lon[~known], lat[~known], color=_UNKNOWN, zorder=3, **look)
+    look: dict[str, Any] = {"marker": "s", "linewidth": 0}
+    size = float(np.clip(90_000.0 / len(places), 3.0, 40.0))
+    outside = "outside the area of applicability"
+    if threshold is None:
+        drawn = axes.scatter(
+            lon[known], lat[known], size, expected[known],
+            alpha=np.where(inside, 1.0, _PALE)[known],
+            cmap="viridis_r" if kind == "error" else "viridis", **look,
+        )  # fmt: skip
+        bar = figure.colorbar(drawn, ax=axes, label=f"expected {kind}", shrink=0.7)
+        bar.solids.set_alpha(1.0)
+        green = drawn.cmap(0.5)
+        keys = [
+            ("inside the area of applicability", green, 1.0, 1.0, inside.any()),
+            (outside, green, _PALE, 1.0, (known & ~inside).any()),
+        ]
+    else:
+        side, sizes = places[SIDE].to_numpy(object), np.where(inside, size, _SMALL * size)
+        keys = []
+        for name, (colour, text) in side_colours(threshold).items():
+            some = known & (side == name)
+            axes.scatter(lon[some], lat[some], sizes[some], color=colour, **look)
+            keys.append((f"{text}: {some.sum()}", colour, 1.0, 1.0, True))
+        beyond = known & ~inside
+        keys.append((f"{outside}: {beyond.sum()}", "0.5", 1.0, _SMALL, beyond.any()))
+    axes.scatter(lon[~known], lat[~known], size, color=_UNKNOWN, zorder=3, **look)
     axes.set_xlim(*_span(lon, 180.0))
     axes.set_ylim(*_span(lat, 90.0))
-    green = drawn.cmap(0.5)
-    keys = [
-        Line2D([], [], linestyle="", marker="s", color=colour, alpha=alpha, label=text)
-        for colour, alpha, text, shown in (
-            (green, 1.0, "inside the area of applicability", inside.any()),
-            (green, _PALE, "outside", (known & ~inside).any()),
-            (_UNKNOWN, 1.0, "unknown: farther than any test sample", (~known).any()),
-        )
+    farther = "unknown: farther than any test sample"
+    handles = [
+        Line2D([], [], linestyle="", marker="s", markersize=6 * share**0.5, color=colour,
+               alpha=alpha, label=text)
+        for text, colour, alpha, share, shown in
+        [*keys, (farther, _UNKNOWN, 1.0, 1.0, (~known).any())]
         if shown
-    ]
-    axes.legend(handles=keys, loc="lower left", fontsize=8).set_zorder(4)
-    bar = figure.colorbar(drawn, ax=axes, label=f"expected {kind}", shrink=0.7)
-    bar.solids.set_alpha(1.0)
+    ]  # fmt: skip
+    axes.legend(handles=handles, loc="lower left", fontsize=8).set_zorder(4)
     save(figure, path)
 
 

@@ -11,8 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.pictures.maps import drawing, label, pyplot, save, world_axes
+from geospot_gpu.pictures.sides import side_colours
 from geospot_gpu.transfer.correlation.verdict import LEVEL, Verdict
 from geospot_gpu.transfer.scores.scores import Scores
+from geospot_gpu.transfer.threshold import SIDE, Threshold
 
 
 @drawing
@@ -69,15 +71,24 @@ def draw_loss(
 
 
 @drawing
-def prediction_map(predictions: pd.DataFrame, degrees: float, kind: str, path: Path) -> None:
+def prediction_map(
+    predictions: pd.DataFrame,
+    degrees: float,
+    kind: str,
+    path: Path,
+    threshold: Threshold | None = None,
+) -> None:
     """Cells of a grid, coloured by predicted score, hatched where a prediction extrapolates.
+
+    With a threshold colours say instead on which side of it scores lie, as far as intervals say.
 
     Args:
         predictions: columns ``lon`` and ``lat`` of the south-western corner of each cell,
-            ``predicted`` and ``extrapolates``.
+            ``predicted`` and ``extrapolates``; with a threshold ``threshold_side``.
         degrees: size of a cell.
         kind: ``accuracy``, ``error`` or ``skill``.
         path: the PNG file.
+        threshold: a score that matters.
     """
     plt = pyplot()
     from matplotlib.collections import PatchCollection
@@ -86,21 +97,29 @@ def prediction_map(predictions: pd.DataFrame, degrees: float, kind: str, path: P
     figure, axes = world_axes(plt, cover=True)
     corners = predictions[["lon", "lat"]].to_numpy(float)
     cells = [Rectangle((lon, lat), degrees, degrees) for lon, lat in corners]
-    colours = "viridis_r" if kind == "error" else "viridis"
-    drawn = PatchCollection(cells, cmap=colours, edgecolor="none", alpha=0.9)
-    drawn.set_array(predictions["predicted"].to_numpy(float))
-    axes.add_collection(drawn)
+    keys = []
+    if threshold is None:
+        colours = "viridis_r" if kind == "error" else "viridis"
+        drawn = PatchCollection(cells, cmap=colours, edgecolor="none", alpha=0.9)
+        drawn.set_array(predictions["predicted"].to_numpy(float))
+        axes.add_collection(drawn)
+        figure.colorbar(drawn, ax=axes, label=f"predicted {kind}", shrink=0.7)
+    else:
+        side = predictions[SIDE].to_numpy(object)
+        for name, (colour, text) in side_colours(threshold).items():
+            some = [cell for cell, own in zip(cells, side == name, strict=True) if own]
+            axes.add_collection(PatchCollection(some, facecolor=colour, edgecolor="none"))
+            keys.append(Patch(facecolor=colour, label=f"{text}: {len(some)}"))
     beyond = predictions["extrapolates"].to_numpy(bool)
     if beyond.any():
         hatched = [cell for cell, outside in zip(cells, beyond, strict=True) if outside]
         axes.add_collection(
             PatchCollection(hatched, facecolor="none", edgecolor="0.25", hatch="////", linewidth=0)
         )
-        key = Patch(
-            facecolor="none", edgecolor="0.25", hatch="////", label="unlike all that was seen"
-        )
-        axes.legend(handles=[key], loc="lower left", fontsize=8).set_zorder(4)
-    figure.colorbar(drawn, ax=axes, label=f"predicted {kind}", shrink=0.7)
+        unlike = f"unlike all that was seen: {len(hatched)}"
+        keys.append(Patch(facecolor="none", edgecolor="0.25", hatch="////", label=unlike))
+    if keys:
+        axes.legend(handles=keys, loc="lower left", fontsize=8).set_zorder(4)
     save(figure, path)
 
 

@@ -32,10 +32,11 @@ def write_samples(folder: Path) -> pd.DataFrame:
 def test_one_model_has_places(run: Geospot, tmp_path: Path) -> None:
     write_samples(tmp_path)
     grid = ("targets.degrees=30", "targets.points=20")
-    done = run("predict", *ONE, "training=train.csv", *grid)
+    done = run("predict", *ONE, "training=train.csv", "threshold=0.5", *grid)
     assert done.returncode == 0, done.stderr
     assert "mean absolute error for 10 regions left out: dissimilarity of places" in done.stdout
     table = pd.read_parquet(tmp_path / "where" / "places.parquet")
+    side = table.pop("threshold_side")
     assert list(table) == ["lon", "lat", "di", "inside", "lpd", "expected", "lower", "upper"]
     assert len(table) > 500
     unknown = table["expected"].isna()
@@ -46,6 +47,10 @@ def test_one_model_has_places(run: Geospot, tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "where" / "summary.json").read_text())
     assert summary["verdict"] in done.stdout
     assert summary["comparison"]["regions"] == 10
+    counted = {name: int((side == name).sum()) for name in ("above", "below", "unclear")}
+    assert summary["score_threshold"] == {"threshold": 0.5} | counted
+    assert (side[unknown] == "unclear").all()
+    assert (side == "below").equals(table["upper"] < 0.5)
     assert matplotlib.image.imread(tmp_path / "where" / "applicability.png").std() > 0.0
 
 

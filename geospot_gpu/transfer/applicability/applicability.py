@@ -25,6 +25,7 @@ from geospot_gpu.transfer.applicability.profile import LeftOut, Profile, left_ou
 from geospot_gpu.transfer.scores.membership import regions_of
 from geospot_gpu.transfer.scores.samples import Samples, is_samples, read_samples
 from geospot_gpu.transfer.scores.scores import Kind, bounds
+from geospot_gpu.transfer.threshold import Threshold, with_sides
 
 log = logging.getLogger("geospot_gpu")
 
@@ -51,6 +52,9 @@ class Applicability:
         groups: what intervals rest on: groups of samples that were left out.
         covered: share of these inside the interval that the others make.
         comparison: what places tell of regions; None where too few regions have samples.
+        score_threshold: the score that intervals are compared with, if one was given; ``places``
+            has ``threshold_side`` then: ``above`` or ``below`` where the interval excludes it, else
+            ``unclear``.
     """
 
     places: pd.DataFrame
@@ -64,6 +68,7 @@ class Applicability:
     groups: str
     covered: float
     comparison: Comparison | None
+    score_threshold: Threshold | None = None
 
     @property
     def unknown(self) -> int:
@@ -77,16 +82,23 @@ class Applicability:
         beyond = "none is more dissimilar than the test samples"
         if self.unknown:
             beyond = f"of {self.unknown} nothing is known, for no test sample is as dissimilar"
-        return (
+        found = (
             f"{inside} of {len(self.places)} places are inside the area of applicability; {beyond}"
         )
+        if self.score_threshold is None:
+            return found
+        return f"{found}; {self.score_threshold.text(self.places)}"
 
     @property
     def summary(self) -> dict[str, Any]:
         """The figures, as ``summary.json`` has them."""
+        beside = {}
+        if self.score_threshold is not None:
+            beside["score_threshold"] = self.score_threshold.summary(self.places)
         return {
             "verdict": self.verdict,
             "kind": self.kind,
+            **beside,
             "places": len(self.places),
             "inside": int(self.places["inside"].sum()),
             "unknown": self.unknown,
@@ -127,6 +139,7 @@ def applicability(
     shots: str | None = None,
     degrees: float = 10.0,
     points: int = 200,
+    threshold: float | None = None,
     seed: int = 0,
 ) -> Applicability:
     """Where one model may be trusted, from its predictions at test samples.
@@ -149,11 +162,12 @@ def applicability(
         model, shots: which of several the table has.
         degrees: size of the cells of land in each of which points are drawn.
         points: how many are drawn in each.
+        threshold: a score; where the interval of a place excludes it is said.
         seed: of folds and of the points on land.
 
     Raises:
-        GeospotError: the table is no such table, or its samples or the training points have no
-            features.
+        GeospotError: the table is no such table, its samples or the training points have no
+            features, or the threshold is no score.
     """
     checks.instance(run, Run, "run", "as Run.open gives it")
     checks.one_of(kind, get_args(Kind), "scores.kind")
@@ -172,6 +186,8 @@ def applicability(
         raw, where, kind, target=target, score=score, id=id, model=model, shots=shots
     )
     _check_single(read)
+    ends = bounds(kind, read.value if read.measure == "mean" else np.zeros(1))
+    above = Threshold.of(threshold, kind, ends)
     known = training_points(run, training, source, seed)
     tested, vectors = sample_vectors(run, read)
     dissimilarity = Dissimilarity(known.vectors, known.fold)
@@ -190,7 +206,6 @@ def applicability(
     of_places = dissimilarity.of(places.vectors)
     expected = profile.at(of_places.di)
     low, high = (np.nan, np.nan) if groups.found is None else groups.found.interval
-    ends = bounds(kind, tested.value if tested.measure == "mean" else np.zeros(1))
     table = places.table.assign(
         di=of_places.di,
         inside=of_places.di <= dissimilarity.threshold,
@@ -200,9 +215,10 @@ def applicability(
         upper=np.clip(expected + high, *ends),
     )
     return Applicability(
-        table, kind, dissimilarity.threshold, len(known.vectors), known.folds, len(tested),
+        with_sides(table, above), kind,
+        dissimilarity.threshold, len(known.vectors), known.folds, len(tested),
         float((index <= dissimilarity.threshold).mean()), profile.range, groups.what,
-        float("nan") if groups.found is None else groups.found.covered, comparison,
+        float("nan") if groups.found is None else groups.found.covered, comparison, above,
     )  # fmt: skip
 
 
