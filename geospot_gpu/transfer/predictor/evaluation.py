@@ -65,6 +65,17 @@ class Evaluation:
         return self.error < self.error_of_constant and self.p_over_constant <= LEVEL
 
     @property
+    def warning(self) -> str | None:
+        """That predictions gain nothing, in a sentence; None where they do."""
+        if self.gains:
+            return None
+        return (
+            f"no better than always the {self.constant}: mean absolute error {self.error:.3g} "
+            f"against {self.error_of_constant:.3g} for regions left out (p "
+            f"{self.p_over_constant:.3f}), so which region is better these predictions do not tell"
+        )
+
+    @property
     def summary(self) -> dict[str, Any]:
         """The figures, as ``summary.json`` has them."""
         return {

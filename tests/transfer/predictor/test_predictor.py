@@ -77,6 +77,7 @@ def test_it_finds_the_relation_and_knows_how_well(plain: Predictor) -> None:
     pairs, found = world(), plain.evaluation
     assert found.share == 1.0
     assert found.gains
+    assert found.warning is None
     assert found.error < 0.5 * found.error_of_constant
     assert np.abs(found.predicted - pairs["score"]).mean() <= found.error
     assert found.error < 0.05, "the noise alone makes 0.024"
@@ -97,6 +98,7 @@ def test_where_nothing_tells_anything_it_says_so() -> None:
     found = fitted(pairs).evaluation
     assert found.error <= 1.02 * found.error_of_constant
     assert not found.gains
+    assert str(found.warning).startswith(f"no better than always the {found.constant}: ")
     assert f"no better than always the {found.constant}" in found.text
 
 
