@@ -199,6 +199,45 @@ class Names(Mapping[str, int]):
         """Position of a name, or None; raises :class:`GeospotError` where it is no name at all."""
         return self._at.get(name_key(name_of(name, where)))
 
+    def readings(self, name: str) -> list[list[int]]:
+        """All ways to read a name as some of these, joined by plus signs.
+
+        >>> Names(["a", "b", "b+c", "c"]).readings("a+b+c")
+        [[0, 1, 3], [0, 2]]
+        """
+        parts = name.split("+")
+        found = []
+        for count in range(1, len(parts) + 1):
+            first = self.find("+".join(parts[:count]))
+            if first is not None and count == len(parts):
+                found.append([first])
+            elif first is not None:
+                found += [[first, *rest] for rest in self.readings("+".join(parts[count:]))]
+        return found
+
+    def together(self, name: object, where: str = "name") -> tuple[int, ...] | None:
+        """Positions of a name, or of those that plus signs join in it, in order; None without any.
+
+        A name that has plus signs of its own goes first.
+
+        Raises:
+            GeospotError: it can be read in several ways, or is no name at all.
+
+        >>> names = Names(["FRA", "DEU", "a+b", "a"])
+        >>> names.together("DEU + FRA"), names.together("a+b"), names.together("FRA+b")
+        ((0, 1), (2,), None)
+        """
+        own = self.find(name, where)
+        if own is not None:
+            return (own,)
+        text = name_of(name, where)
+        ways = {tuple(sorted(set(way))) for way in self.readings(text)}
+        if len(ways) > 1:
+            raise GeospotError(
+                f"{where}: {text!r} can be read in several ways, for names hold a +: rename them"
+            )
+        return next(iter(ways), None)
+
     def hint(self, name: object, count: int = 8) -> str:
         """What may have been meant by a name that is not there, or what there is instead.
 

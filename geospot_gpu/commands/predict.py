@@ -21,6 +21,7 @@ from geospot_gpu.points.readers import read_points, require_geopandas
 from geospot_gpu.regions import Regions, grouping
 from geospot_gpu.runs.run import Run
 from geospot_gpu.transfer.prediction import predict_scores
+from geospot_gpu.transfer.threshold import SIDE, UNCLEAR
 
 _WORST = 5
 _FILES = ("predictions.parquet", "summary.json")
@@ -54,14 +55,18 @@ def predict(config: DictConfig) -> None:
             targets=targets,
             degrees=typed.targets.degrees,
             points=typed.targets.points,
+            threshold=typed.threshold,
             seed=typed.seed,
         )
     with results.replacing() as staged:
         found.table.to_parquet(staged / "predictions.parquet", index=False)
         if found.degrees is not None:
             _write_cells(found.best, found.degrees, staged / "map.parquet")
-            prediction_map(found.best, found.degrees, scores.kind, staged / "map.png")
+            picture = staged / "map.png"
+            prediction_map(found.best, found.degrees, scores.kind, picture, found.threshold)
         write_summary(staged, found.summary)
+    if found.evaluation.warning is not None:
+        say(found.evaluation.warning)
     say(*_report(found.best, scores.kind))
     if targets is not None:
         say(targets.account())
@@ -104,7 +109,8 @@ def _report(best: pd.DataFrame, kind: str) -> list[str]:
     worst = best.sort_values("predicted", ascending=kind != "error").head(_WORST)
     lines = [f"{len(best)} targets, each from the source of which most is expected; the worst:"]
     for _, row in worst.iterrows():
-        note = "  (unlike all that was seen)" if row["extrapolates"] else ""
+        note = "" if row.get(SIDE, UNCLEAR) == UNCLEAR else f"  likely {row[SIDE]} the threshold"
+        note += "  (unlike all that was seen)" if row["extrapolates"] else ""
         lines.append(
             f"  {row['target']:14s} from {row['source']:10s} {kind} {row['predicted']:.3f} "
             f"[{row['lower']:.3f}, {row['upper']:.3f}]{note}"

@@ -238,7 +238,7 @@ class FromPoints:
         chosen = select_groups(
             given, points.origin, least, include=include, exclude=exclude, unions=unions
         )
-        ordered = {name: _in_order(points, rows) for name, rows in chosen.kept.items()}
+        ordered = {name: in_order(points, rows) for name, rows in chosen.kept.items()}
         sources = [
             Source(points, rows, _mass(points, rows, cell_degrees), encoder, str(device))
             for rows in ordered.values()
@@ -256,7 +256,7 @@ class FromPoints:
         return cls._of(replace(drawn, counts=check_counts(counts | drawn.counts)))
 
 
-def _in_order(points: Points, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def in_order(points: Points, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """The rows in an order that depends on their content: sums then agree to the last bit.
 
     Of points without coordinates it is that of the table, by weight.

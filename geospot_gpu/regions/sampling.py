@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import unicodedata
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -151,7 +151,7 @@ def _union(union: object, names: Names, origin: str) -> tuple[str, list[str]]:
         raise GeospotError(f"regions.unions: {name!r} must join names with +, as in FR+DE")
     if names.find(name) is not None:
         raise GeospotError(f"regions.unions: {name!r} is the name of a region: leave it out")
-    ways = [way for way in _readings(parts, names) if len(way) > 1]
+    ways = [way for way in names.readings(name) if len(way) > 1]
     if len(ways) > 1:
         raise GeospotError(
             f"regions.unions: {name!r} can be read in several ways, for names hold a +: rename them"
@@ -160,15 +160,3 @@ def _union(union: object, names: Names, origin: str) -> tuple[str, list[str]]:
         for part in parts:
             _position(part, names, origin)
     return name, [written[member] for member in ways[0]]
-
-
-def _readings(parts: Sequence[str], names: Names) -> list[list[int]]:
-    """All ways to read parts as names joined by plus signs."""
-    if not parts:
-        return [[]]
-    found = []
-    for count in range(1, len(parts) + 1):
-        first = names.find("+".join(parts[:count]))
-        if first is not None:
-            found += [[first, *rest] for rest in _readings(parts[count:], names)]
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from geospot_gpu.transfer.predictor.evaluation import Evaluation
 from geospot_gpu.transfer.predictor.predictor import Predictor
 from geospot_gpu.transfer.scores.scores import Scores
 from geospot_gpu.transfer.training import distances_of, evidence_for, training_pairs
+
+log = logging.getLogger("geospot_gpu")
 
 _GAIN = ("rho", "lower", "upper")
 
@@ -100,6 +103,12 @@ def assess_transfer(run: Run, scores: Scores, *, seed: int = 0) -> Assessment:
     """
     loaded = evidence_for(run, scores)
     distances = distances_of(loaded, scores)
+    if scores.unions:
+        log.warning(
+            "%d scores of sources that are several regions together take no part in correlations, "
+            "which permute single regions; the predictor learns from them",
+            len(scores.of_unions),
+        )
     loss = scores.loss
     (table, verdict), gain = judge(
         {name: loss.copy(data=values) for name, values in distances.items()},
@@ -109,7 +118,7 @@ def assess_transfer(run: Run, scores: Scores, *, seed: int = 0) -> Assessment:
     )
     evaluation = None
     if len(scores.regions) >= LEAST_TO_JUDGE:
-        pairs, names = training_pairs(loaded, scores)
-        evaluation = Predictor(pairs, names, scores.kind, seed=seed).evaluation
+        pairs, names, parts, _ = training_pairs(loaded, scores)
+        evaluation = Predictor(pairs, names, scores.kind, seed=seed, parts=parts).evaluation
     spaces = between_spaces(table, gain)
     return Assessment(table, verdict, scores, distances, evaluation, spaces)

@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from geospot_gpu.distances.baselines import kernel_width
-from geospot_gpu.distances.columns import stored_in
-from geospot_gpu.distances.pairwise import all_pairs
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import Name, Names, name_of
 from geospot_gpu.regions import Regions
-from geospot_gpu.runs.baselines import shared_baselines
 from geospot_gpu.runs.run import Run
-from geospot_gpu.runs.solving import solve
-from geospot_gpu.transfer.evidence import Loaded, features, matrices, tidy
+from geospot_gpu.transfer.evidence import Loaded, features, tidy
 from geospot_gpu.transfer.land_cells import LandCells, land_cells
+from geospot_gpu.transfer.other_regions import Ends, distances_between, sources_of
 from geospot_gpu.transfer.predictor.evaluation import Evaluation
 from geospot_gpu.transfer.predictor.predictor import Predictor
-from geospot_gpu.transfer.scores.scores import Kind, Scores
-from geospot_gpu.transfer.spaces import Space, split
-from geospot_gpu.transfer.training import evidence_for, in_domain, training_pairs
+from geospot_gpu.transfer.scores.scores import Kind, Scores, bounds
+from geospot_gpu.transfer.spaces import Space
+from geospot_gpu.transfer.threshold import Threshold, with_sides
+from geospot_gpu.transfer.training import evidence_for, mean_at_home, training_pairs
 
 log = logging.getLogger("geospot_gpu")
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -39,13 +33,16 @@ class Predictions:
     """Expected scores.
 
     Attributes:
-        table: one row per source and target, as :meth:`~geospot_gpu.Predictor.predict` has them.
+        table: one row per source and target, as :meth:`~geospot_gpu.Predictor.predict` has them;
+            with a threshold ``threshold_side``: ``above`` or ``below`` where the interval excludes
+            it, else ``unclear``.
         best: for every target the source of which most is expected, with ``lon`` and ``lat`` of its
             south-western corner where targets are cells of a grid.
         kind: of the scores.
         sources: names of the regions whose models are asked about.
         degrees: size of a cell where targets are cells of a grid, else None.
         evaluation: what the predictor is worth.
+        threshold: the score that ``best`` is compared with, if one was given.
     """
 
     table: pd.DataFrame
@@ -54,6 +51,7 @@ class Predictions:
     sources: tuple[str, ...]
     degrees: float | None
     evaluation: Evaluation
+    threshold: Threshold | None = None
 
     @property
     def extrapolated(self) -> int:
@@ -63,19 +61,24 @@ class Predictions:
     @property
     def verdict(self) -> str:
         """A sentence."""
-        return (
+        found = (
             f"{len(self.best)} targets predicted, {self.extrapolated} of them unlike all that was "
             "seen"
         )
+        return found if self.threshold is None else f"{found}; {self.threshold.text(self.best)}"
 
     @property
     def summary(self) -> dict[str, Any]:
         """The figures, as ``summary.json`` has them."""
+        beside = {}
+        if self.threshold is not None:
+            beside["score_threshold"] = self.threshold.summary(self.best)
         return {
             "verdict": self.verdict,
             "sources": len(self.sources),
             "targets": len(self.best),
             "extrapolates": self.extrapolated,
+            **beside,
             "predictor": self.evaluation.summary,
         }
 
@@ -84,10 +87,11 @@ def predict_scores(
     run: Run,
     scores: Scores,
     *,
-    source: Name | None = None,
+    source: Name | Iterable[Name] | None = None,
     targets: Regions | None = None,
     degrees: float = 10.0,
     points: int = 200,
+    threshold: float | None = None,
     seed: int = 0,
 ) -> Predictions:
     """Scores to expect in regions that have no labels, with 90 % intervals.
@@ -96,20 +100,25 @@ def predict_scores(
         run: of all pairs of the regions that have scores.
         scores: of models in these regions, from :func:`~geospot_gpu.read_scores` with
             ``regions=run.names``.
-        source: the region whose model is asked about; all that have scores if not given.
+        source: the region whose model is asked about, or a list of several that one model is
+            trained on together, by the numbers of their points; all that have scores if not given.
         targets: regions to predict for, as :meth:`~geospot_gpu.Run.regions_like` makes them, with
             features in all spaces of the run; cells of a grid over the land if not given, from the
             distances of the spaces that coordinates give.
         degrees: size of a cell of the grid.
         points: drawn on the land of each cell.
+        threshold: a score; where an interval excludes it is said.
         seed: of groups of regions and of the points of cells.
 
     Raises:
         GeospotError: as :func:`~geospot_gpu.assess_transfer`; there are fewer than eight regions
-            with scores, the source has none, or features of targets do not compare.
+            with scores, the source has none, features of targets do not compare, or the threshold
+            is no score.
     """
     loaded = evidence_for(run, scores)
-    chosen = _sources(source, scores.regions)
+    limits = bounds(scores.kind, scores.score)
+    above = Threshold.of(threshold, scores.kind, limits)
+    chosen, unions = _sources(source, scores, run.names)
     cells: LandCells | None = None
     if targets is None:
         loaded = loaded.among(_of_coordinates(loaded))
@@ -117,20 +126,36 @@ def predict_scores(
             cells = land_cells(degrees, points, seed, _encoder(run, loaded), _device(run))
         targets = cells.regions
     _check_targets(targets, loaded)
-    training, names = training_pairs(loaded, scores)
-    predictor = Predictor(training, names, scores.kind, seed=seed)
-    sources = run.regions.subset(chosen)
+    training = training_pairs(loaded, scores)
+    names = training.distances
+    predictor = Predictor(training.pairs, names, scores.kind, seed=seed, parts=training.unions)
+    several = len(loaded.runs) > 1
     with run.engine.pool():
-        distances = _in_all_spaces(loaded, chosen, targets, names)
-    own = in_domain(loaded, scores)
-    at_home = None if own is None else own[[loaded.names.index(name) for name in chosen]]
-    pairs = tidy(features(distances, sources, targets, at_home), chosen, list(targets.names))
-    table = predictor.predict(pairs)
+        ends = {
+            space: Ends(
+                sources_of(one, chosen, unions),
+                targets.space(str(space)) if several else targets,
+            )
+            for space, one in loaded.runs.items()
+        }
+        distances = distances_between(loaded, ends, names)
+    sources = next(iter(ends.values())).sources
+    of_sources = None
+    if (own := training.at_home) is not None:
+        of_sources = np.array(
+            [
+                own[name] if name in own else mean_at_home(loaded, own, unions[name])
+                for name in sources.names
+            ]
+        )
+    known = features(distances, sources, targets, of_sources)
+    pairs = tidy(known, list(sources.names), list(targets.names))
+    table = with_sides(predictor.predict(pairs), above)
     best = _best(table, scores.kind)
     if cells is not None:
         best = best.merge(cells.corners, on="target")
     size = None if cells is None else cells.degrees
-    return Predictions(table, best, scores.kind, tuple(chosen), size, predictor.evaluation)
+    return Predictions(table, best, scores.kind, sources.names, size, predictor.evaluation, above)
 
 
 def _of_coordinates(loaded: Loaded) -> list[Space]:
@@ -172,56 +197,33 @@ def _device(run: Run) -> str:
     return str(run.engine.torch_device())
 
 
-def _sources(source: Name | None, known: tuple[str, ...]) -> list[str]:
+def _sources(
+    source: Name | Iterable[Name] | None, scores: Scores, names: Iterable[str]
+) -> tuple[list[str], dict[str, tuple[str, ...]]]:
+    """Names of the sources that are asked about, and the parts of those that are several."""
     if source is None:
-        return list(known)
-    found = Names(known).find(source, "source")
-    if found is None:
-        raise GeospotError(
-            f"source={name_of(source, 'source')} has no scores: use one of "
-            f"{', '.join(known[:8])}, ... or leave it out"
-        )
-    return [known[found]]
-
-
-def _in_all_spaces(
-    loaded: Loaded, sources: list[str], targets: Regions, learned: Collection[str]
-) -> dict[str, Array]:
-    """Those distances that were learned from, by name, [R, R']."""
-    found: dict[str, Array] = {}
-    several = len(loaded.runs) > 1
-    for space, run in loaded.runs.items():
-        theirs = targets.space(str(space)) if several else targets
-        wanted = [name for name in learned if name not in found and split(name)[0] in (None, space)]
-        names = [split(name)[1] for name in wanted]
-        own = _distances(run.regions.subset(sources), theirs, run, names)
-        found |= {name: own[split(name)[1]] for name in wanted}
-    return found
-
-
-def _distances(
-    sources: Regions, targets: Regions, run: Run, learned: Collection[str]
-) -> dict[str, Array]:
-    """Those distances between sources and targets that were learned from, as the sweep has them."""
-    together = sources.concatenated(targets)
-    left, right = all_pairs(len(sources), len(targets))
-    of_sweep, simple = (
-        [column.name for column in stored_in(table) if set(column.matrices) & set(learned)]
-        for table in ("pairs", "baselines")
-    )
-    if run.target_error is not None:  # which samples are large enough is for these to say
-        of_sweep += ["divergence", "std_error", "bias"]
-    found = []
-    if of_sweep:
-        solved = solve(
-            together, left, right, run.method, of_sweep,
-            engine=run.engine, target_error=run.target_error,
-        )  # fmt: skip
-        found.append(solved.to_pandas(together.names))
-    width = kernel_width(run.regions) if simple else None  # as for what was learned from
-    found.append(shared_baselines(together, left, right, simple, run.engine, width))
-    pairs = pd.concat(found, axis=1)
-    return matrices(pairs, list(sources.names), list(targets.names))
+        return [*scores.regions, *scores.unions], dict(scores.unions)
+    single = isinstance(source, str | bytes | int | float | tuple | np.generic)
+    asked = [source] if single else checks.listed(source, "source")
+    known, written = Names(names), list(names)
+    parts: dict[str, None] = {}
+    for one in asked:
+        members = known.together(one, "source")
+        text = name_of(one, "source")
+        parts |= dict.fromkeys([text] if members is None else [written[k] for k in members])
+    if not parts:
+        raise GeospotError("source=[] names no region: give one, or leave it out")
+    for union, of in scores.unions.items():
+        if set(of) == set(parts):
+            return [union], {union: of}
+    for one in parts:
+        if one not in scores.regions:
+            raise GeospotError(
+                f"source={one} has no scores: use one of {', '.join(scores.regions[:8])}, ... or "
+                "leave it out"
+            )
+    name = "+".join(parts)
+    return [name], {name: tuple(parts)} if len(parts) > 1 else {}
 
 
 def _best(predictions: pd.DataFrame, kind: str) -> pd.DataFrame:

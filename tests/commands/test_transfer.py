@@ -121,7 +121,8 @@ def test_predict_new_regions_without_labels(run: Geospot, tmp_path: Path) -> Non
 @pytest.mark.slow
 @pytest.mark.draws
 def test_predict_draws_the_world(run: Geospot, tmp_path: Path) -> None:
-    done = run("predict", *REPORT, "targets.degrees=30", "targets.points=40", "out=world")
+    grid = ("targets.degrees=30", "targets.points=40")
+    done = run("predict", *REPORT, *grid, "threshold=0.6", "out=world")
     assert done.returncode == 0, done.stderr
     cells = geopandas.read_parquet(tmp_path / "world" / "map.parquet")
     assert cells.crs.to_epsg() == 4326
@@ -131,6 +132,9 @@ def test_predict_draws_the_world(run: Geospot, tmp_path: Path) -> None:
     assert (tmp_path / "world" / "map.png").stat().st_size > 10_000
     summary = json.loads((tmp_path / "world" / "summary.json").read_text())
     assert summary["targets"] == len(cells)
+    above = int((cells["threshold_side"] == "above").sum())
+    assert above == (cells["lower"] > 0.6).sum()
+    assert f"intervals {above} are likely above 0.6" in summary["verdict"]
     assert summary["verdict"] in done.stdout
     assert done.stdout.splitlines()[-1].startswith(f"sources=10 targets={len(cells)} extrapolates=")
 
@@ -164,6 +168,7 @@ def test_explain_writes_points_that_sum_to_the_divergence(run: Geospot, tmp_path
             ("transfer", *REPORT[:2], "scores.kind=skill", "out=o"),
             "set scores.change=difference or",
         ),
+        (("predict", *REPORT, "threshold=60", "out=o"), "threshold=60 is no score of scores.kind"),
         (("predict", *REPORT, "source=XX", "out=o"), "source=XX has no scores: use one of r00"),
         (("predict", *REPORT, "targets.degrees=0.1", "out=o"), "give cells of 1 to 90 degrees"),
         (("predict", *REPORT, "targets=no.csv", "out=o"), "no.csv"),
@@ -196,6 +201,23 @@ def test_points_that_changed_since_are_noticed(run: Geospot, tmp_path: Path) -> 
     gone = run("transfer", *REPORT, "out=report")
     assert gone.returncode == 1
     assert "points.csv" in gone.stderr
+
+
+@pytest.mark.usefixtures("few_models")
+def test_predict_says_first_where_it_gains_nothing(run: Geospot, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).uniform(0.3, 0.9, 100)
+    table = pd.concat([scores().assign(score=noise), scores().head(10).assign(source="r00+r01")])
+    table.to_csv(tmp_path / "scores.csv", index=False)
+    new = ("targets=points.csv", "targets.region=region", "out=predictions")
+    done = run("predict", *REPORT, *new, "source=[r01,r00]", "threshold=0.1")
+    assert done.returncode == 0, done.stderr
+    first = done.stdout.splitlines()[0]
+    assert re.match(
+        r"no better than always the me(di)?an: mean absolute error 0\.\d+ against", first
+    )
+    found = pd.read_parquet(tmp_path / "predictions" / "predictions.parquet")
+    assert set(found["source"]) == {"r00+r01"}
+    assert "likely above the threshold" in done.stdout
 
 
 @pytest.mark.parametrize("command", ["transfer", "predict"])

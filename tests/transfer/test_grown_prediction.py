@@ -41,7 +41,7 @@ def test_predictions_take_larger_samples_where_the_sweep_does(
         solved.append(solve(*arguments, **options))
         return solved[-1]
 
-    monkeypatch.setattr("geospot_gpu.transfer.prediction.solve", watched)
+    monkeypatch.setattr("geospot_gpu.transfer.other_regions.solve", watched)
     assert len(gs.predict_scores(run, scores, targets=targets).best) == 2
     assert (solved[0]["n_source"] == 60).all()
     assert (solved[0]["n_target"] == 60).all()

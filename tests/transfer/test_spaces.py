@@ -108,7 +108,7 @@ def test_every_space_has_the_distances_that_it_has_alone(folder: Path, loaded: L
 
 
 def test_training_pairs_have_the_distances_of_all_spaces(loaded: Loaded, scores: Scores) -> None:
-    pairs, names = training_pairs(loaded, scores)
+    pairs, names, *_ = training_pairs(loaded, scores)
     every = {named(name, space) for name in predictors() for space in SPACES}
     assert set(names) == every & set(loaded.distances)
     assert list(pairs.columns[3 : 3 + len(names)]) == names

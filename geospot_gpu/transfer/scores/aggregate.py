@@ -11,9 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.names import Names, match_names
+from geospot_gpu.names import Names
 from geospot_gpu.transfer.scores.membership import Membership
 from geospot_gpu.transfer.scores.samples import Samples
+from geospot_gpu.transfer.scores.together import Pairs, match_sources
 from geospot_gpu.transfer.scores.values import Measure
 
 log = logging.getLogger("geospot_gpu")
@@ -86,7 +87,7 @@ def aggregate(
     return Aggregate(score, float(np.sqrt(variance)), len(np.unique(sample)))
 
 
-def pairs_of(samples: Samples, membership: Membership, names: Sequence[str]) -> pd.DataFrame:
+def pairs_of(samples: Samples, membership: Membership, names: Sequence[str]) -> Pairs:
     """Scores by source and target, as :func:`~geospot_gpu.transfer.scores.table.read_pairs` has.
 
     Args:
@@ -95,13 +96,14 @@ def pairs_of(samples: Samples, membership: Membership, names: Sequence[str]) -> 
         names: of the regions.
 
     Returns:
-        ``source``, ``target`` (positions), ``score``, ``weight`` and ``std_error``, a row per pair.
+        A row per pair, and the sources that are several regions together.
 
     Raises:
         GeospotError: no source is a region of the sweep.
     """
     known = pd.Series(list(names), dtype="string")
-    of = match_names(samples.names["source"], known)[membership.sample]
+    at, unions = match_sources(samples.names["source"], known, samples.where)
+    of = at[membership.sample]
     lost = len(np.unique(membership.sample[of < 0]))
     if lost:
         unknown = sorted(set(samples.names["source"].iloc[membership.sample[of < 0]].dropna()))
@@ -124,7 +126,7 @@ def pairs_of(samples: Samples, membership: Membership, names: Sequence[str]) -> 
         "%s: has a row per sample: %d samples make the scores of %d pairs",
         *(samples.where, table["at"].nunique(), len(found)),
     )
-    return found
+    return Pairs(found, unions)
 
 
 def scores_by(samples: Samples, table: pd.DataFrame, by: list[str]) -> pd.DataFrame:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -19,6 +19,7 @@ from geospot_gpu.transfer.scores.aggregate import pairs_of
 from geospot_gpu.transfer.scores.membership import regions_of
 from geospot_gpu.transfer.scores.samples import is_samples, read_samples, refuse_samples
 from geospot_gpu.transfer.scores.table import ROLES, Role, read_pairs
+from geospot_gpu.transfer.scores.together import without_other_targets
 
 if TYPE_CHECKING:
     import xarray
@@ -46,6 +47,9 @@ class Scores:
         std_error: of each score, in its units, NaN where it is not known, [R, R]; None where it
             is known of none.
         missing: how many ordered pairs of different regions have no change.
+        unions: regions of sources that are several together, by the name of the source.
+        of_unions: scores of these: ``source``, ``target``, ``score``, and ``weight`` and
+            ``std_error`` where there are those; the target may be the source.
     """
 
     regions: tuple[str, ...]
@@ -54,6 +58,10 @@ class Scores:
     kind: Kind
     weight: NDArray[np.float64] | None = None
     std_error: NDArray[np.float64] | None = None
+    unions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    of_unions: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame({"source": [], "target": [], "score": []})
+    )
 
     @property
     def missing(self) -> int:
@@ -90,6 +98,9 @@ def read_scores(
     says how many samples a score rests on. In a matrix a row is a source and a column is a target;
     the labels of a pandas index name the sources too. Cells may be ``0.71 ± 0.02``, ``71 %`` or
     missing (``NA``, ``-``, nothing); columns and rows of averages are left out.
+
+    A source may be several regions together, as ``FRA+DEU``: one model, trained on all of them. A
+    region whose own name has a plus goes first.
 
     A table with a row per test sample has ``correct`` (0 or 1, true or false, or a number between),
     ``error``, or ``prediction`` and ``label``; ``source``, the region that the model is from; and
@@ -160,13 +171,22 @@ def read_scores(
                 "of the region that each model is from with scores.source=..., or see what one "
                 "model says with geospot predict training=FILE, or source=REGION"
             )
-        pairs = pairs_of(samples, regions_of(samples, names, run), names)
+        found = pairs_of(samples, regions_of(samples, names, run), names)
     else:
         refuse_samples(of_samples, where)
-        pairs = read_pairs(raw, where, headers, names)
-    _check(pairs, where, names)
+        found = read_pairs(raw, where, headers, names)
+    every = [*names, *found.unions]
+    pairs = without_other_targets(found, len(names), where)
+    _check(pairs, where, every)
     if change != "raw":
         _check_range(pairs["score"], where, kind)
+    several = pairs["source"] >= len(names)
+    together, pairs = pairs[several], pairs[~several]
+    if not len(pairs):
+        raise GeospotError(
+            f"{where}: all sources are several regions together: give scores of models of single "
+            "regions, too"
+        )
     order = sorted(set(pairs["source"]) | set(pairs["target"]), key=lambda k: names[k])
     at = tuple(pd.Index(order).get_indexer(pairs[side]) for side in ("source", "target"))
     values = np.full((len(order), len(order)), np.nan)
@@ -175,16 +195,31 @@ def read_scores(
     weight[at] = pairs["weight"]
     if "std_error" in pairs:
         std_error[at] = pairs["std_error"]
-    found = _change(values, change, where)
-    if not np.isfinite(found).any():
+    changes = _change(values, change, where)
+    if not np.isfinite(changes).any():
         raise GeospotError(
             f"{where}: no pair of different regions has a {change} score: give the scores of "
             "targets in themselves, or set scores.change=raw"
         )
-    if np.nanmax(found) == np.nanmin(found):
-        raise GeospotError(f"{where}: all {change} scores are {np.nanmin(found):g}: nothing varies")
-    known = [None if np.isnan(of).all() else of for of in (weight, std_error)]
-    return Scores(tuple(names[k] for k in order), values, found, kind, *known)
+    if np.nanmax(changes) == np.nanmin(changes):
+        least = np.nanmin(changes)
+        raise GeospotError(f"{where}: all {change} scores are {least:g}: nothing varies")
+    known = {
+        name: None if np.isnan(of).all() else of
+        for name, of in (("weight", weight), ("std_error", std_error))
+    }
+    unions = {
+        every[k]: tuple(names[part] for part in found.unions[every[k]])
+        for k in together["source"].unique()
+    }
+    beside = [name for name, of in known.items() if of is not None]
+    of_unions = together[["source", "target", "score", *beside]].reset_index(drop=True)
+    for side in ("source", "target"):
+        of_unions[side] = [every[k] for k in of_unions[side]]
+    return Scores(
+        tuple(names[k] for k in order), values, changes, kind,
+        unions=unions, of_unions=of_unions, **known,
+    )  # fmt: skip
 
 
 def bounds(kind: Kind, scores: NDArray[np.float64]) -> tuple[float, float]:

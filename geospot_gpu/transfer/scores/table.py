@@ -16,6 +16,7 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.tables import RawTable
 from geospot_gpu.names import Names, labels, match_names, name_key, unified
 from geospot_gpu.transfer.scores.cells import numbers
+from geospot_gpu.transfer.scores.together import Pairs, Unions, match_sources
 
 log = logging.getLogger("geospot_gpu")
 
@@ -47,7 +48,7 @@ _LISTED = 5
 
 def read_pairs(
     table: RawTable, where: str, given: Mapping[Role, str | None], regions: Sequence[str]
-) -> pd.DataFrame:
+) -> Pairs:
     """The pairs of a table that have a score.
 
     A column is found by the words in its header, which may be parted by blanks, signs or capitals:
@@ -64,8 +65,8 @@ def read_pairs(
         regions: all names that it may have.
 
     Returns:
-        ``source`` and ``target``, positions among the regions; ``score``; ``weight``, how many
-        samples the score rests on, and ``std_error`` (NaN where there is no such column).
+        The pairs, with the unions that are among them; of ``weight``, how many samples the score
+        rests on, and ``std_error`` NaN where there is no such column.
 
     Raises:
         GeospotError: it is not known what the columns are, a name is no region, a cell no number,
@@ -80,11 +81,12 @@ def read_pairs(
         )
     else:
         pairs = _matrix(columns, chosen["source"])
-    pairs = _positions(pairs, where, known, table.row)
+    pairs, unions = _positions(pairs, where, known, table.row)
+    names = [*regions, *unions]
 
     def cell(name: str) -> Any:
         def named(k: int) -> str:
-            source, target = (known.iloc[pairs[side].iloc[k]] for side in ROLES[:2])
+            source, target = (names[pairs[side].iloc[k]] for side in ROLES[:2])
             between = f"{source} to {target}"
             return f"{where}: {table.row} {pairs.index[k]} ({between}): {name}"
 
@@ -103,7 +105,7 @@ def read_pairs(
     else:
         pairs = pairs.assign(std_error=np.nan)
     if "weight" not in pairs:
-        return pairs.assign(weight=np.nan)
+        return Pairs(pairs.assign(weight=np.nan), unions)
     weight = numbers(pairs["weight"], f"{where}: numbers of samples", cell("n"), commas=commas)
     wrong = np.flatnonzero(~(weight > 0.0))
     if len(wrong):
@@ -111,7 +113,7 @@ def read_pairs(
             f"{cell('n')(int(wrong[0]))} {weight[wrong[0]]:g} is no number of samples: give a "
             "positive number or leave the column out"
         )
-    return pairs.assign(weight=weight)
+    return Pairs(pairs.assign(weight=weight), unions)
 
 
 class _Columns:
@@ -186,7 +188,7 @@ class _Columns:
 
     def regions_in(self, k: int) -> int:
         """How many different regions the cells of a column name."""
-        found = match_names(self.names(k), self.known)
+        found, _ = match_sources(self.names(k), self.known, self.where)
         return len(np.unique(found[found >= 0]))
 
     def samples(self) -> int | None:
@@ -328,15 +330,17 @@ def _of_sources(columns: _Columns, blank: list[bool]) -> int:
     )
 
 
-def _positions(pairs: pd.DataFrame, where: str, known: pd.Series[Any], row: str) -> pd.DataFrame:
-    """The pairs with regions as positions; averages over regions are left out."""
+def _positions(
+    pairs: pd.DataFrame, where: str, known: pd.Series[Any], row: str
+) -> tuple[pd.DataFrame, Unions]:
+    """The pairs with regions as positions, and unions; averages over regions are left out."""
     for side in ("source", "target"):
         absent = np.flatnonzero(pairs[side].fillna("").str.strip() == "")
         if len(absent):
             raise GeospotError(f"{where}: {row} {pairs.index[absent[0]]} has no {side}")
     sides = [pairs["source"].astype("string"), pairs["target"].astype("string")]
     written = unified(pd.concat([known, *sides], ignore_index=True), where)[len(known) :]
-    at = match_names(written, known)
+    at, unions = match_sources(written, known, where)
     written_ = written.to_numpy(object)
     lost = np.array([k < 0 for k in at], bool)
     average = np.array(
@@ -356,4 +360,4 @@ def _positions(pairs: pd.DataFrame, where: str, known: pd.Series[Any], row: str)
             f"{Names(known).hint(unknown[0])}"
         )
     source, target = at[: len(pairs)], at[len(pairs) :]
-    return pairs.assign(source=source, target=target)[(source >= 0) & (target >= 0)]
+    return pairs.assign(source=source, target=target)[(source >= 0) & (target >= 0)], unions

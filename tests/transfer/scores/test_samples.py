@@ -145,7 +145,7 @@ def test_seeds_are_taken_together_and_models_are_chosen(
 
 def test_the_predictor_is_given_standard_errors(table: pd.DataFrame, run: gs.Run) -> None:
     scores = read(table[["source", "region", "correct"]], regions=run)
-    pairs, names = training_pairs(evidence_for(run, scores), scores)
+    pairs, names, *_ = training_pairs(evidence_for(run, scores), scores)
     assert scores.std_error is not None
     assert "std_error" not in names
     assert pairs["std_error"].tolist() == [
