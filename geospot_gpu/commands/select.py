@@ -12,6 +12,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from geospot_gpu.commands.results import open_sweep
+from geospot_gpu.commands.select_sentences import beside_scatter, sentence, steps_of
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.config.objects import make_cluster
@@ -35,8 +36,7 @@ from geospot_gpu.selection.methods import check_method
 from geospot_gpu.selection.points import select_points
 from geospot_gpu.selection.pool import Pool
 from geospot_gpu.selection.recommended import recommended_by
-from geospot_gpu.selection.regions import Selection, select_regions
-from geospot_gpu.selection.steps import Estimate
+from geospot_gpu.selection.regions import select_regions
 from geospot_gpu.selection.stored_distances import stored_distances
 
 log = logging.getLogger("geospot_gpu")
@@ -129,7 +129,7 @@ def _select_regions(config: settings.SelectConfig, run: Run, results: Outputs) -
         engine=run.engine,
     )
     samples = int(found.table["quota"].sum())
-    text, beside = _sentence(found, samples, config.method), found.scatter
+    text, beside = sentence(found, samples, config.method), found.scatter
     summary = {
         "verdict": text,
         "targets": found.targets,
@@ -164,9 +164,9 @@ def _select_regions(config: settings.SelectConfig, run: Run, results: Outputs) -
         f"for {', '.join(found.targets)}, by {config.method} ({found.distance} after each step, "
         "95 % interval; ~ improves by less than its error):"
     )
-    say(*_report(found.table))
+    say(*steps_of(found.table))
     say(text)
-    say(_beside(found, config.method))
+    say(beside_scatter(found, config.method))
     if recommended is not None:
         say(recommended.text)
     say(
@@ -184,53 +184,6 @@ def _mapped(run: Run) -> tuple[Regions | None, Regions | None]:
 
 def _read_prices(path: Path) -> pd.DataFrame:
     return read_table(path, ("region",))
-
-
-def _sentence(found: Selection, samples: int, method: str) -> str:
-    until, count = found.improves_until, len(found.table)
-    text = f"{samples} samples from {count} region{'s' if count > 1 else ''}"
-    if method == "scatter":
-        return f"{text}, scattered over them by size"
-    text += "; "
-    if until == count:
-        text += "every step improves by more than its error"
-    elif until == 0:
-        text += "no step improves by more than its error"
-    else:
-        text += f"nothing improves by more than its error after step {until}"
-    if found.guarantee is not None:
-        text += f"; the gain is at least {100 * found.guarantee:.1f} % of the best possible"
-    return text
-
-
-def _beside(found: Selection, method: str) -> str:
-    """What the choice is worth beside the same budget scattered over all candidates."""
-    beside = found.scatter
-    text = f"coverage {_interval(beside.chosen)}"
-    if method == "scatter":
-        return text
-    text += (
-        f"; {beside.samples} samples scattered over {beside.regions} regions (method=scatter) "
-        f"reach {_interval(beside.scattered)}: choosing "
-    )
-    if beside.gain.lower > 0.0:
-        return f"{text}lowers it by {_interval(beside.gain)}"
-    if beside.gain.upper < 0.0:
-        return f"{text}raises it by {_interval(beside.gain.negative)}, so scatter is nearer"
-    return f"{text}changes it by {_interval(beside.gain.negative)}, which is no difference"
-
-
-def _interval(found: Estimate) -> str:
-    return f"{found.value:.4f} [{found.lower:.4f}, {found.upper:.4f}]"
-
-
-def _report(table: pd.DataFrame) -> list[str]:
-    width = table["region"].str.len().max()
-    return [
-        f"  {row.order:3d}  {row.region:{width}}  {row.quota:6d} of {row.available:<6d}  "
-        f"{row.distance:.4f}  [{row.lower:.4f}, {row.upper:.4f}]{'' if row.improves else '  ~'}"
-        for row in table.itertuples()
-    ]
 
 
 def _select_points(config: settings.SelectConfig, run: Run, results: Outputs) -> None:
