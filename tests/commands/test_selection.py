@@ -61,6 +61,7 @@ def test_select_by_other_methods(run: Geospot, tmp_path: Path, method: str) -> N
     assert table["quota"].sum() == 30
 
 
+@pytest.mark.draws
 def test_select_scatters_where_transfer_is_not_predicted(run: Geospot, tmp_path: Path) -> None:
     (tmp_path / "report").mkdir()
     summary = tmp_path / "report" / "summary.json"
