@@ -149,7 +149,7 @@ def _select_regions(config: settings.SelectConfig, run: Run, results: Outputs) -
             "gain": beside.gain.value,
             "gain_interval": list(beside.gain[1:]),
         },
-        "recommended": recommended and recommended.method,
+        "recommended": recommended and recommended.choice._asdict(),
         "guarantee": found.guarantee,
         "improves_until": found.improves_until,
     }

@@ -13,7 +13,7 @@ def sentence(found: Selection, samples: int, method: str) -> str:
     until, count = found.improves_until, len(found.table)
     text = f"{samples} samples from {count} region{'s' if count > 1 else ''}"
     if method == "scatter":
-        return f"{text}, scattered over them by size"
+        return f"{text}, by what a plan of coverage takes from each"
     text += "; "
     if until == count:
         text += "every step improves by more than its error"
@@ -32,8 +32,9 @@ def beside_scatter(found: Selection, method: str) -> str:
     text = f"coverage {_interval(beside.chosen)}"
     if method == "scatter":
         return text
+    regions = f"{beside.regions} region{'s' if beside.regions > 1 else ''}"
     text += (
-        f"; {beside.samples} samples scattered over {beside.regions} regions (method=scatter) "
+        f"; {beside.samples} samples scattered over {regions} (method=scatter) "
         f"reach {_interval(beside.scattered)}: choosing "
     )
     if beside.gain.lower > 0.0:

@@ -99,7 +99,7 @@ def _draw_steps(steps: Any, selection: Selection) -> None:
     steps.set_xlabel("regions, in order")
     steps.set_ylabel(f"{selection.distance} after each (95 % interval)")
     value, low, high = beside.scattered
-    text = f"scattered over {beside.regions} regions"
+    text = f"scattered over {beside.regions} region{'s' if beside.regions > 1 else ''}"
     if selection.distance != "coverage":  # on no axis of this picture
         steps.plot([], [], " ", label=f"coverage {beside.chosen.value:.4f}, {text} {value:.4f}")
     else:
@@ -115,7 +115,7 @@ def _draw_quotas(steps: Any, selection: Selection) -> None:
     steps.yaxis.get_major_locator().set_params(integer=True)
     if len(table) <= _MOST_LABELS:
         steps.set_xticks(table["order"], labels=table["region"].map(label), rotation=90, fontsize=8)
-    steps.set_xlabel("regions, the largest first")
+    steps.set_xlabel("regions, the largest share first")
     steps.set_ylabel("samples")
     steps.set_title(
         f"coverage {reached.value:.4f} [{reached.lower:.4f}, {reached.upper:.4f}]", fontsize=9

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from geospot_gpu.arrays import Indices
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.selection.plan import taken_from
 from geospot_gpu.selection.problem import Problem
 from geospot_gpu.selection.quota import quota_costs
 from geospot_gpu.selection.target_distances import TargetDistances
@@ -86,6 +87,24 @@ class CandidateCosts:
             for t, share in zip(problem.targets, problem.shares, strict=True)
         ]
         return np.concatenate(parts)
+
+    @cached_property
+    def taken(self) -> Array:
+        """Share of the targets that a plan of coverage takes from each candidate, [R].
+
+        What is there already has its part of the plan, and leaves the rest to the candidates; their
+        shares sum to less than one then. None is zero, however far a candidate is.
+        """
+        problem, solver = self.problem, self.engine.solver
+        found = taken_from(
+            self.engine,
+            problem.targets,
+            problem.shares,
+            np.concatenate([problem.candidates, problem.have]),
+            np.concatenate([problem.available, problem.have_counts]),
+            (solver if isinstance(solver, Sinkhorn) else Sinkhorn()).epsilon,
+        )
+        return np.maximum(found[: len(problem.candidates)], np.finfo(float).tiny)
 
     @cached_property
     def start(self) -> Array:

@@ -8,20 +8,39 @@ from typing import NamedTuple
 
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.urls import place
-from geospot_gpu.selection.methods import RegionMethod
 
-METHOD_FOR: dict[str, RegionMethod] = {
-    "predicts": "coverage",
-    "no evidence": "scatter",
-    "not enough regions": "scatter",
+
+class Choice(NamedTuple):
+    """What ``geospot select`` chooses, and how."""
+
+    over: str
+    method: str
+
+    def __str__(self) -> str:
+        return f"over={self.over} method={self.method}"
+
+
+CHOICE_FOR = {
+    "predicts": Choice("points", "importance"),
+    "no evidence": Choice("regions", "scatter"),
+    "not enough regions": Choice("regions", "scatter"),
 }
-"""By the verdict of ``geospot transfer``: where distances do not predict, none is a guide."""
+"""By the verdict of ``geospot transfer``, as models did in benchmarks/selection.
+
+There distances predicted transfer on every task, so of the other verdicts it says only that scatter
+was nowhere significantly worse than any choice.
+"""
+
+_WHY = {
+    "points": "where it was, no choice did significantly better",
+    "regions": "no choice of regions has done significantly better",
+}
 
 
 class Recommended(NamedTuple):
-    """What to choose regions by."""
+    """What to choose samples by."""
 
-    method: RegionMethod
+    choice: Choice
     text: str
 
 
@@ -32,15 +51,10 @@ def recommended_by(report: str | Path) -> Recommended:
         GeospotError: it holds no such report.
     """
     try:
-        method = METHOD_FOR[verdict := json.loads(place(report).read("summary.json"))["verdict"]]
+        choice = CHOICE_FOR[verdict := json.loads(place(report).read("summary.json"))["verdict"]]
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
         raise GeospotError(
             f"transfer={report}: holds no report of geospot transfer: give the folder it wrote"
         ) from error
-    if method == "coverage":
-        return Recommended(method, "recommended: method=coverage, for distances predict transfer")
-    return Recommended(
-        method,
-        f"recommended: method=scatter, for of transfer the verdict is {verdict!r}: choosing "
-        "regions by distance has nothing to go by",
-    )
+    said = f"recommended: {choice}: the verdict of transfer is {verdict!r}, and"
+    return Recommended(choice, f"{said} {_WHY[choice.over]}")

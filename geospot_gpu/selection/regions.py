@@ -110,9 +110,9 @@ def select_regions(
       GeoSpOT (arXiv 2604.16220), or the best of all. Regions count in it by their quotas, as they
       will be trained on.
     - ``nearest``: the regions nearest one by one, by the distance ``by``.
-    - ``scatter``: samples scattered over all candidates, as many of each as it has points, in
-      proportion (:func:`~geospot_gpu.selection.scatter.scattered`). Where distances do not predict
-      transfer, it does as well as any choice. Every method is put beside it.
+    - ``scatter``: samples scattered over all candidates, as many of each as a plan of coverage
+      takes from it, in proportion (:func:`~geospot_gpu.selection.scatter.scattered`). Every method
+      is put beside it.
     - ``random`` and ``all``: controls.
 
     Args:
@@ -122,8 +122,8 @@ def select_regions(
         method: how to choose.
         against: the targets, where they are a table of their own.
         max_regions: how many regions may be chosen; 5 if not given, or all where the budget pays
-            for all samples there are. ``all`` knows no such limit, and ``scatter`` takes the
-            largest regions where it is given.
+            for all samples there are. ``all`` knows no such limit, and ``scatter`` takes those
+            of the largest shares where it is given.
         quota: samples of each chosen region, for ``scatter`` at most; the budget is shared if not
             given.
         prices: columns ``region``, ``per_region`` and ``per_sample``; needs ``quota``.
@@ -167,12 +167,16 @@ def select_regions(
         have=have,
         include_target=include_target,
     )
-    if method == "scatter":
-        problem = replace(problem, quota=scattered(problem, over=max_regions, most=quota))
-    problem = _with_enough_points(problem)
-    pair_engine = PairEngine(problem.regions, how, engine)
     distances = by if callable(by) else partial(solved_distances, how, engine, by=by)
-    costs = CandidateCosts(problem, pair_engine, distances, exhaustive, seed)
+
+    def costs_of(problem: Problem) -> CandidateCosts:
+        pair_engine = PairEngine(problem.regions, how, engine)
+        return CandidateCosts(problem, pair_engine, distances, exhaustive, seed)
+
+    if method == "scatter":
+        taken = costs_of(problem).taken
+        problem = replace(problem, quota=scattered(problem, taken, over=max_regions, most=quota))
+    costs = costs_of(_with_enough_points(problem))
     return _described(costs, METHODS[method](costs))
 
 
@@ -229,7 +233,8 @@ def _described(costs: CandidateCosts, chosen: ChosenRegions) -> Selection:
     rival = problem.quota
     if not chosen.scattered:
         # More than a region's sample holds would take larger samples of all regions.
-        rival = scattered(problem, most=costs.engine.regions.n_points[problem.candidates])
+        here = costs.engine.regions.n_points[problem.candidates]
+        rival = scattered(problem, costs.taken, most=here)
         of_rival = costs.cover(np.flatnonzero(rival).tolist(), rival[rival > 0])[:, -1]
     own, spread, gain = (
         Estimate.of(costs.mass, values) for values in (cover, of_rival, of_rival - cover)

@@ -1,4 +1,4 @@
-"""A budget scattered over all candidates: the rival of every choice of regions."""
+"""A budget scattered over all candidates by a plan: the rival of every choice of regions."""
 
 from __future__ import annotations
 
@@ -49,20 +49,26 @@ def apportion(share: Array, most: Indices, total: int) -> Indices:
 
 
 def scattered(
-    problem: Problem, *, over: int | None = None, most: Indices | int | None = None
+    problem: Problem, taken: Array, *, over: int | None = None, most: Indices | int | None = None
 ) -> Indices:
-    """Samples of each candidate, [R]: of all of them, in proportion to the points they have.
+    """Samples of each candidate, [R]: of all of them, in proportion to what a plan takes of each.
 
-    Every point of the candidates is then as likely to be drawn as any other. With prices, it is as
-    many samples as the budget pays for when they are scattered so.
+    Regions that are nearer to more of the target give more: where distances hardly tell regions
+    apart, the plan spreads over many, and where one is nearer to all of the target by far more than
+    epsilon, it gives all. On each of the four tasks of benchmarks/selection, for ten targets or
+    twelve other than those of its tables, models did better so than with samples in proportion to
+    the points of regions, or half so and half by the plan. With prices, it is as many samples as
+    the budget pays for when they are scattered so.
 
     Args:
         problem: candidates, budget and prices.
-        over: number of regions, the largest; all if not given.
+        taken: what the plan takes of each candidate
+            (:func:`~geospot_gpu.selection.plan.taken_from`), [R], positive.
+        over: number of regions, those of the largest shares; all if not given.
         most: samples of a region at most, for all or each of them; all it has if not given.
     """
     room = problem.available if most is None else np.minimum(problem.available, most)
-    share = problem.available.astype(float)
+    share = taken.copy()
     if problem.prices is not None:
         share = np.where(problem.prices.sum(axis=1) <= problem.budget, share, 0.0)
     if over is not None:

@@ -45,7 +45,9 @@ def test_select_writes_regions_quotas_and_steps(run: Geospot, tmp_path: Path) ->
     assert summary["coverage_interval"] == pytest.approx(beside.chosen[1:], rel=1e-5)
     assert summary["recommended"] is None
     np.testing.assert_allclose(table["scatter_coverage"], beside.scattered.value, rtol=1e-5)
-    assert "; 40 samples scattered over 9 regions (method=scatter) reach 0." in done.stdout
+    said = f"; 40 samples scattered over {beside.regions} region"
+    assert said in done.stdout
+    assert " (method=scatter) reach 0." in done.stdout
     last = done.stdout.splitlines()[-1]
     assert last.startswith("regions=4 samples=40 coverage=")
     assert last.endswith(f"improves_until={summary['improves_until']}")
@@ -70,12 +72,21 @@ def test_select_scatters_where_transfer_is_not_predicted(run: Geospot, tmp_path:
     done = run(*settings, "out=chosen")
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(tmp_path / "chosen" / "selection.csv")
-    assert sorted(table["quota"]) == [2] * 7 + [3] * 2
-    assert "20 samples from 9 regions, scattered over them by size" in done.stdout
-    assert "recommended: method=scatter, for of transfer the verdict is 'no ev" in done.stdout
-    assert json.loads((tmp_path / "chosen" / "summary.json").read_text())["recommended"] == (
-        "scatter"
+    expected = gs.select_regions(
+        gs.Regions.from_table(points(), region="region", encoder="none"), "r03", 20,
+        method="scatter",
+    )  # fmt: skip
+    for name in ("region", "quota"):
+        assert table[name].tolist() == expected.table[name].tolist()
+    assert ", by what a plan of coverage takes from each" in done.stdout
+    assert (
+        "recommended: over=regions method=scatter: the verdict of transfer is 'no evidence'"
+        in done.stdout
     )
+    assert json.loads((tmp_path / "chosen" / "summary.json").read_text())["recommended"] == {
+        "over": "regions",
+        "method": "scatter",
+    }
     assert (tmp_path / "chosen" / "selection.png").stat().st_size > 10_000
     refused = run(*settings, "out=report")
     assert refused.returncode == 1

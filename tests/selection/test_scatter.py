@@ -149,21 +149,49 @@ def quotas_of(found: gs.Selection) -> dict[str, int]:
     return dict(zip(found.table["region"], found.table["quota"].tolist(), strict=True))
 
 
-def test_scattered_is_by_size_and_costs_what_all_samples_do() -> None:
-    regions = even_regions()
-    found = choose(regions, 7)
-    assert quotas_of(found) == {"c": 3, "a": 2, "b": 2} | (
-        {} if len(found.table) == 3 else {"d": 0}
-    )
-    assert found.table["order"].tolist() == [1, 2, 3]
+def plan(regions: gs.Regions, counts: dict[str, int], target: str = "t") -> dict[str, float]:
+    """What each region gives of a plan that takes every target point's mass by its softmin."""
+    t, taken = regions.names.index(target), dict.fromkeys(counts, 0.0)
+    costs = {name: cost_matrix(regions, t, regions.names.index(name), COST) for name in counts}
+    for j, mass in enumerate(weights(regions, t)):
+        near = {
+            name: counts[name]
+            * (
+                weights(regions, regions.names.index(name))
+                @ np.exp(-cost[j] / gs.Sinkhorn().epsilon)
+            )
+            for name, cost in costs.items()
+        }
+        for name, value in near.items():
+            taken[name] += mass * value / sum(near.values())
+    return taken
+
+
+def quotas_by(taken: dict[str, float], most: dict[str, int], total: int) -> dict[str, int]:
+    share = np.array(list(taken.values()))
+    found = apportion(share, np.array([most[name] for name in taken]), total)
+    return {name: int(n) for name, n in zip(taken, found, strict=True) if n}
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_scattered_is_by_the_plan_and_costs_what_all_samples_do(repeated: bool) -> None:
+    regions = random_regions([5, 4, 3, 6, 2], spread=1.0) if repeated else even_regions()
+    t = "t" if "t" in regions.names else regions.names[0]
+    counts = {
+        name: int(regions.n_available[k]) for k, name in enumerate(regions.names) if name != t
+    }
+    taken = plan(regions, counts, t)
+    assert sum(taken.values()) == pytest.approx(1.0)
+    found = gs.select_regions(regions, t, 7, cost=COST, method="scatter")
+    assert quotas_of(found) == quotas_by(taken, counts, 7)
+    assert found.table["quota"].is_monotonic_decreasing
     assert (found.guarantee, found.shortfall, found.distance) == (None, 0, "coverage")
-    expected = weights(regions, regions.names.index("t")) @ brute_force(regions, quotas_of(found))
-    assert found.coverage == pytest.approx(expected, abs=1e-6)
-    assert found.table["distance"].tolist() == pytest.approx([expected] * 3, abs=1e-6)
     assert found.scatter.scattered == found.scatter.chosen
     assert found.scatter.gain == (0.0, 0.0, 0.0)
-    few = choose(regions, 2)
-    assert quotas_of(few) == {"a": 1, "c": 1}
+    if not repeated:
+        of_all = weights(regions, regions.names.index(t)) @ brute_force(regions, quotas_of(found))
+        assert found.coverage == pytest.approx(of_all, abs=1e-6)
+        assert found.table["distance"].tolist() == pytest.approx([of_all] * len(found.table))
 
 
 @pytest.mark.parametrize("method", ["coverage", "nearest", "union", "random", "all"])
@@ -183,31 +211,60 @@ def test_every_method_is_put_beside_it(method: Any) -> None:
 
 def test_scattering_keeps_to_what_is_asked(caplog: pytest.LogCaptureFixture) -> None:
     regions = even_regions()
-    assert quotas_of(choose(regions, 8, max_regions=2)) == {"c": 5, "a": 3}
-    assert quotas_of(choose(regions, 6, exclude=["c"])) == {"a": 3, "b": 2, "d": 1}
-    assert quotas_of(choose(regions, 6, have={"c": 2})) == {"a": 3, "b": 2, "d": 1}
-    with_have = choose(regions, 6, have={"c": 2})
-    both = brute_force(regions, quotas_of(with_have) | {"c": 2})
-    assert with_have.coverage == pytest.approx(
-        weights(regions, regions.names.index("t")) @ both, abs=1e-6
+    most = {name: n for name, n in SIZES.items() if name != "t"}
+    taken = plan(regions, most)
+    first = sorted(taken, key=lambda name: -taken[name])[:2]
+    assert quotas_of(choose(regions, 4, max_regions=2)) == quotas_by(
+        {name: taken[name] for name in first}, most, 4
     )
+    without = {name: n for name, n in most.items() if name != "c"}
+    assert quotas_of(choose(regions, 6, exclude=["c"])) == quotas_by(
+        plan(regions, without), most, 6
+    )
+    found = choose(regions, 6, have={"c": 2})
+    left = {name: share for name, share in plan(regions, most | {"c": 2}).items() if name != "c"}
+    assert quotas_of(found) == quotas_by(left, most, 6)
+    both = brute_force(regions, quotas_of(found) | {"c": 2})
+    mass = weights(regions, regions.names.index("t"))
+    assert found.coverage == pytest.approx(mass @ both, abs=1e-6)
     assert not caplog.text
     assert quotas_of(choose(regions, 9, quota=2)) == {"a": 2, "b": 2, "c": 2, "d": 1}
     assert "budget=9: no more than 7 samples can be scattered over 4 regions" in caplog.text
     everything = choose(regions, 1000)
-    assert quotas_of(everything) == {"c": 6, "a": 4, "b": 3, "d": 1}
+    assert quotas_of(everything) == most
     assert everything.shortfall == 986
+
+
+def test_regions_too_far_for_the_plan_give_what_others_lack() -> None:
+    """At an epsilon that leaves nothing of theirs in floating point."""
+    regions = even_regions()
+    found = choose(regions, 14, solver=gs.Sinkhorn(epsilon=1e-5))
+    assert quotas_of(found) == {"c": 6, "a": 4, "b": 3, "d": 1}
+
+
+def test_a_solver_without_epsilon_scatters_by_the_default_one() -> None:
+    regions = even_regions()
+    assert quotas_of(choose(regions, 7, solver=gs.EMD())) == quotas_of(choose(regions, 7))
 
 
 def test_prices_buy_as_much_as_they_can() -> None:
     regions = even_regions()
     prices = pd.DataFrame({"region": list("abcd"), "per_region": [1, 1, 1, 90], "per_sample": 2.0})
     found = choose(regions, 20, quota=6, prices=prices)
-    assert set(found.table["region"]) == {"a", "b", "c"}  # nothing of d can be had
+    assert set(found.table["region"]) <= {"a", "b", "c"}  # nothing of d can be had
     assert found.table["price"].tolist() == [1 + 2 * n for n in found.table["quota"]]
-    assert found.table["price"].sum() == 19
-    assert found.table["quota"].sum() == 8
-    assert choose(regions, 20, quota=6, prices=prices, method="coverage").scatter.samples == 8
+    samples = int(found.table["quota"].sum())
+    more = quotas_by(
+        {
+            name: share
+            for name, share in plan(regions, {"a": 4, "b": 3, "c": 6, "d": 1}).items()
+            if name != "d"
+        },
+        SIZES,
+        samples + 1,
+    )
+    assert found.table["price"].sum() <= 20 < sum(1 + 2 * n for n in more.values())
+    assert choose(regions, 20, quota=6, prices=prices, method="coverage").scatter.samples == samples
 
 
 def report(folder: Path, verdict: object) -> Path:
@@ -217,12 +274,14 @@ def report(folder: Path, verdict: object) -> Path:
 
 
 def test_a_report_of_transfer_recommends_a_method(tmp_path: Path) -> None:
-    for verdict, method in (
-        ("predicts", "coverage"), ("no evidence", "scatter"), ("not enough regions", "scatter"),
+    for verdict, over, method in (
+        ("predicts", "points", "importance"), ("no evidence", "regions", "scatter"),
+        ("not enough regions", "regions", "scatter"),
     ):  # fmt: skip
         found = recommended_by(report(tmp_path / verdict, verdict))
-        assert found.method == method
-        assert f"recommended: method={method}, for" in found.text
+        assert found.choice == (over, method)
+        assert found.text.startswith(f"recommended: over={over} method={method}: ")
+        assert repr(verdict) in found.text
 
 
 @pytest.mark.parametrize("verdict", ["100 samples from 3 regions", 3, ["predicts"]])

@@ -11,7 +11,7 @@ from geospot_gpu.distances.column import Group
 
 LEAST_TO_JUDGE = 8
 LEVEL = 0.05
-_SCATTERED = "; samples scattered over all regions (select method=scatter) are the better choice"
+_SCATTERED = "; to choose samples all the same, select method=scatter is recommended"
 """What follows for the choice of samples where no distance is a guide."""
 
 
