@@ -24,19 +24,18 @@ import xarray
 from tqdm import tqdm
 
 import geospot_gpu as gs
-from benchmarks.record import Stopwatch, save
+from benchmarks.record import Stopwatch, show, write
 from benchmarks.selection.choices import ENGINE, METHOD, Choices
 from benchmarks.selection.models import Samples, Trainer
 from benchmarks.selection.statistics import compare
 from benchmarks.transfer.tasks import DAMS, MOST, TASKS, Task
 from geospot_gpu.distances.pairwise import all_pairs
 from geospot_gpu.runs.solving import solve
-from geospot_gpu.selection.recommended import METHOD_FOR
 from geospot_gpu.transfer.correlation.correlate import correlate
 from geospot_gpu.transfer.evidence import matrices
 from geospot_gpu.transfer.scores.scores import read_scores
 
-SETTINGS = ((2, 200), (5, 500))
+SETTINGS = ((5, 200), (5, 500))
 """Regions, and samples of all of them together."""
 UNIONS = 8
 """Random choices of regions of which a target is scored by those without it, for each seed."""
@@ -138,7 +137,7 @@ def verdict_of(task: Task, regions: gs.Regions, table: np.ndarray) -> str:
 def main(folder: Path, seeds: int, most: int | None) -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     ready: dict[str, Choices] = {}
-    measured, verdicts = {}, {}
+    measured, verdicts, kinds, found = {}, {}, {}, {}
     with Stopwatch() as watch:
         for task in (*TASKS, DAMS):
             if task.file not in ready:
@@ -148,29 +147,25 @@ def main(folder: Path, seeds: int, most: int | None) -> None:
                 ready[task.file] = Choices(regions)
             choices = ready[task.file]
             count = len(choices.names)
-            targets = np.random.default_rng(0).permutation(count)[:most].tolist()
+            # The last ones: what scatter is was decided on some of the first.
+            targets = np.random.default_rng(0).permutation(count)[-(most or count) :].tolist()
             trainer = Trainer(task, folder, choices.names)
             table = alone(trainer, count)
             verdicts[task.name] = verdict_of(task, choices.regions, table)
             rows = wanted_of(choices, trainer, seeds, targets)
             rows += oracle(trainer, table, seeds, targets)
-            measured[task.name] = scored(trainer, rows)
+            measured[task.name], kinds[task.name] = scored(trainer, rows), task.kind
+            found = compare(measured, kinds, verdicts)
+            # As far as it has come: an interruption loses one task.
+            write("selection", found)
             print(task.name, verdicts[task.name], flush=True)
-            print(
-                measured[task.name].pivot_table("score", "samples", "method").round(3).T, flush=True
-            )
-    found = compare(
-        measured,
-        {task.name: task.kind for task in (*TASKS, DAMS)},
-        {task: METHOD_FOR[verdict] for task, verdict in verdicts.items()},
-        verdicts,
-    )
     found["time"] = {
         "seeds": seeds,
         "targets of each task at most": most or "all",
         "minutes": round(watch.seconds / 60, 1),
     }
-    save("selection", found)
+    write("selection", found)
+    show(found)
 
 
 if __name__ == "__main__":

@@ -9,22 +9,26 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import bootstrap, permutation_test
 
+from geospot_gpu.selection.recommended import CHOICE_FOR, Choice
+
 Array = NDArray[np.float64]
 REGIONS = ("coverage", "union", "nearest", "scatter", "random")
 RANKED = (*REGIONS, "points by coverage", "points by importance")
 """Methods at equal budget; the others are controls."""
-SHOWN = (*RANKED, "scatter, equally", "scatter, by the plan", "all data", "oracle")
+SHOWN = (*RANKED, "scatter, by size", "all data", "oracle")
 JUDGED = ("scatter", "recommended")
 """What is claimed to be worse than no other method."""
 SETTING = ["regions", "samples"]
 LEVEL = 0.05
 
 
+def name_of(choice: Choice) -> str:
+    """What a choice is called here."""
+    return f"points by {choice.method}" if choice.over == "points" else choice.method
+
+
 def compare(
-    measured: dict[str, pd.DataFrame],
-    kinds: dict[str, str],
-    recommended: dict[str, str],
-    verdicts: dict[str, str],
+    measured: dict[str, pd.DataFrame], kinds: dict[str, str], verdicts: dict[str, str]
 ) -> dict[str, Any]:
     """Tables of scores, and what was claimed of ``scatter`` and of what is recommended.
 
@@ -32,13 +36,13 @@ def compare(
         measured: by task, columns ``method``, ``regions``, ``samples``, ``target`` and ``score``,
             more being better.
         kinds: by task, ``error`` or ``accuracy``.
-        recommended: by task, the method that its verdict recommends.
         verdicts: by task, what is said of distances.
     """
     scores = {
         task: table.pivot_table("score", [*SETTING, "target"], "method")[list(SHOWN)]
         for task, table in measured.items()
     }
+    recommended = {task: name_of(CHOICE_FOR[verdict]) for task, verdict in verdicts.items()}
     scores = {
         task: table.assign(recommended=table[recommended[task]]) for task, table in scores.items()
     }
@@ -48,19 +52,31 @@ def compare(
         for task, table in scores.items()
     }
     pooled = pd.concat([_ranks(table) for table in scores.values()]).mean()
-    rows: dict[str, object] = {
+    overall: dict[str, object] = {
         f"mean rank of {name}, of {len(RANKED)}": round(float(pooled[name]), 3) for name in RANKED
     }
     for judged in JUDGED:
-        tests = {name: _tests(scores, judged, name) for name in RANKED if name != judged}
+        against = {name: _tests(scores, judged, name) for name in RANKED if name != judged}
+        found[f"{judged} less others: mean difference, Holm's p"] = {
+            "methods": [
+                {"method": name} | {where: _cell(row) for where, row in tests.iterrows()}
+                for name, tests in against.items()
+            ]
+        }
         for verdict in ("worse", "better"):
-            for name, of_name in tests.items():
-                some = of_name.index[of_name[verdict] <= LEVEL]
-                where = f" ({'; '.join(some)})" if len(some) else ""
-                title = f"{judged} significantly {verdict} than {name} (Holm, 5 %)"
-                rows[title] = f"{len(some)} of {len(of_name)}{where}"
-    found["over all"] = rows
+            counts = {name: int((tests[verdict] <= LEVEL).sum()) for name, tests in against.items()}
+            said = ", ".join(f"{name} {count}" for name, count in counts.items())
+            overall[f"settings in which {judged} is significantly {verdict} than"] = said
+    overall["settings"] = sum(len(table.groupby(level=SETTING)) for table in scores.values())
+    found["over all"] = overall
     return found
+
+
+def _cell(row: pd.Series) -> str:
+    """A difference, positive where the judged is better, and the p-value of its direction."""
+    verdict = "worse" if row["difference"] < 0 else "better"
+    text = f"{row['difference']:+.3f}, {row[verdict]:.3f}"
+    return f"**{text}**" if row["worse"] <= LEVEL else text
 
 
 def _of_task(scores: pd.DataFrame, kind: str) -> dict[str, Any]:
@@ -98,18 +114,21 @@ def _ranks(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tests(scores: dict[str, pd.DataFrame], judged: str, other: str) -> pd.DataFrame:
-    """Holm-corrected p-values of paired permutation tests, one row per task and setting."""
+    """Differences, and Holm's p-values of paired permutation tests, a row per task and setting."""
     rows = {}
     for task, table in scores.items():
         for setting, difference in (table[judged] - table[other]).groupby(level=SETTING):
-            regions, samples = cast(tuple[int, int], setting)
+            _, samples = cast(tuple[int, int], setting)
             values = np.asarray(difference, np.float64)
-            rows[f"{task}, {regions} regions, {samples} samples"] = {
+            rows[f"{task}, {samples}"] = {
+                "difference": values.mean(),
                 "worse": _signs(values, "less"),
                 "better": _signs(values, "greater"),
             }
     tests = pd.DataFrame(rows).T
-    return tests.apply(lambda column: pd.Series(holm(column.to_numpy()), tests.index))
+    for verdict in ("worse", "better"):
+        tests[verdict] = holm(tests[verdict].to_numpy())
+    return tests
 
 
 def _signs(differences: Array, alternative: Literal["less", "greater"]) -> float:

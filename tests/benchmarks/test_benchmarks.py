@@ -106,19 +106,29 @@ def test_comparisons_see_what_is_there() -> None:
         for target in range(12)
     ]
     table = pd.DataFrame(rows, columns=["method", "regions", "samples", "target", "score"])
-    found = compare(
-        {"task": table}, {"task": "accuracy"}, {"task": "coverage"}, {"task": "predicts"}
-    )
+    found = compare({"task": table}, {"task": "accuracy"}, {"task": "predicts"})
     of_task, overall = found["task"], found["over all"]
-    assert (of_task["verdict"], of_task["recommended"]) == ("predicts", "coverage")
+    assert (of_task["verdict"], of_task["recommended"]) == ("predicts", "points by importance")
     assert of_task["coverage beats random for"] == "100.0% of 12 targets"
     by_method = {row["method"]: row for row in of_task["methods"]}
     assert (by_method["union"]["mean rank"], by_method["scatter"]["mean rank"]) == (1.0, 2.0)
-    where = "(task, 1 regions, 100 samples; task, 2 regions, 200 samples)"
-    assert overall["scatter significantly worse than union (Holm, 5 %)"] == f"2 of 2 {where}"
-    assert overall["scatter significantly better than random (Holm, 5 %)"] == f"2 of 2 {where}"
-    assert overall["scatter significantly worse than random (Holm, 5 %)"] == "0 of 2"
-    assert overall["recommended significantly worse than scatter (Holm, 5 %)"] == f"2 of 2 {where}"
+    worse, better = (
+        overall[f"settings in which scatter is significantly {verdict} than"]
+        for verdict in ("worse", "better")
+    )
+    assert "union 2, " in worse
+    assert "random 0, " in worse
+    assert "random 2, " in better
+    assert overall["settings"] == 2
+    rows = found["scatter less others: mean difference, Holm's p"]["methods"]
+    cells = {row["method"]: row["task, 200"] for row in rows}
+    assert cells["union"].startswith("**-0.2")
+    assert cells["random"].startswith("+0.3")
+    (own,) = (
+        row for row in found["recommended less others: mean difference, Holm's p"]["methods"]
+        if row["method"] == "scatter"
+    )  # fmt: skip
+    assert own["task, 100"].startswith("**-0.2")
 
 
 @pytest.mark.slow
