@@ -254,12 +254,15 @@ def _read_pool(config: settings.PoolConfig, run: Run) -> Pool:
         path = Path(config.features)
         # Of a table, those that the sweep took: others would compare without a word.
         taken = encoder.taken if is_table(path) else None
+        learned = encoder.learned
         encoder = Precomputed(
             columns=encoder.columns or taken,
             path=path,
             id=encoder.id,
             normalize=encoder.unit_length,
+            standardize=encoder.standardize,
         )
+        encoder.relearn(learned)
     points = read_points(
         str(config.path),
         lon=config.lon or own.lon,

@@ -55,6 +55,8 @@ def sweep(config: DictConfig) -> None:
         check_shard(typed.shard, typed.target_error)
     engine, encoder = objects.make_engine(typed), objects.make_encoder(typed)
     store = Store(typed.out)
+    if encoder.learns:
+        encoder.relearn(store.learned())
     if typed.plan and nearest:
         raise GeospotError(
             "plan=true is of all pairs: how many have to be solved for the nearest, bounds say "
@@ -64,7 +66,8 @@ def sweep(config: DictConfig) -> None:
         _plan(typed, store, method, engine, encoder)
         return
     results = store.output_folder(settings.inputs(typed), overwrite=typed.overwrite)
-    store.check_identity(run_identity(encoder.version, typed.regions.seed, method))
+    if not encoder.learns:
+        store.check_identity(run_identity(encoder.version, typed.regions.seed, method))
     with engine.pool():
         drawn = objects.make_regions(typed, encoder, str(engine.torch_device()))
         for folder, space, sides in in_each_space(store.folder, *drawn):

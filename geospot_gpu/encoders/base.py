@@ -48,6 +48,22 @@ class Encoder(ABC):
     """Columns that the encoder chose to make features of, once it has; None where it chose none."""
 
     @property
+    def learned(self) -> object:
+        """What it knows of the points it met first, as JSON, which a run keeps; None of nothing."""
+        return None
+
+    @property
+    def learns(self) -> bool:
+        """Whether the points it meets next are those it learns from, and its version has yet to."""
+        return False
+
+    def relearn(self, learned: object) -> None:  # noqa: B027, most learn nothing
+        """Know what was :attr:`learned` before; what does not fit is left, as its version tells."""
+
+    def fit(self, points: Points, rows: NDArray[np.int64]) -> None:  # noqa: B027, likewise
+        """Learn from rows of a table [m] before any of them is encoded, unless it has learned."""
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """All columns of the table that features are aligned by, which hold text."""
         return () if self.id is None else (self.id,)

@@ -29,8 +29,10 @@ class FeatureFile(NamedTuple):
     """As text, [n]."""
     features: NDArray[np.floating]
     """One row for each id, [n, d]; they may stay on disk until they are asked for."""
-    taken: tuple[str, ...] | None = None
-    """Columns of a table that the features are from, where they were not named."""
+    columns: tuple[str, ...] | None = None
+    """Columns of a table that the features are from."""
+    named: bool = True
+    """Whether they were named."""
     left: tuple[str, ...] = ()
     """Its other columns, without that of the ids."""
 
@@ -94,10 +96,11 @@ def _from_table(
     ids, rest = id_labels(values, str(path)), table.drop(columns=values.name)
     names = feature_columns(rest, columns, own, str(path))
     features = feature_matrix(rest, names, str(path))
+    taken = tuple(map(str, names))
     if columns is not None:
-        return FeatureFile(ids, features)
+        return FeatureFile(ids, features, taken)
     left = [str(name) for name in rest.columns if name not in names]
-    return FeatureFile(ids, features, tuple(map(str, names)), tuple(left))
+    return FeatureFile(ids, features, taken, named=False, left=tuple(left))
 
 
 def _from_npz(path: Path, id: str) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -49,6 +49,24 @@ class Mixture(LazyEncoder):
         return " + ".join(f"{weight:.9g} {encoder.version}" for encoder, weight in self._parts)
 
     @property
+    def learned(self) -> object:
+        found = [encoder.learned for encoder, _ in self._parts]
+        return None if all(part is None for part in found) else found
+
+    @property
+    def learns(self) -> bool:
+        return any(encoder.learns for encoder, _ in self._parts)
+
+    def relearn(self, learned: object) -> None:
+        if isinstance(learned, list) and len(learned) == len(self._parts):
+            for (encoder, _), part in zip(self._parts, learned, strict=True):
+                encoder.relearn(part)
+
+    def fit(self, points: Points, rows: NDArray[np.int64]) -> None:
+        for encoder, _ in self._parts:
+            encoder.fit(points, rows)
+
+    @property
     def ids(self) -> tuple[str, ...]:
         return tuple(name for encoder, _ in self._parts for name in encoder.ids)
 

@@ -100,6 +100,26 @@ class Spaces(Encoder):
     def version(self) -> str:
         return self.own.version
 
+    @property
+    def learned(self) -> object:
+        """Of all spaces by name, whichever is meant."""
+        found = {name: encoder.learned for name, encoder in self.encoders.items()}
+        return {name: part for name, part in found.items() if part is not None} or None
+
+    @property
+    def learns(self) -> bool:
+        return any(encoder.learns for encoder in self.encoders.values())
+
+    def relearn(self, learned: object) -> None:
+        for name, part in learned.items() if isinstance(learned, Mapping) else ():
+            if name in self.encoders:
+                self.encoders[name].relearn(part)
+
+    def fit(self, points: Points, rows: NDArray[np.int64]) -> None:
+        for name, encoder in self.encoders.items():
+            with _named(f"encoder.spaces.{name}"):
+                encoder.fit(points, rows)
+
     def encode(
         self, points: Points, rows: NDArray[np.int64], device: str
     ) -> NDArray[np.float32] | None:

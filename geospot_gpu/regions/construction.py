@@ -171,7 +171,8 @@ class FromPoints:
             vectors = feature_vectors(features, len(table))
             names = [f"feature_{k}" for k in range(vectors.shape[1])]
             table = pd.concat([table, pd.DataFrame(vectors, columns=names)], axis=1)
-            encoder = Precomputed(columns=names, normalize=normalize)
+            encoder = given = Precomputed(columns=names, normalize=normalize)
+            given.in_own_units = False  # as those of most models
         points = Points.build(lon=lon, lat=lat, weight=weight, attributes=table)
         return cls.from_groups(
             points, grouping.by_column(points, "region"), encoder=encoder, **options
@@ -231,6 +232,7 @@ class FromPoints:
         sampling = Sampling(max_points, checks.whole(seed, "regions.seed"))
         given = rows_of(groups, points)
         grouped = union_of(given.values())
+        encoder.fit(points, grouped)
         usable = usable_rows(encoder, points, grouped)
         if len(usable) < len(grouped):
             given = {name: rows[np.isin(rows, usable)] for name, rows in given.items()}

@@ -66,6 +66,7 @@ def drawn_again(
         return counted[0], counted[1] if len(counted) > 1 else None
     config = _settings(manifest, where)
     encoder, known = make_encoder(config), identity["encoder"]
+    encoder.relearn(manifest.get("learned"))
     if encoder.version != known:
         raise GeospotError(
             f"{where}: its features are from {known}, and the encoder here is {encoder.version}: "

@@ -207,6 +207,14 @@ class Store:
             raise GeospotError(f"{damaged}: run geospot sweep again: stored distances are kept")
         return None
 
+    def learned(self) -> object:
+        """What the encoder of the run knows of its points; None where no manifest says so."""
+        try:
+            manifest = self.read_manifest()
+        except GeospotError:
+            return None  # the sweep writes it anew, and the identity tells whether it is the same
+        return None if manifest is None else manifest.get("learned")
+
     def _is_own(self) -> bool:
         """Whether a whole manifest is of this place, and not a copy from another or of an older."""
         if record.markers(self.place, MANIFEST):

@@ -329,6 +329,7 @@ def manifest_of(
         "features": None
         if together.sources[0].encoder.taken is None
         else list(together.sources[0].encoder.taken),
+        "learned": together.sources[0].encoder.learned,
         "config": config,
     }
 
