@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from geospot_gpu.pictures.maps import drawing, pyplot, save, world_axes
 from geospot_gpu.pictures.sides import side_colours
-from geospot_gpu.transfer.threshold import SIDE, Threshold
+from geospot_gpu.transfer.threshold import SIDE
 
 _UNKNOWN = "0.25"
 _PALE = 0.3
@@ -22,7 +22,7 @@ _SMALL = 0.25
 
 @drawing
 def applicability_map(
-    places: pd.DataFrame, kind: str, path: Path, threshold: Threshold | None = None
+    places: pd.DataFrame, kind: str, path: Path, threshold: float | None = None
 ) -> None:
     """Places coloured by expected score, pale where outside, dark grey where nothing is known.
 
@@ -62,7 +62,7 @@ def applicability_map(
     else:
         side, sizes = places[SIDE].to_numpy(object), np.where(inside, size, _SMALL * size)
         keys = []
-        for name, (colour, text) in side_colours(threshold).items():
+        for name, (colour, text) in side_colours(threshold, kind).items():
             some = known & (side == name)
             axes.scatter(lon[some], lat[some], sizes[some], color=colour, **look)
             keys.append((f"{text}: {some.sum()}", colour, 1.0, 1.0, True))

@@ -14,7 +14,7 @@ from geospot_gpu.pictures.maps import drawing, label, pyplot, save, world_axes
 from geospot_gpu.pictures.sides import side_colours
 from geospot_gpu.transfer.correlation.verdict import LEVEL, Verdict
 from geospot_gpu.transfer.scores.scores import Scores
-from geospot_gpu.transfer.threshold import SIDE, Threshold
+from geospot_gpu.transfer.threshold import SIDE
 
 
 @drawing
@@ -76,7 +76,7 @@ def prediction_map(
     degrees: float,
     kind: str,
     path: Path,
-    threshold: Threshold | None = None,
+    threshold: float | None = None,
 ) -> None:
     """Cells of a grid, coloured by predicted score, hatched where a prediction extrapolates.
 
@@ -106,7 +106,7 @@ def prediction_map(
         figure.colorbar(drawn, ax=axes, label=f"predicted {kind}", shrink=0.7)
     else:
         side = predictions[SIDE].to_numpy(object)
-        for name, (colour, text) in side_colours(threshold).items():
+        for name, (colour, text) in side_colours(threshold, kind).items():
             some = [cell for cell, own in zip(cells, side == name, strict=True) if own]
             axes.add_collection(PatchCollection(some, facecolor=colour, edgecolor="none"))
             keys.append(Patch(facecolor=colour, label=f"{text}: {len(some)}"))

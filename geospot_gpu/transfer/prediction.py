@@ -22,7 +22,7 @@ from geospot_gpu.transfer.predictor.evaluation import Evaluation
 from geospot_gpu.transfer.predictor.predictor import Predictor
 from geospot_gpu.transfer.scores.scores import Kind, Scores, bounds
 from geospot_gpu.transfer.spaces import Space
-from geospot_gpu.transfer.threshold import Threshold, with_sides
+from geospot_gpu.transfer.threshold import checked_threshold, side_clause, side_counts, with_sides
 from geospot_gpu.transfer.training import evidence_for, mean_at_home, training_pairs
 
 log = logging.getLogger("geospot_gpu")
@@ -51,7 +51,7 @@ class Predictions:
     sources: tuple[str, ...]
     degrees: float | None
     evaluation: Evaluation
-    threshold: Threshold | None = None
+    threshold: float | None = None
 
     @property
     def extrapolated(self) -> int:
@@ -61,24 +61,20 @@ class Predictions:
     @property
     def verdict(self) -> str:
         """A sentence."""
-        found = (
+        return (
             f"{len(self.best)} targets predicted, {self.extrapolated} of them unlike all that was "
-            "seen"
+            f"seen{side_clause(self.best, self.threshold)}"
         )
-        return found if self.threshold is None else f"{found}; {self.threshold.text(self.best)}"
 
     @property
     def summary(self) -> dict[str, Any]:
         """The figures, as ``summary.json`` has them."""
-        beside = {}
-        if self.threshold is not None:
-            beside["score_threshold"] = self.threshold.summary(self.best)
         return {
             "verdict": self.verdict,
             "sources": len(self.sources),
             "targets": len(self.best),
             "extrapolates": self.extrapolated,
-            **beside,
+            **side_counts(self.best, self.threshold),
             "predictor": self.evaluation.summary,
         }
 
@@ -117,7 +113,7 @@ def predict_scores(
     """
     loaded = evidence_for(run, scores)
     limits = bounds(scores.kind, scores.score)
-    above = Threshold.of(threshold, scores.kind, limits)
+    threshold = checked_threshold(threshold, scores.kind, limits)
     chosen, unions = _sources(source, scores, run.names)
     cells: LandCells | None = None
     if targets is None:
@@ -150,12 +146,14 @@ def predict_scores(
         )
     known = features(distances, sources, targets, of_sources)
     pairs = tidy(known, list(sources.names), list(targets.names))
-    table = with_sides(predictor.predict(pairs), above)
+    table = with_sides(predictor.predict(pairs), threshold)
     best = _best(table, scores.kind)
     if cells is not None:
         best = best.merge(cells.corners, on="target")
     size = None if cells is None else cells.degrees
-    return Predictions(table, best, scores.kind, sources.names, size, predictor.evaluation, above)
+    return Predictions(
+        table, best, scores.kind, sources.names, size, predictor.evaluation, threshold
+    )
 
 
 def _of_coordinates(loaded: Loaded) -> list[Space]:

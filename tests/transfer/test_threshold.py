@@ -14,7 +14,12 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.pictures.sides import side_colours
 from geospot_gpu.pictures.transfer import prediction_map
 from geospot_gpu.transfer.scores.scores import Kind
-from geospot_gpu.transfer.threshold import Threshold, with_sides
+from geospot_gpu.transfer.threshold import (
+    checked_threshold,
+    side_clause,
+    side_counts,
+    with_sides,
+)
 
 TABLE = pd.DataFrame(
     {
@@ -29,15 +34,17 @@ TABLE = pd.DataFrame(
 
 
 def test_an_interval_says_which_side_where_it_excludes_the_threshold() -> None:
-    threshold = Threshold(0.7, "accuracy")
-    found = with_sides(TABLE, threshold)
+    found = with_sides(TABLE, 0.7)
     expected = ["above", "unclear", "below", "unclear", "unclear"]
     assert found["threshold_side"].tolist() == expected
-    assert threshold.summary(found) == {"threshold": 0.7, "above": 1, "below": 1, "unclear": 3}
-    assert threshold.text(found) == (
-        "by their 90 % intervals 1 are likely above 0.7, 1 likely below, and of 3 it cannot be said"
+    counted = {"threshold": 0.7, "above": 1, "below": 1, "unclear": 3}
+    assert side_counts(found, 0.7) == {"score_threshold": counted}
+    assert side_clause(found, 0.7) == (
+        "; by their 90 % intervals 1 are likely above 0.7, 1 likely below, and of 3 it cannot be "
+        "said"
     )
     assert with_sides(TABLE, None) is TABLE
+    assert (side_counts(TABLE, None), side_clause(TABLE, None)) == ({}, "")
 
 
 @pytest.mark.parametrize(
@@ -54,22 +61,21 @@ def test_a_threshold_is_a_score(
     value: object, kind: Kind, limits: tuple[float, float], message: str
 ) -> None:
     with pytest.raises(GeospotError) as error:
-        Threshold.of(value, kind, limits)
+        checked_threshold(value, kind, limits)
     assert message in str(error.value)
-    assert Threshold.of(None, kind, limits) is None
+    assert checked_threshold(None, kind, limits) is None
 
 
 @pytest.mark.slow
 @pytest.mark.draws
 def test_of_errors_what_lies_above_is_worse(tmp_path: Path) -> None:
-    colours = {}
-    for kind in ("accuracy", "error"):
-        threshold = Threshold(0.7, kind)
-        colours[kind] = {side: one[0] for side, one in side_colours(threshold).items()}
+    colours = {
+        kind: {side: one[0] for side, one in side_colours(0.7, kind).items()}
+        for kind in ("accuracy", "error")
+    }
     assert colours["accuracy"]["above"] == colours["error"]["below"]
     assert colours["accuracy"]["below"] == colours["error"]["above"]
-    threshold = Threshold(0.7, "error")
-    prediction_map(with_sides(TABLE, threshold), 10.0, "error", tmp_path / "map.png", threshold)
+    prediction_map(with_sides(TABLE, 0.7), 10.0, "error", tmp_path / "map.png", 0.7)
     drawn = matplotlib.image.imread(tmp_path / "map.png")[..., :3].reshape(-1, 3)
     for colour in colours["error"].values():
         wanted = matplotlib.colors.to_rgb(colour)

@@ -156,6 +156,7 @@ def test_the_score_at_home_is_the_tables_own_where_it_has_one(
     assert f"{BOTH} has no score in itself, nor have all of its parts" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_models")
 def test_a_model_of_several_regions_is_predicted(
     run: gs.Run, caplog: pytest.LogCaptureFixture

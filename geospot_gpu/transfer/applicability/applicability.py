@@ -25,7 +25,7 @@ from geospot_gpu.transfer.applicability.profile import LeftOut, Profile, left_ou
 from geospot_gpu.transfer.scores.membership import regions_of
 from geospot_gpu.transfer.scores.samples import Samples, is_samples, read_samples
 from geospot_gpu.transfer.scores.scores import Kind, bounds
-from geospot_gpu.transfer.threshold import Threshold, with_sides
+from geospot_gpu.transfer.threshold import checked_threshold, side_clause, side_counts, with_sides
 
 log = logging.getLogger("geospot_gpu")
 
@@ -68,7 +68,7 @@ class Applicability:
     groups: str
     covered: float
     comparison: Comparison | None
-    score_threshold: Threshold | None = None
+    score_threshold: float | None = None
 
     @property
     def unknown(self) -> int:
@@ -82,23 +82,18 @@ class Applicability:
         beyond = "none is more dissimilar than the test samples"
         if self.unknown:
             beyond = f"of {self.unknown} nothing is known, for no test sample is as dissimilar"
-        found = (
+        return (
             f"{inside} of {len(self.places)} places are inside the area of applicability; {beyond}"
+            f"{side_clause(self.places, self.score_threshold)}"
         )
-        if self.score_threshold is None:
-            return found
-        return f"{found}; {self.score_threshold.text(self.places)}"
 
     @property
     def summary(self) -> dict[str, Any]:
         """The figures, as ``summary.json`` has them."""
-        beside = {}
-        if self.score_threshold is not None:
-            beside["score_threshold"] = self.score_threshold.summary(self.places)
         return {
             "verdict": self.verdict,
             "kind": self.kind,
-            **beside,
+            **side_counts(self.places, self.score_threshold),
             "places": len(self.places),
             "inside": int(self.places["inside"].sum()),
             "unknown": self.unknown,
@@ -187,7 +182,7 @@ def applicability(
     )
     _check_single(read)
     ends = bounds(kind, read.value if read.measure == "mean" else np.zeros(1))
-    above = Threshold.of(threshold, kind, ends)
+    threshold = checked_threshold(threshold, kind, ends)
     known = training_points(run, training, source, seed)
     tested, vectors = sample_vectors(run, read)
     dissimilarity = Dissimilarity(known.vectors, known.fold)
@@ -215,10 +210,10 @@ def applicability(
         upper=np.clip(expected + high, *ends),
     )
     return Applicability(
-        with_sides(table, above), kind,
+        with_sides(table, threshold), kind,
         dissimilarity.threshold, len(known.vectors), known.folds, len(tested),
         float((index <= dissimilarity.threshold).mean()), profile.range, groups.what,
-        float("nan") if groups.found is None else groups.found.covered, comparison, above,
+        float("nan") if groups.found is None else groups.found.covered, comparison, threshold,
     )  # fmt: skip
 
 
