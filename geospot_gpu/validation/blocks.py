@@ -66,7 +66,7 @@ class SpatialBlocks(Folds):
         """How many folds there are."""
         return self.n_splits
 
-    def fold_of(self, X: Any, groups: Any = None) -> Fold:
+    def _fold_of(self, X: Any, groups: Any) -> Fold:
         places = coordinates(X if groups is None else groups, "samples", self.lon, self.lat)
         _, block, sizes = np.unique(
             block_of(places, self.size_km), return_inverse=True, return_counts=True

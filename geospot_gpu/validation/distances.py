@@ -85,8 +85,11 @@ def nearest_distances(
 
 def _across(x: Vectors, folds: Any, samples: Any, groups: Any) -> NDArray[np.float64]:
     """Distance of each sample to the nearest that is trained on where it is tested, [n]."""
-    if hasattr(folds, "split"):
-        parts = list(folds.split(samples, None, groups))
+    if hasattr(folds, "split") and not isinstance(folds, str | bytes):
+        try:
+            parts = list(folds.split(samples, None, groups))
+        except (TypeError, ValueError) as error:
+            raise GeospotError(f"folds: {error}") from error
     else:
         fold = np.asarray(folds)
         if fold.shape != (len(x),):

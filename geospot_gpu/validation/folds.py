@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator
+from sklearn.utils import check_consistent_length
 
 from geospot_gpu.errors import GeospotError, checks
 
@@ -22,14 +23,31 @@ class Folds(BaseCrossValidator):  # type: ignore[misc]
 
     __metadata_request__split: ClassVar = {"groups": True}  # scikit-learn's routing hands them on
 
-    @abstractmethod
     def fold_of(self, X: Any, groups: Any = None) -> Fold:
         """The fold that each sample is tested in, int64 [n].
 
         Args:
             X: the samples, [n] rows.
             groups: what is said of each sample besides its features, [n] rows.
+
+        Raises:
+            GeospotError: the two have different numbers of rows, or there can be no such folds.
         """
+        check_rows(X, groups)
+        return self._fold_of(X, groups)
+
+    @abstractmethod
+    def _fold_of(self, X: Any, groups: Any) -> Fold:
+        """The same, of as many groups as samples."""
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Fold, Fold]]:
+        """Positions of the samples to train on and to test, for each fold; as scikit-learn has it.
+
+        Raises:
+            GeospotError: as :meth:`fold_of`.
+        """
+        check_rows(X, y, groups)
+        yield from super().split(X, y, groups)
 
     def _iter_test_masks(
         self, X: Any = None, y: Any = None, groups: Any = None
@@ -37,6 +55,18 @@ class Folds(BaseCrossValidator):  # type: ignore[misc]
         fold = self.fold_of(X, groups)
         for k in range(fold.max() + 1):
             yield fold == k
+
+
+def check_rows(*tables: Any) -> None:
+    """Raise where there are not equally many rows in all that is given of samples."""
+    if tables[0] is None:
+        raise GeospotError("X is None: give the samples, a row for each")
+    try:
+        check_consistent_length(*tables)
+    except (TypeError, ValueError) as error:
+        raise GeospotError(
+            f"give a row for each sample in all of X, y and groups ({error})"
+        ) from error
 
 
 def check_splits(value: object) -> int:

@@ -74,7 +74,7 @@ class KNNDM(Folds):
         """How many folds there are."""
         return self.n_splits
 
-    def fold_of(self, X: Any, groups: Any = None) -> Fold:
+    def _fold_of(self, X: Any, groups: Any) -> Fold:
         samples = X if groups is None else groups
         places = located(samples, self.deployment, self.by, self.lon, self.lat)
         if len(places.samples) < self.n_splits + 2:

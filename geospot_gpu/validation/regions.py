@@ -61,10 +61,10 @@ class RegionFolds(Folds):
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """How many folds there are; ``groups`` says so where each region is one."""
-        return self.n_splits or len(_regions(groups, None)[1])
+        return self.n_splits or len(_regions(groups)[1])
 
-    def fold_of(self, X: Any, groups: Any = None) -> Fold:
-        region, names = _regions(groups, X.shape[0] if hasattr(X, "shape") else len(X))
+    def _fold_of(self, X: Any, groups: Any) -> Fold:
+        region, names = _regions(groups)
         if self.n_splits is None:
             if len(names) < 2:
                 raise GeospotError(f"groups: all samples are of {names[0]!r}: give several regions")
@@ -76,17 +76,16 @@ class RegionFolds(Folds):
         return similar_folds(_between(self.distances, names), sizes, self.n_splits)[region]
 
 
-def _regions(groups: Any, count: int | None) -> tuple[NDArray[np.int64], list[str]]:
+def _regions(groups: Any) -> tuple[NDArray[np.int64], list[str]]:
     """The number of each sample's region, [n], and the names of the regions in that order.
 
     Args:
         groups: a name for each sample.
-        count: of samples; None where that is not known.
     """
     if groups is None:
         raise GeospotError("groups: give the name of each sample's region, as groups=table['iso3']")
     given = np.asarray(groups, object)
-    if given.ndim != 1 or (count is not None and len(given) != count):
+    if given.ndim != 1:
         raise GeospotError(f"groups {given.shape} must be a vector of names: one for each sample")
     names = labels(pd.Series(groups if isinstance(groups, pd.Series) else given, name="groups"))
     code, distinct = pd.factorize(keys(names), sort=True)

@@ -60,6 +60,7 @@ def test_every_setting_that_names_a_file_is_an_input() -> None:
         found |= {key.rpartition(".")[2] for key in overrides.text_keys(command)}
     others = {
         *("out", "sweep", "device", "cache", "root", "reference"),  # folders
+        "transfer",  # a folder whose summary.json is an input: commands/test_selection.py
         *("model", "weights"),  # of models, which no output is called like
         *("source", "target", "region", "lon", "lat", "weight", "id", "name", "score", "columns"),
         *("by", "over", "method", "have", "include", "exclude", "unions", "kind", "change"),

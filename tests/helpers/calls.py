@@ -100,6 +100,46 @@ def encoders_of(folder: Path) -> dict[str, Call]:
     return found
 
 
+def folds_of() -> dict[str, Call]:
+    """Calls of splitters, each of which splits, and of what looks at their folds."""
+    samples, regions = FRAME[["lon", "lat"]], FRAME["region"].tolist()
+    deployment = pd.DataFrame({"lon": [20.0, 40.0], "lat": [10.0, 11.0]})
+    apart = pd.DataFrame(1.0 - np.eye(3), list("abc"), list("abc"))
+
+    def blocks(X: Any, groups: Any, **given: Any) -> Any:
+        return gs.SpatialBlocks(**given).fold_of(X, groups)
+
+    def matched(X: Any, groups: Any, **given: Any) -> Any:
+        return gs.KNNDM(**given).fold_of(X, groups)
+
+    def of_regions(X: Any, groups: Any, **given: Any) -> Any:
+        return gs.RegionFolds(**given).fold_of(X, groups)
+
+    named = {"X": FRAME, "groups": samples, "lon": "lon", "lat": "lat"}
+    return {
+        "SpatialBlocks": Call(
+            blocks, named | {"size_km": 500.0, "n_splits": 2, "balanced": True, "seed": 0}
+        ),
+        "KNNDM": Call(
+            matched,
+            named | {
+                "deployment": deployment, "n_splits": 2, "by": "geography", "max_share": 0.9,
+                "seed": 0,
+            },
+        ),
+        "RegionFolds": Call(
+            of_regions, {"X": FRAME, "groups": regions, "n_splits": 2, "distances": apart}
+        ),
+        "nearest_distances": Call(
+            gs.nearest_distances,
+            {
+                "samples": samples, "deployment": deployment, "folds": gs.RegionFolds(2),
+                "groups": regions, "by": "geography", "lon": "lon", "lat": "lat",
+            },
+        ),
+    }  # fmt: skip
+
+
 def files(folder: Path) -> dict[str, Path]:
     FRAME.to_csv(folder / "points.csv", index=False)
     poverty = FRAME.rename(columns={"region": "country", "f": "wealthpooled"})
@@ -310,6 +350,7 @@ def calls(folder: Path) -> dict[str, Call]:
                 "mode": "gaussian", "seed": 0, "scale": None, "batch": 2,
             },
         ),
+        **folds_of(),
         "embed": Call(
             gs.embed,
             {

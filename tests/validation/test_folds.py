@@ -207,7 +207,21 @@ X = np.zeros((3, 1))
         ),
         (
             lambda: gs.RegionFolds(2).fold_of(X, ["a", "b"]),
-            "groups (2,) must be a vector of names: one for each sample",
+            "give a row for each sample in all of X, y and groups (Found input variables with "
+            "inconsistent numbers of samples: [3, 2])",
+        ),
+        (
+            lambda: list(gs.SpatialBlocks(100).split(X, None, PLACES[:2])),
+            "give a row for each sample in all of X, y and groups (Found input variables with "
+            "inconsistent numbers of samples: [3, 2])",
+        ),
+        (
+            lambda: gs.RegionFolds(2).fold_of(None, ["a"]),
+            "X is None: give the samples, a row for each",
+        ),
+        (
+            lambda: gs.RegionFolds(2).fold_of(X, [["a"], ["b"], ["c"]]),
+            "groups (3, 1) must be a vector of names: one for each sample",
         ),
         (
             lambda: gs.RegionFolds(2).fold_of(X, ["a", None, "b"]),

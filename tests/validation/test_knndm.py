@@ -210,6 +210,7 @@ def test_any_splitter_may_be_looked_at() -> None:
     assert found.summary["n"]["fold to fold"] == 60
 
 
+@pytest.mark.draws
 def test_the_picture_shows_them(tmp_path: Path) -> None:
     samples = pd.concat([clusters(60, 3), clusters(60, 3)[:5]], ignore_index=True)  # some at 0 km
     found = gs.nearest_distances(samples, everywhere(40, 4), folds=KFold(3))
@@ -307,6 +308,14 @@ UNKNOWN = gs.Regions.from_points(region=["a", "b"], features=np.eye(2, dtype=np.
         (
             lambda: gs.nearest_distances(PLACES, PLACES, folds=[0]),
             "folds (1,) must be a splitter, or the fold of each of 20 samples",
+        ),
+        (
+            lambda: gs.nearest_distances(PLACES, PLACES, folds="text"),
+            "folds () must be a splitter, or the fold of each of 20 samples",
+        ),
+        (
+            lambda: gs.nearest_distances(PLACES, PLACES, folds=KFold(30)),
+            "folds: Cannot have number of splits n_splits=30 greater than the number of samples",
         ),
         (
             lambda: gs.nearest_distances(PLACES, PLACES, folds=[0] * 20),
