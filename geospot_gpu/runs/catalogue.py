@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from geospot_gpu.arrays import Columns, Indices
+from geospot_gpu.distances.columns import mirrors
 from geospot_gpu.runs.held import Found, Held, Mask, Positions, Wanted, blocks_of, points_in
 from geospot_gpu.runs.pair_store import Block, PairStore
 from geospot_gpu.runs.plan import Cell, Grid
@@ -213,7 +214,7 @@ class Catalogue:
     def find(
         self, left: Indices, right: Indices, columns: Sequence[str], outputs: Collection[str] = ()
     ) -> tuple[NDArray[np.bool_], Columns]:
-        """Columns of some pairs, each of which is wanted once.
+        """Columns of some pairs, each of which is wanted once, as they are from left to right.
 
         Args:
             left, right: positions of the two regions of each pair, [K].
@@ -232,7 +233,9 @@ class Catalogue:
         order = np.argsort(code)
         both = np.unique(np.stack(self.grid.cells_of(left, right)), axis=1)
         cells = [Cell(int(row), int(column)) for row, column in both.T]
-        for held, table in self.tables(cells, columns):
+        mirror = mirrors()
+        read = list(dict.fromkeys(one for name in columns for one in (name, mirror.get(name, name))))
+        for held, table in self.tables(cells, read):
             if not set(held.block.contents.outputs).issuperset(outputs):
                 continue
             own = held.left * size + held.right
@@ -240,7 +243,8 @@ class Catalogue:
             hit = np.flatnonzero(code[order][at] == own)
             there[order[at[hit]]] = True
             for name in columns:
-                found[name][order[at[hit]]] = table[name].to_numpy()[hit]
+                values, turned = (table[one].to_numpy() for one in (name, mirror.get(name, name)))
+                found[name][order[at[hit]]] = np.where(held.swapped, turned, values)[hit]
         return there, found
 
     def _kept(

@@ -58,3 +58,18 @@ def test_an_old_store_gets_what_it_lacks(
     some = stored_baselines(*common, LEFT, RIGHT, CPU, ["energy_distance"])
     assert list(some) == ["source", "target", "energy_distance"]
     assert computed == []
+
+
+def test_regions_in_another_order_have_the_same_directed_baselines(
+    tmp_path: Path, computed: list[tuple[tuple[str, ...], int]]
+) -> None:
+    """The store has a pair from its right region to its left one then."""
+    regions, folder = random_regions([9, 8, 7, 6]), place(tmp_path)
+    stored_baselines(folder, list("abcd"), regions, LEFT, RIGHT, CPU)
+    computed.clear()
+    turned = regions.subset(list(regions.names)[::-1])
+    assert turned.names == regions.names[::-1]
+    found = stored_baselines(folder, list("dcba"), turned, LEFT, RIGHT, CPU)
+    assert computed == []
+    wanted = baselines(turned, LEFT, RIGHT).astype("float32")
+    np.testing.assert_allclose(found[list(stored("baselines"))], wanted, rtol=1e-5)
