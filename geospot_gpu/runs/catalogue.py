@@ -234,7 +234,7 @@ class Catalogue:
         both = np.unique(np.stack(self.grid.cells_of(left, right)), axis=1)
         cells = [Cell(int(row), int(column)) for row, column in both.T]
         mirror = mirrors()
-        read = list(dict.fromkeys(one for name in columns for one in (name, mirror.get(name, name))))
+        read = list(dict.fromkeys([*columns, *(mirror.get(name, name) for name in columns)]))
         for held, table in self.tables(cells, read):
             if not set(held.block.contents.outputs).issuperset(outputs):
                 continue
