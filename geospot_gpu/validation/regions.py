@@ -111,6 +111,9 @@ def _between(
         Names([name_of(name, "distances") for name in axis])
         for axis in (table.index, table.columns)
     )
+    for known, axis in ((rows, table.index), (columns, table.columns)):
+        if len(known) < len(axis):
+            raise GeospotError("distances: a region is named twice: name each once")
     for name in names:
         for known in (rows, columns):
             if name not in known:

@@ -240,6 +240,12 @@ X = np.zeros((3, 1))
             "distances have no region 'c', which samples are in; there are: a, b",
         ),
         (
+            lambda: gs.RegionFolds(2, distances=KM.set_axis(["a", "a "])).fold_of(
+                X, ["a", "b", "b"]
+            ),
+            "distances: a region is named twice: name each once",
+        ),
+        (
             lambda: gs.RegionFolds(2, distances=KM * np.nan).fold_of(X, ["a", "b", "b"]),
             "distances: that of 'a' and 'b' is missing: give those of every two regions",
         ),
