@@ -28,7 +28,7 @@ def of_one_model(typed: settings.PredictConfig) -> bool:
     if typed.scores.path is None or typed.scores.source is not None:
         return False
     table = read_raw_table(typed.scores.path, "scores")
-    return is_samples(table, typed.scores.score) and not has_sources(table)
+    return is_samples(table, typed.scores.score, id=typed.scores.id) and not has_sources(table)
 
 
 def predict_places(typed: settings.PredictConfig) -> None:

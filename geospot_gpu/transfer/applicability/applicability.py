@@ -29,9 +29,6 @@ from geospot_gpu.transfer.threshold import checked_threshold, side_clause, side_
 
 log = logging.getLogger("geospot_gpu")
 
-_SAME = 1e-5
-"""Index below which a sample is a training point."""
-
 
 @dataclass(frozen=True)
 class Applicability:
@@ -172,7 +169,7 @@ def applicability(
     seed = checks.whole(seed, "seed", least=0)
     raw = read_raw_table(samples, "scores")
     where = str(samples) if isinstance(samples, str | Path) else "scores"
-    if not is_samples(raw, score):
+    if not is_samples(raw, score, id=id):
         raise GeospotError(
             f"{where}: has no row per test sample: give columns correct, error, or prediction and "
             "label"
@@ -274,7 +271,7 @@ def _check_single(samples: Samples) -> None:
 
 
 def _warn_of_training(samples: Samples, index: NDArray[np.float64]) -> None:
-    same = int((index < _SAME).sum())
+    same = int((index == 0.0).sum())
     if same:
         log.warning(
             "%s: %d of %d samples lie at training points: leave out those that the model was "

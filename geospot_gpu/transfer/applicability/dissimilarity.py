@@ -13,11 +13,17 @@ from geospot_gpu.errors import GeospotError
 Array = NDArray[np.float64]
 
 
+SAME = 1e-5
+"""Index below which a place is a training point: what is left is rounding."""
+_ROUNDING = 1e-12
+"""Deviation over the mean of features that differ by rounding alone."""
+
+
 class Distances(NamedTuple):
     """Of some places."""
 
     di: Array
-    """Their dissimilarity index, [m]."""
+    """Their dissimilarity index, 0 at training points, [m]."""
     lpd: NDArray[np.int64]
     """How many training points are within the threshold of each, [m]."""
 
@@ -62,7 +68,9 @@ class Dissimilarity:
             raise GeospotError(f"training: {n} points: an area of applicability needs at least two")
         if len(np.unique(fold)) < 2:
             raise GeospotError("training: all points are of one fold: give two folds at least")
+        self._centre = training.mean(axis=0, dtype=np.float64)
         deviation = training.std(axis=0, ddof=1, dtype=np.float64)
+        deviation[deviation <= _ROUNDING * np.abs(self._centre)] = 0.0
         if not deviation.any():
             raise GeospotError("training: all points have the same features: nothing is dissimilar")
         self._scale = 1.0 / np.where(deviation > 0.0, deviation, np.inf)
@@ -80,12 +88,13 @@ class Dissimilarity:
         index, density = np.empty(len(places)), np.empty(len(places), np.int64)
         for rows, block in _blocks(self._scaled(places), self._points):
             relative = block / self.mean
-            index[rows] = relative.min(1)
+            least = relative.min(1)
+            index[rows] = np.where(least < SAME, 0.0, least)
             density[rows] = (relative <= self.threshold).sum(1)
         return Distances(index, density)
 
     def _scaled(self, features: NDArray[np.floating[Any]]) -> Array:
-        found: Array = features * self._scale
+        found: Array = (features - self._centre) * self._scale  # small numbers: exact distances
         return found
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.names import labels
+from geospot_gpu.errors import GeospotError
+from geospot_gpu.names import keys, labels
 from geospot_gpu.points.table import Points
 from geospot_gpu.sphere import unit_vectors
 
@@ -18,9 +20,17 @@ def folds(points: Points, seed: int) -> tuple[NDArray[np.int64], str]:
     Those of the column ``fold`` where there is one; else blocks of points that lie together
     (:func:`blocks`), for a fold of neighbours would find each other next door; drawn by chance
     where points have no coordinates.
+
+    Raises:
+        GeospotError: the column ``fold`` is empty in some rows.
     """
     if "fold" in points.attributes:
-        codes = np.unique(labels(points.attributes["fold"]).astype(str), return_inverse=True)[1]
+        codes = pd.factorize(keys(labels(points.attributes["fold"])), sort=True)[0]
+        if (codes < 0).any():
+            raise GeospotError(
+                f"{points.origin}: its column fold is empty in {int((codes < 0).sum())} rows: fill "
+                "them, or leave the column out"
+            )
         return codes.astype(np.int64), "the column fold"
     if points.located:
         return blocks(points.lon, points.lat, seed), "blocks of places"

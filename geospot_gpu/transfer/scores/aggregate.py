@@ -161,7 +161,8 @@ def scores_by(samples: Samples, table: pd.DataFrame, by: list[str]) -> pd.DataFr
 def _identity(samples: Samples) -> NDArray[np.int64] | None:
     """Which rows are of one sample: by ids, or else by places; None where neither is known."""
     if "id" in samples.names:
-        return pd.factorize(samples.names["id"], use_na_sentinel=False)[0]
+        known = pd.factorize(samples.names["id"])[0]
+        return np.where(known < 0, np.arange(len(known)) + len(known), known)  # none is another's
     place = samples.place
     if samples.points is None or (place < 0).any():
         return None

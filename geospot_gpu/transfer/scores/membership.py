@@ -28,6 +28,7 @@ log = logging.getLogger("geospot_gpu")
 _SPATIAL = frozenset({"country", "polygons", "levels", "grid", "h3", "s2"})
 """Groupings that say of any place which region it lies in."""
 _LISTED = 5
+_LEADING_ZEROS = r"^\s*([+-]?)0+(?=\d)"
 
 
 class Membership(NamedTuple):
@@ -44,7 +45,8 @@ def regions_of(samples: Samples, names: Sequence[str], run: Run | None) -> Membe
     The first of these that is there says it:
 
     1. the column ``target`` or ``region``, whose names are compared with those of the regions;
-    2. the column ``id``, whose ids are those of the run's own points, in the column of that name;
+    2. the column ``id``, whose ids are those of the run's own points, in the column of that name,
+       if they have it;
     3. coordinates. Countries, polygons, levels, cells of a grid, of H3 and of S2 are found anew as
        the run's manifest says. For other groupings a sample lies in the region of the nearest point
        of the run, if it is no farther away than points of that region lie from each other: the
@@ -68,10 +70,18 @@ def regions_of(samples: Samples, names: Sequence[str], run: Run | None) -> Membe
             "instead of its names, read_scores(..., regions=run), to find regions by coordinates "
             "or ids"
         )
-    elif "id" in samples.names:
-        found = _by_id(samples, run)
+    elif (rows := own_rows(samples, run.regions)) is not None:
+        known = np.flatnonzero(rows >= 0)
+        found = _of_rows(known, rows[known], run.regions)
     elif samples.points is not None:
+        _say_of_ids(samples, run)
         found = _by_place(samples, run)
+    elif "id" in samples.names:
+        raise GeospotError(
+            f"{samples.where}: {run.regions.sources[0].points.origin} has no column "
+            f"{samples.headers['id']} to find its samples by: name another with scores.id=..., or "
+            "give the column region"
+        )
     else:
         raise GeospotError(
             f"{samples.where}: nothing says in which regions its samples lie: give the column "
@@ -104,8 +114,11 @@ def own_rows(samples: Samples, regions: Regions) -> NDArray[np.int64] | None:
     points, header = regions.sources[0].points, samples.headers["id"]
     if Names([str(one) for one in points.attributes.columns]).find(header) is None:
         return None
-    ids = labels(column(points.attributes, header, "scores.id", points.origin))
-    found = match_names(samples.names["id"], ids)
+    own = column(points.attributes, header, "scores.id", points.origin)
+    asked, ids = samples.names["id"], labels(own)
+    if pd.api.types.is_numeric_dtype(own):  # 0713 was read as a number there
+        asked = asked.str.replace(_LEADING_ZEROS, r"\1", regex=True)
+    found = match_names(asked, ids)
     known = ids.map(lambda one: name_key(str(one)))
     twice = known.duplicated(keep=False).to_numpy(bool)
     again = found[(found >= 0) & twice[np.maximum(found, 0)]]
@@ -123,17 +136,13 @@ def _by_name(samples: Samples, names: Sequence[str]) -> Membership:
     return Membership(inside, at[inside])
 
 
-def _by_id(samples: Samples, run: Run) -> Membership:
-    regions = run.regions
-    rows = own_rows(samples, regions)
-    if rows is None:
-        points, header = regions.sources[0].points, samples.headers["id"]
-        raise GeospotError(
-            f"{samples.where}: {points.origin} has no column {header} to find its samples by: name "
-            "another with scores.id=..., or give the column region"
+def _say_of_ids(samples: Samples, run: Run) -> None:
+    """Say that ids are of no use, where there are some."""
+    if "id" in samples.names:
+        log.warning(
+            "%s: samples are found by coordinates, for %s has no column %s to find them by",
+            *(samples.where, run.regions.sources[0].points.origin, samples.headers["id"]),
         )
-    inside = np.flatnonzero(rows >= 0)
-    return _of_rows(inside, rows[inside], regions)
 
 
 def _of_rows(sample: NDArray[np.int64], row: NDArray[np.int64], regions: Regions) -> Membership:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.tables import RawTable
-from geospot_gpu.names import Names, keys, labels, name_of
+from geospot_gpu.names import Names, keys, labels, match_names, name_of
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.points.readers.columns import spelling, usual_pair
 from geospot_gpu.points.table import Points
@@ -30,6 +30,8 @@ _ROLES: Mapping[SampleRole, frozenset[str]] = {
     "seed": frozenset({"seed", "randomseed"}),
     "shots": frozenset({"shots", "shot", "nshots", "kshot"}),
 }
+_PLACED = frozenset({"region"})
+"""What tables of pairs do not call a target."""
 _COUNTS = frozenset({"n", "ntest", "nsamples", "samples", "support"})
 """Columns that a table of pairs has, and one of samples has not."""
 _LISTED = 8
@@ -81,16 +83,17 @@ def is_samples(
     score: str | None = None,
     source: str | None = None,
     target: str | None = None,
+    id: object = None,
 ) -> bool:
     """Whether a table has a row per sample: by the columns that only such a table has.
 
     These are ``correct``, or ``prediction`` and ``label``; or ``error``, or the column that is
-    named as the score, beside ``id`` or coordinates, unless source and target are there and no pair
-    of them comes twice. A table with a column of numbers of samples is one of pairs.
+    named as the score, beside ``id``, ``region`` or coordinates, unless source and target are there
+    and no pair of them comes twice. A table with a column of numbers of samples is one of pairs.
 
     Args:
         table: as it was read.
-        score, source, target: headers that were named.
+        score, source, target, id: headers that were named.
     """
     found = {spelling(header) for header in table.headers}
     if found & _COUNTS:
@@ -108,7 +111,8 @@ def is_samples(
     ]
     if None not in sides and not table.cells[sides].astype(str).duplicated().any():
         return False
-    return bool(found & _ROLES["id"]) or usual_pair(_headers(table)) is not None
+    here = id is not None or bool(found & (_ROLES["id"] | _PLACED))
+    return here or usual_pair(_headers(table)) is not None
 
 
 def has_sources(table: RawTable) -> bool:
@@ -208,9 +212,15 @@ def _chosen(
                 f"{where}: its column {role} has {len(there)} values ({said}): choose one with "
                 f"scores.{role}=..."
             )
+        lost = int((keys(column)[kept].isna()).sum()) if there else 0
+        if lost:
+            raise GeospotError(
+                f"{where}: its column {role} is {said} and empty in {lost} rows: fill them, or "
+                f"choose with scores.{role}=..."
+            )
         return kept
-    match = (keys(column) == keys(pd.Series([name_of(wanted, f"scores.{role}")]))[0]).fillna(False)
-    found: NDArray[np.bool_] = kept & match.to_numpy(bool)
+    name = pd.Series([name_of(wanted, f"scores.{role}")], dtype="string")
+    found: NDArray[np.bool_] = kept & (match_names(column, name) >= 0)
     if not found.any():
         raise GeospotError(f"{where}: scores.{role}={wanted} is not there; there are: {said}")
     return found
@@ -218,7 +228,8 @@ def _chosen(
 
 def _points(table: RawTable, where: str, text: set[str]) -> Points | None:
     """The rows that have coordinates, with all columns, numbers where all cells are some."""
-    if usual_pair(_headers(table)) is None:
+    pair = usual_pair(_headers(table))
+    if pair is None:
         return None
     frame = pd.DataFrame(
         {
@@ -226,7 +237,13 @@ def _points(table: RawTable, where: str, text: set[str]) -> Points | None:
             for header, (_, cells) in zip(table.headers, table.cells.items(), strict=True)
         }
     ).reset_index(drop=True)
-    points = read_points(frame, invalid="drop")
+    given = frame[[header for header in frame if spelling(header) in pair]]
+    if given.replace(r"^\s*$", np.nan, regex=True).isna().any(axis=1).all():
+        return None  # columns that nobody filled
+    try:
+        points = read_points(frame, invalid="drop")
+    except GeospotError as error:
+        raise GeospotError(f"{where}: {error}") from error
     return replace(points, origin=where)
 
 

@@ -163,7 +163,7 @@ def read_scores(
     where = str(table) if isinstance(table, str | Path) else "scores"
     raw = read_raw_table(table, "scores")
     of_samples: dict[str, Any] = {"id": id, "model": model, "shots": shots}
-    if is_samples(raw, **headers):
+    if is_samples(raw, **headers, id=id):
         samples = read_samples(raw, where, kind, **headers, **of_samples)
         if "source" not in samples.names:
             raise GeospotError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -13,7 +14,9 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.tables import RawTable
 from geospot_gpu.names import Names, keys, labels
 from geospot_gpu.points.readers.columns import spelling
-from geospot_gpu.transfer.scores.cells import numbers
+from geospot_gpu.transfer.scores.cells import MISSING, numbers
+
+log = logging.getLogger("geospot_gpu")
 
 Measure = Literal["mean", "rmse"]
 """What the score of a region is: the mean of the values of its samples, or the root of the mean of
@@ -24,6 +27,9 @@ VALUES: Mapping[str, frozenset[str]] = {
     "prediction": frozenset({"prediction", "predicted", "pred", "ypred", "yhat"}),
     "label": frozenset({"label", "truth", "true", "ytrue", "observed", "groundtruth"}),
 }
+_TRUTHS = {"true": "1", "false": "0"}
+_LARGEST = 1e150
+"""Whose square is a number."""
 _FLAGS = {"true": "1", "false": "0", "yes": "1", "no": "0", "t": "1", "f": "0"}
 
 
@@ -70,6 +76,7 @@ def values(
             cells = _flags(cells)
         found = numbers(cells, f"{where}: {header}", _cell(table, where, header), commas=commas)
         _check(found, table, where, header, kind)
+        _check_size(found, _cell(table, where, header))
         return found, "mean"
     said, true = (find(table, VALUES[name]) for name in ("prediction", "label"))
     if said is None or true is None:
@@ -80,13 +87,15 @@ def values(
         )
     sides = [table.cells[k] for k in (said, true)]
     if kind == "accuracy":
-        return _agree(*sides), "mean"
+        return _agree(*_known(sides[0], sides[1], where)), "mean"
     parsed = [
         numbers(side, f"{where}: {table.headers[k]}", _cell(table, where, table.headers[k]),
                 commas=commas)
         for side, k in zip(sides, (said, true), strict=True)
     ]  # fmt: skip
-    return parsed[0] - parsed[1], "rmse"
+    found = parsed[0] - parsed[1]
+    _check_size(found, lambda k: f"{where}: {table.row} {table.cells.index[k]}: a difference of")
+    return found, "rmse"
 
 
 def _cell(table: RawTable, where: str, header: str) -> Callable[[int], str]:
@@ -113,11 +122,40 @@ def _check(found: NDArray[np.float64], table: RawTable, where: str, header: str,
         )
 
 
+def _check_size(found: NDArray[np.float64], cell: Callable[[int], str]) -> None:
+    large = np.abs(found) > _LARGEST
+    if large.any():
+        k = int(np.argmax(large))
+        raise GeospotError(f"{cell(k)} {found[k]:g} is too large: mend it or leave it out")
+
+
+def _known(
+    said: pd.Series[Any], true: pd.Series[Any], where: str
+) -> tuple[pd.Series[Any], pd.Series[Any]]:
+    """Two columns as text, with NA for ``NA``, ``none`` and the like.
+
+    What both hold is taken for a class, aloud, but for ``nan``, which is never one.
+    """
+    sides = [keys(labels(side)).reset_index(drop=True) for side in (said, true)]
+    words = [set(side.dropna().str.lower()) & MISSING for side in sides]
+    classes = (words[0] & words[1]) - {"nan"}
+    if classes:
+        log.warning(
+            "%s: %s is taken for a class, for it is a prediction and a label",
+            *(where, ", ".join(map(repr, sorted(classes)))),
+        )
+    gone = MISSING - classes
+    predicted, label = (side.mask(side.str.lower().isin(gone)) for side in sides)
+    return predicted, label
+
+
 def _agree(said: pd.Series[Any], true: pd.Series[Any]) -> NDArray[np.float64]:
-    """Whether two columns hold the same number or text, NaN where one holds nothing, [n]."""
-    texts = [keys(labels(side)).reset_index(drop=True) for side in (said, true)]
-    known = (texts[0].notna() & texts[1].notna()).to_numpy(bool)
-    values = [pd.to_numeric(side, errors="coerce").to_numpy(float, na_value=np.nan)
-              for side in texts]  # fmt: skip
-    same = (texts[0] == texts[1]).fillna(False).to_numpy(bool) | (values[0] == values[1])
-    return np.where(known, same.astype(float), np.nan)
+    """Whether two columns of text hold the same number, truth or text, NaN where one is NA, [n]."""
+    values = [
+        pd.to_numeric(side.str.lower().replace(_TRUTHS), errors="coerce").to_numpy(
+            float, na_value=np.nan
+        )
+        for side in (said, true)
+    ]
+    same = (said == true).fillna(False).to_numpy(bool) | (values[0] == values[1])
+    return np.where((said.notna() & true.notna()).to_numpy(bool), same.astype(float), np.nan)

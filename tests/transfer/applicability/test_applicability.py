@@ -153,3 +153,15 @@ def test_wrong_kinds_are_refused_in_one_line(
     for name in ("degrees", "points"):
         with pytest.raises(gs.GeospotError):
             look(run, samples, **{"targets": None, name: object()})
+
+
+def test_tests_at_training_points_show_nothing(run: gs.Run, samples: pd.DataFrame) -> None:
+    with pytest.raises(gs.GeospotError, match="all test samples are equally dissimilar"):
+        look(run, samples, source=None, training=gs.read_points(samples[["lon", "lat"]]))
+
+
+def test_a_fold_that_is_missing_is_said(run: gs.Run, samples: pd.DataFrame) -> None:
+    fold = pd.Series("a", samples.index[:30]).where(np.arange(30) % 2 == 0)
+    training = gs.read_points(samples[:30].assign(fold=fold))
+    with pytest.raises(gs.GeospotError, match="its column fold is empty in 15 rows: fill them"):
+        look(run, samples, source=None, training=training)

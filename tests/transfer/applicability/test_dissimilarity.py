@@ -117,6 +117,29 @@ def test_groups_are_left_out_and_intervals_hold() -> None:
     assert quantiles(np.array([3.0, 1.0, 2.0])) == (1.0, 3.0)
 
 
+@pytest.mark.parametrize("far", [0.0, 1e4])
+def test_training_points_have_no_dissimilarity(far: float) -> None:
+    """Nor has one that is the same to many digits: distances from products would say otherwise."""
+    x = np.random.default_rng(0).random((40, 3)) + far
+    found = Dissimilarity(x, np.arange(40) % 4)
+    assert found.of(x).di.tolist() == [0.0] * 40
+    brute = np.linalg.norm((x[:, None] - x) / x.std(axis=0, ddof=1), axis=2)
+    other = found.of(x + 0.5)
+    np.testing.assert_allclose(found.mean, brute.sum() / (40 * 39))
+    wanted = np.linalg.norm((x[:, None] + 0.5 - x) / x.std(axis=0, ddof=1), axis=2).min(1)
+    np.testing.assert_allclose(other.di, wanted / found.mean)
+
+
+def test_what_differs_by_rounding_alone_is_constant() -> None:
+    x = np.full((7, 2), 0.1)
+    assert x.std(axis=0, ddof=1).any(), "the deviation of equal numbers is not 0"
+    with pytest.raises(gs.GeospotError, match="all points have the same features"):
+        Dissimilarity(x, np.arange(7))
+    x[:, 1] = np.arange(7)
+    found = Dissimilarity(x, np.arange(7)).of(np.array([[9.0, 1.0], [0.1, 7.0]]))
+    assert found.di.round(6).tolist() == [0.0, 0.375]
+
+
 def test_equal_indices_show_nothing() -> None:
     with pytest.raises(gs.GeospotError, match="all test samples are equally dissimilar"):
         Profile(np.ones(3), np.arange(3.0), "mean", worse_up=True)

@@ -71,6 +71,51 @@ def test_correctness_in_many_forms(table: pd.DataFrame) -> None:
     np.testing.assert_array_equal(named.score, usual.score)
 
 
+@pytest.mark.parametrize(
+    ("said", "true"),
+    [
+        ("bool", "int"), ("bool", "TRUE"), ("TRUE", "true"), ("float", "bool"), ("TRUE", "int"),
+        ("category", "float"),
+    ],
+)  # fmt: skip
+def test_what_is_true_is_written_in_many_ways(table: pd.DataFrame, said: str, true: str) -> None:
+    own, label = table[["source", "region"]], pd.Series(np.arange(900) % 2, table.index)
+    prediction = label.where(table["correct"] == 1, 1 - label)
+
+    def written(values: pd.Series[Any], how: str) -> pd.Series[Any]:
+        if how.lower() == "true":
+            return values.map({0: how.replace("TRUE", "FALSE").replace("true", "false"), 1: how})
+        kind: Any = how
+        return values.astype(kind)
+
+    found = read(own.assign(prediction=written(prediction, said), label=written(label, true)))
+    usual = read(own.assign(correct=table["correct"]))
+    np.testing.assert_array_equal(found.score, usual.score)
+
+
+@pytest.mark.parametrize("word", ["", " ", "NA", "nan", "None", None, np.nan, "-"])
+def test_a_missing_prediction_is_not_wrong(
+    table: pd.DataFrame, word: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = table[["source", "region"]].assign(label="a")
+    prediction = table["correct"].map({0: "b", 1: "a"}).astype(object)
+    prediction.iloc[::3] = word
+    found = read(own.assign(prediction=prediction))
+    rest = read(table[["source", "region", "correct"]].iloc[np.arange(900) % 3 > 0])
+    np.testing.assert_array_equal(found.score, rest.score)
+    assert "300 of 900 rows have no value, left out" in caplog.text
+
+
+def test_none_is_a_class_where_it_is_one(
+    table: pd.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    label = np.where(np.arange(900) % 2, "None", "crop")
+    prediction = np.where(table["correct"] == 1, label, "other")
+    found = read(table[["source", "region"]].assign(prediction=prediction, label=label))
+    np.testing.assert_array_equal(found.score, read(table[["source", "region", "correct"]]).score)
+    assert "'none' is taken for a class, for it is a prediction and a label" in caplog.text
+
+
 def test_errors_are_means_and_differences_are_roots_of_mean_squares(table: pd.DataFrame) -> None:
     generator = np.random.default_rng(1)
     off = generator.normal(size=len(table))
@@ -170,6 +215,26 @@ def test_the_predictor_is_given_standard_errors(table: pd.DataFrame, run: gs.Run
         ({}, {"kind": "error"}, "scores.kind=error needs its column error, or prediction and"),
         ({}, {"target": "where"}, "scores.target=where is not a column; there are: region, lon"),
         ({}, {"model": "net"}, "scores.model=net, and there is no column model"),
+        (
+            {"model": ["a", None] * 450},
+            {},
+            "its column model is a and empty in 450 rows: fill them, or choose with scores.model=",
+        ),
+        (
+            {"correct": None, "error": 1e200},
+            {"kind": "error"},
+            "row 1: error 1e+200 is too large: mend it or leave it out",
+        ),
+        (
+            {"correct": None, "error": None, "prediction": -1e200, "label": 0},
+            {"kind": "error"},
+            "row 1: a difference of -1e+200 is too large: mend it or leave it out",
+        ),
+        (
+            {"lon": "x"},
+            {},
+            "scores: table: ",
+        ),
         ({"correct": None, "error": -1.0}, {"kind": "error"}, "error -1 is not an error, which"),
     ],
 )
@@ -178,8 +243,8 @@ def test_what_is_wrong_is_said(
 ) -> None:
     gone = [key for key, value in change.items() if value is None]
     changed = {key: value for key, value in change.items() if value is not None}
-    frame = table.drop(columns=["id", *gone]).assign(**changed)
-    if "correct" in gone and "error" not in changed:
+    frame = table.drop(columns=["id", *gone], errors="ignore").assign(**changed)
+    if "correct" in gone and not {"error", "prediction"} & changed.keys():
         frame = frame.drop(columns=["region"])
     with pytest.raises(gs.GeospotError) as error:
         read(frame, **given)
@@ -198,3 +263,57 @@ def test_what_is_wrong_with_places_is_said(table: pd.DataFrame, run: gs.Run) -> 
     pairs = pd.DataFrame({"source": ["r00"], "target": ["r01"], "score": [0.5]})
     with pytest.raises(gs.GeospotError, match=r"scores\.id=x has no effect without a row per test"):
         read(pairs, id="x")
+
+
+@pytest.mark.parametrize("written", ["{:04d}", "{}", "{}.0", " {:04d} "])
+def test_ids_that_lost_their_zeros_are_found(
+    table: pd.DataFrame, tmp_path: Path, written: str
+) -> None:
+    """0007 in a table of points that is read as numbers, as the docs have it."""
+    points().assign(station=[f"{k:04d}" for k in range(300)]).to_csv(tmp_path / "p.csv")
+    regions = gs.Regions.from_table(tmp_path / "p.csv", region="region", encoder="none")
+    run = gs.sweep(
+        tmp_path / "run", regions, outputs=["divergence"], cost=gs.GroundCost(geo_weight=1.0)
+    )
+    ids = [written.format(k) for k in range(300)] * 3
+    bare = table[["source", "correct"]].assign(station=ids)
+    found = read(bare, regions=run, id="station")
+    np.testing.assert_array_equal(found.score, read(table.drop(columns="id")).score)
+    errors = bare.rename(columns={"correct": "error"})
+    same = read(errors, regions=run, id="station", kind="error")
+    np.testing.assert_allclose(same.score, found.score)
+
+
+def test_coordinates_are_taken_where_ids_are_of_no_use(
+    table: pd.DataFrame, run: gs.Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = read(table.drop(columns="region"), regions=run)
+    np.testing.assert_array_equal(found.score, read(table.drop(columns="id")).score)
+    assert "scores: samples are found by coordinates, for " in caplog.text
+    assert " has no column id to find them by" in caplog.text
+
+
+def test_columns_that_nobody_filled_are_none(table: pd.DataFrame) -> None:
+    found = read(table.drop(columns="id").assign(lon=np.nan, lat=" "))
+    np.testing.assert_array_equal(found.score, read(table.drop(columns="id")).score)
+
+
+def test_errors_may_say_the_region(table: pd.DataFrame) -> None:
+    own = table[["source", "region"]].assign(error=table["correct"])
+    np.testing.assert_allclose(read(own, kind="error").score, read(table.drop(columns="id")).score)
+
+
+def test_a_model_is_chosen_by_a_number(table: pd.DataFrame) -> None:
+    own = table.drop(columns="id")
+    both = pd.concat([own.assign(model=1), own.assign(model=2.5, correct=0)])
+    np.testing.assert_array_equal(read(both, model="1").score, read(own).score)
+
+
+def test_samples_without_an_id_are_not_one(table: pd.DataFrame) -> None:
+    own = table.drop(columns=["lon", "lat"])
+    some = own.assign(id=own["id"].where(np.arange(900) % 2 == 0))
+    one, other = read(some), read(own)
+    assert one.std_error is not None
+    assert other.std_error is not None
+    np.testing.assert_allclose(one.std_error, other.std_error)
+    np.testing.assert_array_equal(one.weight, other.weight)
