@@ -63,14 +63,16 @@ def _report(found: Assessment) -> list[str]:
     covariate, judged = rows["group"] == "covariate", rows["reason"].isna()
     family = rows[judged & ~covariate].sort_values("value", ascending=False)
     shown = family.head(_SHOWN)
-    width = max([24, *(len(name) + 2 for name in shown["distance"])])
+    covariates = rows[judged & covariate]
+    named = [*shown["distance"], *covariates["distance"], *found.left_out]
+    width = max([24, *(len(name) + 2 for name in named)])
     lines += [f"{_line(row, width)}  {row['p_family']:.3f}" for _, row in shown.iterrows()]
-    if (judged & covariate).any():
+    if len(covariates):
         lines.append("covariates, of which no verdict speaks:")
-        lines += [_line(row, 24) for _, row in rows[judged & covariate].iterrows()]
+        lines += [_line(row, width) for _, row in covariates.iterrows()]
     if not judged.all():
         lines.append("left out:")
-        lines += [f"  {name:24s}{reason}" for name, reason in found.left_out.items()]
+        lines += [f"  {name:{width}s}{reason}" for name, reason in found.left_out.items()]
     return lines
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from geospot_gpu.commands.transfer import _report
 from tests.helpers.commands import Geospot
 from tests.helpers.scored import REPORT, TABLE, points, scores
 
@@ -58,3 +60,23 @@ def test_spaces_are_compared(tmp_path: Path, geospot_here: Geospot) -> None:
     assert geospot_here("transfer", *one, "out=report", "overwrite=true").returncode == 0
     assert "spaces" not in json.loads((tmp_path / "report" / "summary.json").read_text())
     assert not (tmp_path / "report" / "spaces.parquet").exists()
+
+
+def test_long_names_are_parted_from_what_is_said_of_them() -> None:
+    """Those of spaces are, wherever in the report they stand."""
+    names = [
+        "place.coverage",
+        "place.of_a_very_long_name_as_people_give",
+        "inputs.dissimilarity_reversed",
+    ]
+    table = pd.DataFrame(
+        {"distance": names, "group": ["transport", "covariate", "baseline"], "scope": "overall",
+         "statistic": "spearman", "reason": [None, None, "constant"], "n_pairs": 90, "value": 0.5,
+         "lower": 0.1, "upper": 0.9, "p": 0.01, "p_family": 0.02}
+    )  # fmt: skip
+    scores_ = SimpleNamespace(regions=list("abc"), missing=0)
+    found = SimpleNamespace(table=table, scores=scores_, left_out={names[2]: "constant"})
+    lines = _report(found)  # type: ignore[arg-type]
+    for name, said in zip(names, ("0.50", "0.50", "constant"), strict=True):
+        (line,) = [line for line in lines if line.split()[0] == name]
+        assert line.split()[1] == said
