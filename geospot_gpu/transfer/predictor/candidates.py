@@ -29,31 +29,6 @@ class Model(Protocol):
 Make = Callable[[], Model]
 
 
-class StraightLine:
-    """A line through the one distance that fits best: least squares, chosen where it is fitted.
-
-    Args:
-        columns: positions of the distances among the features.
-    """
-
-    def __init__(self, columns: Sequence[int]) -> None:
-        self.columns = list(columns)
-
-    def fit(self, x: Array, y: Array, weight: Array | None) -> Self:
-        """Choose and fit, with x of [K, F] and y of [K]."""
-        weight = np.ones(len(y)) if weight is None else weight
-        slopes, intercepts = lines(x[:, self.columns], y, weight)
-        errors = weight @ (slopes * x[:, self.columns] + intercepts - y[:, None]) ** 2
-        best = int(np.argmin(errors))
-        self.column = self.columns[best]
-        self.slope, self.intercept = float(slopes[best]), float(intercepts[best])
-        return self
-
-    def predict(self, x: Array) -> Array:
-        """Of [K, F]."""
-        return self.slope * x[:, self.column] + self.intercept
-
-
 class Logarithms:
     """A model of the logarithms of scores, in which a factor is a step.
 
@@ -99,20 +74,6 @@ class Steps:
         return found
 
 
-def lines(x: Array, y: Array, weight: Array) -> tuple[Array, Array]:
-    """Slope and intercept of the least-squares line through each column of x, [F] each.
-
-    >>> lines(np.array([[0.0, 1.0], [1.0, 1.0]]), np.array([2.0, 5.0]), np.ones(2))
-    (array([3., 0.]), array([2. , 3.5]))
-    """
-    share = weight / weight.sum()
-    centre, level = share @ x, share @ y
-    spread = share @ (x - centre) ** 2
-    slopes = share @ ((x - centre) * (y - level)[:, None])
-    slopes = np.where(spread > 0.0, slopes / np.where(spread > 0.0, spread, 1.0), 0.0)
-    return slopes, level - slopes * centre
-
-
 def candidates(signs: Sequence[int], *, positive: bool) -> Mapping[str, Make]:
     """The kinds of model, the simplest first.
 
@@ -120,7 +81,7 @@ def candidates(signs: Sequence[int], *, positive: bool) -> Mapping[str, Make]:
         signs: of each feature: whether scores grow (1) or fall (-1) with it where all else is
             equal; 0 where that is not known, as of all that is no distance.
         positive: whether all scores are positive numbers without a largest one, such as errors:
-            lines and kernels then see their logarithm, in which a factor is a step.
+            ridge regression then sees their logarithm, in which a factor is a step.
 
     Returns:
         By name, what makes an estimator of scikit-learn's kind.
@@ -130,19 +91,15 @@ def candidates(signs: Sequence[int], *, positive: bool) -> Mapping[str, Make]:
     from sklearn.linear_model import Ridge
     from sklearn.preprocessing import StandardScaler
 
-    def scaled(model: Model) -> Model:
+    def linear() -> Model:
+        model = Steps(StandardScaler(), Ridge(alpha=RIDGE))
         return Logarithms(model) if positive else model
 
-    distances = [k for k, sign in enumerate(signs) if sign]
-    found: dict[str, Make] = {
+    return {
         "mean": lambda: Steps(DummyRegressor()),
         "median": lambda: Steps(DummyRegressor(strategy="median")),
-    }
-    if distances:
-        found["single"] = lambda: scaled(StraightLine(distances))
-    return found | {
-        "linear": lambda: scaled(Steps(StandardScaler(), Ridge(alpha=RIDGE))),
-        "kernel": lambda: scaled(waves(0.25 / len(signs))),
+        "linear": linear,
+        "kernel": lambda: SupportVectors(0.25 / len(signs)),
         "trees": lambda: Steps(
             HistGradientBoostingRegressor(
                 loss="absolute_error", max_iter=60, max_leaf_nodes=4, learning_rate=0.08,
@@ -151,6 +108,32 @@ def candidates(signs: Sequence[int], *, positive: bool) -> Mapping[str, Make]:
             )
         ),
     }  # fmt: skip
+
+
+class SupportVectors:
+    """Support vectors with a Gaussian kernel (Drucker et al. 1997), of standardised scores.
+
+    What they minimise is close to the absolute error, which is how errors are counted.
+
+    Args:
+        gamma: of the kernel ``exp(-gamma |x - y|^2)`` between standardised features.
+    """
+
+    def __init__(self, gamma: float) -> None:
+        from sklearn.preprocessing import StandardScaler
+        from sklearn.svm import SVR
+
+        self._steps = Steps(StandardScaler(), SVR(C=0.5, gamma=gamma, epsilon=0.1))
+
+    def fit(self, x: Array, y: Array, weight: Array | None) -> Self:
+        """From x of [K, F] and y of [K]."""
+        self._level, self._unit = float(np.mean(y)), float(np.std(y)) or 1.0
+        self._steps.fit(x, (y - self._level) / self._unit, weight)
+        return self
+
+    def predict(self, x: Array) -> Array:
+        """Of [M, F], [M]."""
+        return self._level + self._unit * self._steps.predict(x)
 
 
 def waves(gamma: float) -> Model:

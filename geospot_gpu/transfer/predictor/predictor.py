@@ -34,7 +34,7 @@ from geospot_gpu.transfer.scores.scores import Kind, bounds
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 LEAST_TO_PREDICT = 8
-GROUPINGS = 4
+GROUPINGS = 3
 """Divisions of the regions into groups over which errors are averaged."""
 PERMUTATIONS = 999
 _MARGIN = 0.1
@@ -44,11 +44,10 @@ _MARGIN = 0.1
 class Predictor:
     """Expected score of a model from one region in another.
 
-    Small models that cannot go far wrong: the median, a line through the one distance that fits
-    best, ridge regression, a kernel, and boosted trees that are monotone in the distances. What is
-    predicted is the median of what they say, drawn towards the better of mean and median by as much
-    as serves regions that were left out: to choose one of the models does worse where there are few
-    regions, for the choice itself follows noise.
+    Small models that cannot go far wrong: ridge regression, support vectors with a Gaussian kernel,
+    and boosted trees that are monotone in the distances. What is predicted is the median of what
+    they say, which needs no choice among them where regions are few, drawn towards the better of
+    mean and median of all scores by as much as serves regions that were left out.
 
     Regions are divided into groups, and a pair is predicted by models that have seen no pair with a
     region of any of its groups; so neither the source nor the target, nor any of their other pairs,

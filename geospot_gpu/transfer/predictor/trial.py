@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.transfer.predictor.agreement import agreed
-from geospot_gpu.transfer.predictor.candidates import CONSTANTS, Make, lines
+from geospot_gpu.transfer.predictor.candidates import CONSTANTS, Make
 from geospot_gpu.transfer.predictor.left_out import Grouping, Table, left_out
 
 Array = NDArray[np.float64]
@@ -80,6 +80,20 @@ def lines_left_out(
         line = np.clip(x[test] * slopes + intercepts, y[train].min(), y[train].max())
         found[:, test] = (np.exp(line) if positive else line).T
     return found
+
+
+def lines(x: Array, y: Array, weight: Array) -> tuple[Array, Array]:
+    """Slope and intercept of the least-squares line through each column of x, [F] each.
+
+    >>> lines(np.array([[0.0, 1.0], [1.0, 1.0]]), np.array([2.0, 5.0]), np.ones(2))
+    (array([3., 0.]), array([2. , 3.5]))
+    """
+    share = weight / weight.sum()
+    centre, level = share @ x, share @ y
+    spread = share @ (x - centre) ** 2
+    slopes = share @ ((x - centre) * (y - level)[:, None])
+    slopes = np.where(spread > 0.0, slopes / np.where(spread > 0.0, spread, 1.0), 0.0)
+    return slopes, level - slopes * centre
 
 
 def chosen(options: Array, table: Table, grouping: Grouping) -> Array:

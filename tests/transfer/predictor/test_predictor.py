@@ -61,7 +61,7 @@ def some_models(*names: str) -> Callable[..., dict[str, Make]]:
 @pytest.fixture
 def no_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine tenths of the time are theirs, and any model shows what is not of models."""
-    monkeypatch.setattr(module, "candidates", some_models("single", "linear", "kernel"))
+    monkeypatch.setattr(module, "candidates", some_models("linear", "kernel"))
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_where_nothing_tells_anything_it_says_so() -> None:
 @pytest.mark.slow
 def test_a_gain_is_claimed_of_noise_at_the_nominal_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores of regions that have levels of their own, which no distance knows."""
-    monkeypatch.setattr(module, "candidates", some_models("single", "linear"))
+    monkeypatch.setattr(module, "candidates", some_models("linear"))
     monkeypatch.setattr(module, "GROUPINGS", 1)
     monkeypatch.setattr(module, "PERMUTATIONS", 99)
     claimed = 0
@@ -157,7 +157,7 @@ def assert_tells_nothing(
     """The scores of some pairs reach no prediction of these, and others."""
     _, sources, targets = ends_of(pairs, parts)
     grouping = Grouping.draw([*sources, targets], np.random.default_rng(0))
-    models = some_models("linear", "kernel", "single")([-1], positive=False)
+    models = some_models("linear", "kernel")([-1], positive=False)
     score = pairs["score"].to_numpy()
     clean, other = (
         left_out(models, Table(pairs[["distance"]].to_numpy(), y, np.ones(len(y))), grouping)
