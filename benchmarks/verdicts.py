@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 import geospot_gpu as gs
 from benchmarks.record import save
-from benchmarks.transfer.__main__ import distances_of
+from benchmarks.transfer.distances import distances_of
 from geospot_gpu.transfer.correlation.correlate import PERMUTATIONS
 from geospot_gpu.transfer.correlation.groups import group_of
 from geospot_gpu.transfer.correlation.labelled import align

@@ -19,7 +19,7 @@ import xarray
 
 import geospot_gpu as gs
 from benchmarks.record import Stopwatch, save
-from benchmarks.transfer.__main__ import Matrices, distances_of
+from benchmarks.transfer.distances import Matrices, distances_of
 from benchmarks.transfer.tasks import DAMS, MOST, TASKS, Task, scores
 from benchmarks.verdicts import earlier
 from geospot_gpu.transfer.correlation.correlate import correlate

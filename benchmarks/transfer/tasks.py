@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from geospot_gpu.transfer.scores.scores import Change, Kind, Scores, read_scores
 
 MOST = 500
 """Points of a region that take part."""
@@ -22,7 +25,7 @@ class Task(NamedTuple):
     name: str
     file: str
     region: str
-    kind: str
+    kind: Kind
     """``error`` or ``accuracy``."""
 
 
@@ -35,9 +38,12 @@ DAMS = Task("dams", "dams_us.csv.gz", "state", "accuracy")
 """Hazard of dams of the United States: here labels differ more between states than inputs do."""
 
 
+ALL = (*TASKS, DAMS)
+
+
 def read(task: Task, folder: Path) -> pd.DataFrame:
     """The table of a task: NA is Namibia."""
-    return pd.read_csv(folder / task.file, keep_default_na=False)
+    return pd.read_csv(folder / task.file, keep_default_na=False, low_memory=False)
 
 
 def scores(task: Task, folder: Path, seed: int) -> pd.DataFrame:
@@ -58,6 +64,13 @@ def scores(task: Task, folder: Path, seed: int) -> pd.DataFrame:
             reached = score(task, y[others], trained_model.predict(x[others]))
             found.append((source, target, reached, len(others)))
     return pd.DataFrame(found, columns=["source", "target", "score", "n"])
+
+
+def measured_scores(task: Task, folder: Path, seed: int, regions: Sequence[str]) -> Scores:
+    """Those scores as the package reads them; all pairs weigh the same."""
+    change: Change = "difference" if task.kind == "error" else "relative"
+    table = scores(task, folder, seed).drop(columns="n")
+    return read_scores(table, kind=task.kind, change=change, regions=regions)
 
 
 def inputs(task: Task, table: pd.DataFrame) -> tuple[Any, NDArray[Any]]:

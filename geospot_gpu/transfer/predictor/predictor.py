@@ -117,7 +117,7 @@ class Predictor:
         predicted = np.mean([one.predicted for one in trials], axis=0)
         self._calibration = Calibration(table, predicted, targets, groupings[0])
         orders = relabellings(len(names), PERMUTATIONS, generator)
-        self.evaluation = _evaluation(
+        self.evaluation = evaluated(
             trials, distances, table, self._calibration, (sources, targets), orders, self._bounds
         )
         self._model = Agreement(makers, table, self.evaluation.constant, self.evaluation.share)
@@ -158,7 +158,7 @@ class Predictor:
         )
 
 
-def _evaluation(
+def evaluated(
     trials: Sequence[Trial],
     distances: Sequence[str],
     table: Table,

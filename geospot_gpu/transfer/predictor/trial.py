@@ -55,12 +55,24 @@ def trial(
         positive: as :func:`~geospot_gpu.transfer.predictor.candidates.candidates` has it.
     """
     found = left_out(candidates, table, grouping)
+    return tried(found, table, distances, grouping, positive=positive)
+
+
+def tried(
+    found: Mapping[str, Array],
+    table: Table,
+    distances: Sequence[int],
+    grouping: Grouping,
+    *,
+    positive: bool,
+) -> Trial:
+    """What is to be chosen from, of left-out predictions by name of the model, [K] each."""
     together = agreed(found)
     constant = chosen(np.stack([found[name] for name in CONSTANTS]), table, grouping)
     drawn = constant + np.array(SHARES)[:, None] * (together - constant)
     through = lines_left_out(table, distances, grouping, positive=positive)
     return Trial(
-        {name: mean_error(p, table) for name, p in (found | {"agreed": together}).items()},
+        {name: mean_error(p, table) for name, p in {**found, "agreed": together}.items()},
         np.array([mean_error(p, table) for p in through]),
         np.array([mean_error(p, table) for p in drawn]),
         constant,

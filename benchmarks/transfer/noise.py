@@ -1,0 +1,102 @@
+"""How often scores that have nothing to do with distances are said to be predicted.
+
+    python -m benchmarks.transfer.noise DATA [permutations]
+
+The measured scores, their regions relabelled at random, rows and columns alike: the verdict on all
+distances of both spaces, and whether the predictor says that it is better than a constant. The
+predictor sees one division into groups in place of four, and sixteen random regions of each task.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes share the cores
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+import geospot_gpu as gs
+from benchmarks.record import save
+from benchmarks.transfer.distances import INPUTS, PLACE, Known, described, run_of
+from benchmarks.transfer.tasks import ALL, measured_scores
+from benchmarks.verdicts import Problem, judged, lower_bound
+from geospot_gpu.transfer.predictor import predictor as settings
+from geospot_gpu.transfer.scores.scores import Scores
+
+REGIONS = 16
+"""Regions that the predictor sees."""
+TOGETHER = 50
+"""Permutations that are judged at once."""
+
+
+def predicts(known: Known, scores: Scores, count: int, seed: int) -> int:
+    """How many of so many relabellings are said to be predicted by distances."""
+    generator, loss = np.random.default_rng(seed), scores.loss
+    labelled = {name: loss.copy(data=values) for name, values in known.distances.items()}
+    orders = [generator.permutation(len(loss)) for _ in range(count)]
+    losses = [loss.copy(data=loss.to_numpy()[np.ix_(order, order)]) for order in orders]
+    return sum(one.predicts is not None for one in judged(Problem(labelled, losses), seed))
+
+
+def gains(known: Known, scores: Scores, seed: int) -> bool:
+    """Whether the predictor says that it gains over a constant on one relabelling."""
+    settings.GROUPINGS = 1
+    generator = np.random.default_rng(seed)
+    some, others = (generator.permutation(len(known.names))[:REGIONS] for _ in range(2))
+    pairs, distances = known.among(some).pairs(scores.score[np.ix_(others, others)], PLACE, INPUTS)
+    return gs.Predictor(pairs, distances, scores.kind, seed=seed).evaluation.gains
+
+
+def rates(task: str, known: Known, scores: Scores, permutations: int) -> dict[str, object]:
+    """A line of the table."""
+    with Parallel(os.cpu_count()) as parallel:
+        parts = [TOGETHER] * (permutations // TOGETHER) + [permutations % TOGETHER]
+        said = sum(
+            parallel(
+                delayed(predicts)(known, scores, count, seed)
+                for seed, count in enumerate(parts)
+                if count
+            )
+        )
+        better = sum(
+            parallel(
+                delayed(gains)(known, scores, seed)
+                for seed in tqdm(range(permutations), task, unit=" permutations")
+            )
+        )
+    return row(task, said, better, permutations)
+
+
+def row(task: str, said: int, better: int, count: int) -> dict[str, object]:
+    """What so many relabellings come to."""
+    return {
+        "relabelled scores of": task,
+        "permutations": count,
+        "said to be predicted": f"{said / count:.1%}",
+        "its lower 99 % bound (limit 5 %)": f"{lower_bound(said, count):.1%}",
+        "said to gain": f"{better / count:.1%}",
+        "of that the bound": f"{lower_bound(better, count):.1%}",
+    }
+
+
+def main(folder: Path, permutations: int) -> None:
+    rows = []
+    with tempfile.TemporaryDirectory() as out:
+        for task in ALL:
+            place = Path(out) / Path(task.file).stem
+            known = Known.of(run_of(described(task, folder), place))
+            scores = measured_scores(task, folder, 0, known.names)
+            rows.append(rates(task.name, known, scores, permutations))
+            save("transfer_noise", {"permutations": {"methods": rows}})
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        raise SystemExit("usage: python -m benchmarks.transfer.noise DATA [permutations]")
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1000)
