@@ -12,8 +12,6 @@ from geospot_gpu.transfer.correlation.between import between_spaces, sentences
 from geospot_gpu.transfer.correlation.verdict import Verdict
 from geospot_gpu.transfer.scores.scores import Scores
 
-settings.KENDALL = 1  # Kendall's tau, which takes most of the time, is in no table
-
 
 class Correlated(NamedTuple):
     """What the models of one seed say.
@@ -37,6 +35,7 @@ class Correlated(NamedTuple):
 
 def correlated(known: Known, scores: Scores, seed: int) -> Correlated:
     """Correlations, the verdict, and the differences between spaces."""
+    settings.KENDALL = 1  # Kendall's tau, which takes most of the time, is in no table
     loss = scores.loss
     labelled = {name: loss.copy(data=values) for name, values in known.distances.items()}
     (table, verdict), gain = settings.judge(labelled, loss, seed=seed)
