@@ -16,6 +16,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,12 +24,14 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
+import geospot_gpu as gs
 from benchmarks.record import save
-from benchmarks.transfer.distances import described, run_of
-from benchmarks.transfer.tasks import ALL, Task, scores
+from benchmarks.transfer.distances import INPUTS, PLACE, described
+from benchmarks.transfer.tasks import ALL, MOST, Task, scores
 
 REGIONS = 6
 _MAIN = "from geospot_gpu.cli import main; main()"
+_SPACES = f"{{{PLACE}:geoclip,{INPUTS}:{{name:precomputed,columns:[f*]}}}}"
 
 
 class Deployed(NamedTuple):
@@ -69,8 +72,7 @@ def deployed(
             "sweep": sweep, "scores": place / "scores.csv", "scores.kind": task.kind,
             "targets": place / "targets.csv", "out": place / "out",
         }  # fmt: skip
-        command = [sys.executable, "-c", _MAIN, "predict", *(f"{k}={v}" for k, v in said.items())]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        command("predict", said)
         found = pd.read_parquet(place / "out" / "predictions.parquet").set_index("source")
         constant = json.loads((place / "out" / "summary.json").read_text())["predictor"]["constant"]
     there = table[(table["target"] == name) & (table["source"] != name)].set_index("source")
@@ -82,6 +84,26 @@ def deployed(
         float(score.between(found["lower"], found["upper"]).mean()),
         float(found["extrapolates"].mean()),
     )
+
+
+def command(name: str, said: Mapping[str, object]) -> None:
+    """Run a command with these settings."""
+    arguments = [f"{key}={value}" for key, value in said.items()]
+    quiet = subprocess.DEVNULL
+    subprocess.run([sys.executable, "-c", _MAIN, name, *arguments], check=True, stdout=quiet)
+
+
+def swept(points: pd.DataFrame, sweep: Path) -> list[str]:
+    """Names of the regions, once all pairs are solved in both spaces."""
+    table = sweep.with_suffix(".points.csv")
+    points.to_csv(table, index=False)
+    said = {
+        "points": "table", "points.path": table, "points.region": "region",
+        "encoder": "spaces", "encoder.spaces": _SPACES, "cost.geo_weight": 0,
+        "regions.max_points": MOST, "device": "cpu", "out": sweep,
+    }  # fmt: skip
+    command("sweep", said)
+    return list(gs.Run.open(sweep).names)
 
 
 def row(task: str, found: list[Deployed]) -> dict[str, object]:
@@ -105,9 +127,9 @@ def main(folder: Path, regions: int) -> None:
     with tempfile.TemporaryDirectory() as out:
         for task in ALL:
             points, sweep = described(task, folder), Path(out) / Path(task.file).stem
-            run = run_of(points, sweep)
+            names = swept(points, sweep)
             table = scores(task, folder, 0).drop(columns="n")
-            some = np.random.default_rng(0).permutation(run.names)[:regions]
+            some = np.random.default_rng(0).permutation(names)[:regions]
             found = Parallel(os.cpu_count())(
                 delayed(deployed)(task, sweep, points, table, str(name)) for name in sorted(some)
             )

@@ -96,15 +96,18 @@ class Known(NamedTuple):
             *({n: v[at] for n, v in one.items()} for one in (self.distances, self.learned)),
         )
 
-    def pairs(self, score: Array, *spaces: str) -> tuple[pd.DataFrame, list[str]]:
+    def pairs(
+        self, score: Array, *spaces: str, own: Array | None = None
+    ) -> tuple[pd.DataFrame, list[str]]:
         """Pairs of different regions with what is learned from, and which of it are distances.
 
         Args:
             score: of all pairs, [R, R].
             spaces: whose distances are learned from.
+            own: scores at home, [R]; those of ``score`` if not given.
         """
         some = {n: x for n, x in self.learned.items() if split(n)[0] in (None, *spaces)}
-        own = np.broadcast_to(np.diag(score)[:, None], score.shape)
-        table = tidy({"score": score, **some, "score_source": own}, self.names, self.names)
+        home = np.broadcast_to((np.diag(score) if own is None else own)[:, None], score.shape)
+        table = tidy({"score": score, **some, "score_source": home}, self.names, self.names)
         table = table[table["source"] != table["target"]].reset_index(drop=True)
         return table, [name for name in some if name in self.distances]

@@ -49,7 +49,9 @@ def gains(known: Known, scores: Scores, seed: int) -> bool:
     settings.GROUPINGS = 1
     generator = np.random.default_rng(seed)
     some, others = (generator.permutation(len(known.names))[:REGIONS] for _ in range(2))
-    pairs, distances = known.among(some).pairs(scores.score[np.ix_(others, others)], PLACE, INPUTS)
+    moved = scores.score[np.ix_(others, others)]
+    own = np.diag(scores.score)[some]  # at home stays with the region, or it would tell of scores
+    pairs, distances = known.among(some).pairs(moved, PLACE, INPUTS, own=own)
     return gs.Predictor(pairs, distances, scores.kind, seed=seed).evaluation.gains
 
 
