@@ -47,7 +47,7 @@ def distances(correlations: Sequence[Correlated]) -> list[dict[str, object]]:
     return [
         {
             "distance": name,
-            "kind": group[name],
+            "kind": group[str(name)],
             "rho": round(row["value"], 3),
             "95 % interval": f"{row['lower']:.2f} to {row['upper']:.2f}",
             "p": round(row["p"], 3),
