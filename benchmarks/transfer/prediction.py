@@ -90,8 +90,9 @@ def in_spaces(pairs: pd.DataFrame, distances: list[str], kind: Kind, seed: int) 
     calibration = Calibration(whole.table, predicted, target, groupings[0])
     limits = bounds(kind, y)
     ours = evaluated(
-        trials, distances, whole.table, calibration, ([source], target), orders, limits
-    )
+        trials, dict(zip(distances, whole.columns, strict=True)), whole.table, calibration,
+        ([source], target), orders, limits, positive=whole.positive,
+    )  # fmt: skip
     before = former(found, whole.table, groupings, limits)
     assert ours.error_of_single is not None
     of_simple = {"constant": ours.error_of_constant, "single": ours.error_of_single}

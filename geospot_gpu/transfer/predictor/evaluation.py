@@ -20,8 +20,8 @@ class Evaluation:
 
     Attributes:
         error: mean absolute error, the mean over several groupings of the regions.
-        errors: that of every kind of model: ``mean``, ``median``, ``linear``, ``kernel``, ``trees``,
-            and ``agreed``, the median of what the last three predict.
+        errors: that of every kind of model: ``mean``, ``median``, ``linear``, ``kernel`` and
+            ``trees``, and ``agreed``, the median of what the last three predict.
         single: that of a straight line through each distance alone.
         constant: the one that predictions are drawn towards: ``mean`` or ``median``.
         share: how far predictions go from it to what the models agree on, in [0, 1].

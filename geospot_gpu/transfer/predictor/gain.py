@@ -17,16 +17,18 @@ def gain_p(
     ends: tuple[Indices, Indices],
     orders: Indices,
 ) -> float:
-    """Permutation p of what predictions say beyond simpler ones, for regions left out.
+    """Permutation p of what predictions say beyond simpler ones.
 
     What is tested is their difference. Under the null it knows nothing of the scores, so that its
     regions may be relabelled, rows and columns alike (Mantel 1967; with the simple predictions kept
-    as the reduced model's, Freedman & Lane 1983), and the error is as likely to fall. As both were
-    made without the regions that they are of, nothing is fitted again; leaving regions out sets
-    predictions a little against the scores, which makes the test err on the side of no gain.
+    as the reduced model's, Freedman & Lane 1983), and the error is as likely to fall. The simple
+    ones are fitted to all pairs: what is left out of a fit sets it against the scores, so that a
+    difference from simple predictions made without a pair's regions would lean towards its score by
+    itself. As it is, the predictions lean the wrong way, and the test errs on the side of no gain.
 
     Args:
-        predicted, simple: predictions of pairs both of whose regions were left out, [K].
+        predicted: predictions of pairs both of whose regions were left out, [K].
+        simple: what is no better, by a fit to all pairs, [K].
         score: of the pairs, [K].
         weight: of the pairs, [K].
         ends: positions of the source and of the target of each pair, [K].

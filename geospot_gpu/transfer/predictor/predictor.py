@@ -28,7 +28,7 @@ from geospot_gpu.transfer.predictor.pairs import (
     scores_of,
     weights_of,
 )
-from geospot_gpu.transfer.predictor.trial import SHARES, Trial, mean_error, trial
+from geospot_gpu.transfer.predictor.trial import SHARES, Trial, level, line_of, mean_error, trial
 from geospot_gpu.transfer.scores.scores import Kind, bounds
 
 Array = NDArray[np.float64]
@@ -118,8 +118,9 @@ class Predictor:
         self._calibration = Calibration(table, predicted, targets, groupings[0])
         orders = relabellings(len(names), PERMUTATIONS, generator)
         self.evaluation = evaluated(
-            trials, distances, table, self._calibration, (sources, targets), orders, self._bounds
-        )
+            trials, dict(zip(distances, columns, strict=True)), table, self._calibration,
+            (sources, targets), orders, self._bounds, positive=positive,
+        )  # fmt: skip
         self._model = Agreement(makers, table, self.evaluation.constant, self.evaluation.share)
         low, high = table.x.min(0), table.x.max(0)
         margin = _MARGIN * (high - low)
@@ -160,15 +161,29 @@ class Predictor:
 
 def evaluated(
     trials: Sequence[Trial],
-    distances: Sequence[str],
+    distances: Mapping[str, int],
     table: Table,
     calibration: Calibration,
     ends: tuple[Sequence[Indices], Indices],
     orders: Indices,
     limits: tuple[float, float],
+    *,
+    positive: bool,
 ) -> Evaluation:
-    """What trials, and the intervals around the means of their predictions, come to."""
+    """What trials, and the intervals around the means of their predictions, come to.
+
+    Args:
+        trials: of several groupings.
+        distances: which feature each distance is.
+        table: pairs.
+        calibration: of the means of their predictions.
+        ends: positions of the regions of sources and of targets.
+        orders: permutations of the regions.
+        limits: between which scores lie.
+        positive: as :func:`~geospot_gpu.transfer.predictor.candidates.candidates` has it.
+    """
     sources, targets = ends
+    columns = list(distances.values())
     predicted = np.mean([one.predicted for one in trials], axis=0)
     known = np.isfinite(predicted)
     # Of several regions together there is no one to relabel.
@@ -177,13 +192,14 @@ def evaluated(
     def averaged(values: Iterable[float]) -> float:
         return float(np.mean(list(values)))
 
-    def p_over(simple: Sequence[Array]) -> float:
-        mean = np.mean(simple, axis=0)
+    def p_over(simple: Array) -> float:
         pair = sources[0][apart], targets[apart]
         score, weight = table.y[apart], table.weight[apart]
-        return gain_p(predicted[apart], mean[apart], score, weight, pair, orders)
+        return gain_p(predicted[apart], simple[apart], score, weight, pair, orders)
 
     errors = {name: averaged(one.errors[name] for one in trials) for name in trials[0].errors}
+    constant = min(CONSTANTS, key=lambda name: errors[name])
+    alone = np.mean([one.alone for one in trials], axis=0)
     singles = [one.single for one in trials if one.single is not None]
     lower, upper = (np.clip(end, *limits) for end in (calibration.lower, calibration.upper))
     inside = ((lower <= table.y) & (table.y <= upper))[known]
@@ -191,13 +207,15 @@ def evaluated(
     return Evaluation(
         error=averaged(mean_error(one.predicted, table) for one in trials),
         errors=errors,
-        single={name: averaged(one.alone[k] for one in trials) for k, name in enumerate(distances)},
-        constant=min(CONSTANTS, key=lambda name: errors[name]),
+        single=dict(zip(distances, alone.tolist(), strict=True)),
+        constant=constant,
         share=SHARES[int(np.argmin(np.mean([one.of_share for one in trials], axis=0)))],
         error_of_constant=averaged(mean_error(one.constant, table) for one in trials),
         error_of_single=averaged(mean_error(one, table) for one in singles) if singles else None,
-        p_over_constant=p_over([one.constant for one in trials]),
-        p_over_single=p_over(singles) if singles else None,
+        p_over_constant=p_over(np.full(len(table.y), level(table, constant))),
+        p_over_single=p_over(line_of(table, columns[int(np.argmin(alone))], positive=positive))
+        if singles
+        else None,
         covered=float(inside.mean()),
         worst_target=float(of_targets.min()),
         width=float((upper - lower)[known].mean()),

@@ -131,3 +131,20 @@ def mean_error(predicted: Array, table: Table) -> float:
     known = np.isfinite(predicted)
     errors = np.abs(predicted - table.y)[known]
     return float(np.average(errors, weights=table.weight[known]))
+
+
+def level(table: Table, constant: str) -> float:
+    """The mean or the median of all scores."""
+    if constant == CONSTANTS[0]:
+        return float(np.average(table.y, weights=table.weight))
+    order = np.argsort(table.y)
+    upto = np.cumsum(table.weight[order])
+    return float(table.y[order][np.searchsorted(upto, upto[-1] / 2.0)])
+
+
+def line_of(table: Table, column: int, *, positive: bool) -> Array:
+    """What the line through a feature says of the very pairs that it is fitted to, [K]."""
+    y = np.log(table.y) if positive else table.y
+    slopes, intercepts = lines(table.x[:, [column]], y, table.weight)
+    line: Array = table.x[:, column] * slopes[0] + intercepts[0]
+    return np.exp(np.clip(line, y.min(), y.max())) if positive else line
