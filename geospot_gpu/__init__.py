@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from geospot_gpu.cluster.settings import Ray
     from geospot_gpu.cost import GroundCost
     from geospot_gpu.distances.baselines import baselines
+    from geospot_gpu.distances.class_costs import with_class_costs
     from geospot_gpu.distances.column import Column
     from geospot_gpu.distances.columns import register_column
     from geospot_gpu.distances.nearest.search import Neighbours
@@ -175,6 +176,7 @@ _HOMES = {
     "select_points": "geospot_gpu.selection.points",
     "select_regions": "geospot_gpu.selection.regions",
     "sweep": "geospot_gpu.runs.making",
+    "with_class_costs": "geospot_gpu.distances.class_costs",
 }
 
 __all__ = [
@@ -262,6 +264,7 @@ __all__ = [
     "select_points",
     "select_regions",
     "sweep",
+    "with_class_costs",
 ]
 
 

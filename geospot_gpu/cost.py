@@ -16,6 +16,8 @@ class GroundCost:
 
     ``(1 - geo_weight) * feature_cost / feature_scale + geo_weight * great_circle_km / geo_scale``
 
+    and with labels ``+ label_weight * class_costs[class, class]``.
+
     The object only declares the cost; kernels evaluate it, tile by tile.
 
     Args:
@@ -30,10 +32,15 @@ class GroundCost:
             pairs. ``pair_max`` divides each part by its largest value within the pair and the
             mixture by its own largest value again, as the published GeoSpOT code does; such
             distances do not compare across pairs.
-        class_costs: what moving from a point of one class to a point of another costs besides,
-            K x L numbers that are not negative; None where points have no classes. Kernels take
-            the class of each point from ``PointArrays.classes``: a row's on the source side, a
-            column's on the target side.
+        label_weight: what moving from a point to one of another label costs besides, for two
+            classes that are as far apart as two are on average; not negative. Zero is the same as
+            None: labels cost nothing. Regions need labels for it, and :mod:`geospot_gpu.labels`
+            says how far apart classes are. One where ``class_costs`` alone is given.
+        class_costs: the table of that, K x L numbers that are not negative, between the classes
+            of rows on the source side and of columns on the target side
+            (``PointArrays.classes``); found once from all regions where it is not given.
+        classes: what the rows and columns of the table are: names of classes in text, or the
+            lowest numbers of bins. Regions need it; kernels take classes by their positions.
 
     Raises:
         GeospotError: a value lies outside its range.
@@ -47,7 +54,9 @@ class GroundCost:
     feature_scale: float = 1.0
     geo_scale: float = HALF_CIRCUMFERENCE_KM
     scaling: Scaling = "global"
+    label_weight: float | None = None
     class_costs: tuple[tuple[float, ...], ...] | None = None
+    classes: tuple[str, ...] | tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         find(self.feature)
@@ -63,6 +72,19 @@ class GroundCost:
             raise GeospotError(
                 f"cost.feature={self.feature} needs one scale: set cost.scaling=global"
             )
+        self._settle_classes()
+
+    def _settle_classes(self) -> None:
+        """Check what is said of classes, and bring it into one form."""
+        checks.settle(self, "cost", label_weight=checks.optional(checks.real))
+        if self.label_weight is not None and not 0.0 <= self.label_weight < float("inf"):
+            raise GeospotError(f"cost.label_weight={self.label_weight:g} must not be negative")
+        if self.label_weight == 0.0:  # one form for what means the same
+            for name in ("label_weight", "class_costs", "classes"):
+                object.__setattr__(self, name, None)
+        if self.labelled and self.scaling != "global":
+            name = "label_weight" if self.class_costs is None else "class_costs"
+            raise GeospotError(f"cost.{name} need one scale: set cost.scaling=global")
         if self.class_costs is not None:
             table = tuple(tuple(float(cost) for cost in row) for row in self.class_costs)
             object.__setattr__(self, "class_costs", table)
@@ -70,8 +92,29 @@ class GroundCost:
                 raise GeospotError("cost.class_costs must be a table: rows of equally many numbers")
             if not all(0.0 <= cost < float("inf") for row in table for cost in row):
                 raise GeospotError("cost.class_costs must be numbers that are not negative")
-            if self.scaling != "global":
-                raise GeospotError("cost.class_costs need one scale: set cost.scaling=global")
+        if self.classes is not None:
+            object.__setattr__(self, "classes", tuple(self.classes))
+            shape = (len(self.classes),) * 2
+            if self.class_costs is None or shape != (
+                len(self.class_costs),
+                len(self.class_costs[0]),
+            ):
+                raise GeospotError(
+                    f"cost.classes has {shape[0]} classes: give cost.class_costs with a row and a "
+                    "column for each"
+                )
+
+    @property
+    def labelled(self) -> bool:
+        """Whether labels enter the cost."""
+        return self.label_weight is not None or self.class_costs is not None
+
+    @property
+    def class_table(self) -> tuple[tuple[float, ...], ...] | None:
+        """What labels add to the cost, K x L, with their weight; None where there is no table."""
+        if self.class_costs is None or self.label_weight is None:
+            return self.class_costs
+        return tuple(tuple(self.label_weight * cost for cost in row) for row in self.class_costs)
 
     @property
     def uses_features(self) -> bool:
@@ -110,6 +153,18 @@ def check_self_terms(cost: GroundCost) -> None:
             "cost.class_costs are others from target to source than from source to target, so that "
             "there are no self terms: give a square, symmetric table, or ask for no divergences"
         )
+
+
+def check_without_labels(cost: GroundCost, what: str) -> None:
+    """Raise where labels enter the cost of something that does not know them.
+
+    Args:
+        cost: the ground cost.
+        what: does not, for the message.
+    """
+    if cost.labelled:
+        name = "label_weight" if cost.class_costs is None else "class_costs"
+        raise GeospotError(f"{what} knows no costs between labels: leave out cost.{name}")
 
 
 def check_one_scale(cost: GroundCost) -> None:

@@ -64,6 +64,11 @@ class PointArrays:
         return norm
 
     @cached_property
+    def small_classes(self) -> Tensor:
+        """The classes in half the bytes, int32 [P]."""
+        return required(self.classes).int()
+
+    @cached_property
     def halves(self) -> Halves:
         """The features, each number in two halves, for matrix units."""
         features = self.features

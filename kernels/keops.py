@@ -16,7 +16,7 @@ from geospot_gpu.cost import GroundCost
 from geospot_gpu.kernels.clouds import CloudBatch, required
 from geospot_gpu.kernels.contract import Kernel, PlanSums, Side, safe_log
 from geospot_gpu.kernels.reference import streamed_limit
-from geospot_gpu.kernels.spec import KernelSpec, Limits, torch_alone
+from geospot_gpu.kernels.spec import KernelSpec, Limits, formula_alone
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
@@ -163,7 +163,7 @@ def _build(
 STREAMED = KernelSpec(
     backend="keops",
     storage="streamed",
-    problem=lambda workload, entries: torch_alone(workload.cost),
+    problem=lambda workload, entries: formula_alone(workload.cost),
     limits=lambda workload: Limits(streamed_limit(workload), workload.points(in_place=False)),
     build=_build,
     by_default=lambda work: work.device == "cuda" and work.dimension <= _MOST_FEATURES,

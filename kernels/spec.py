@@ -89,12 +89,17 @@ def padded(n: Sizes, m: Sizes) -> NDArray[np.float64]:
 
 
 def torch_alone(cost: GroundCost) -> str | None:
-    """Why only kernels whose costs are torch's can run, in one clause; None where all know them."""
-    if cost.class_costs is not None:
-        return "costs between classes are computed in torch alone"
+    """Why no loops of ours can evaluate a cost, in one clause; None where they can."""
     if cost.own_feature:
         return f"cost.feature={cost.feature} is computed in torch alone"
     return None
+
+
+def formula_alone(cost: GroundCost) -> str | None:
+    """Why a formula of features and places alone is not enough, in one clause; None if it is."""
+    if cost.class_costs is not None:
+        return "it knows no costs between classes"
+    return torch_alone(cost)
 
 
 @dataclass(frozen=True)

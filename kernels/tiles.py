@@ -53,9 +53,10 @@ class CostTiles:
         self.vanishing = torch.zeros_like(ones, dtype=torch.bool).flatten()
         """Problems [B] of which all costs, or all of one part, are zero as computed: that is no
         scale, and says no more than that they are below rounding."""
-        self._class_costs: Tensor | None = None
-        if cost.class_costs is not None:
-            self._class_costs = source.points.xyz.new_tensor(cost.class_costs)
+        self.class_costs: Tensor | None = None
+        """Costs between classes [K, L], or None."""
+        if cost.class_table is not None:
+            self.class_costs = source.points.xyz.new_tensor(cost.class_table)
         if cost.scaling == "pair_max":
             self._scale_by_maxima(source, target, tile_entries)
 
@@ -88,8 +89,8 @@ class CostTiles:
             exchanged: they are given the other way round; only costs of classes tell.
         """
         tile = self._mixed(source, target)
-        if self._class_costs is not None:
-            table = self._class_costs.mT if exchanged else self._class_costs
+        if self.class_costs is not None:
+            table = self.class_costs.mT if exchanged else self.class_costs
             rows, columns = required(source.classes), required(target.classes)
             tile.add_(table[rows[:, :, None], columns[:, None, :]])
         return tile
@@ -115,7 +116,7 @@ class CostTiles:
         chosen.feature_factor = self.feature_factor[index]
         chosen.geo_factor = self.geo_factor[index]
         chosen.vanishing = self.vanishing[index]
-        chosen._class_costs = self._class_costs
+        chosen.class_costs = self.class_costs
         return chosen
 
 

@@ -133,7 +133,7 @@ def _check_fit(config: ComparisonConfig) -> None:
     elif points.source == "table":
         unused |= of_preset
     else:
-        read = ("points.region", "points.invalid")
+        read = ("points.region", "points.invalid", "points.label")
         unused |= {key: of for key, of in of_table.items() if key not in (*of_preset, *read)}
     if config.against.path is None:
         unused |= {f"against.{key}": "against.path=..." for key in vars(config.against)}

@@ -57,7 +57,7 @@ class RegionsConfig(Settings):
     by: str = "auto"
 
 
-@with_arguments_of(GroundCost, without=("class_costs",))
+@with_arguments_of(GroundCost, without=("class_costs", "classes"))
 @dataclass
 class CostConfig(Settings):
     """Group ``cost``."""

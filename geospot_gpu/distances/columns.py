@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geospot_gpu.distances.column import Column, Group, Table
 from geospot_gpu.errors import GeospotError, checks
@@ -16,7 +16,23 @@ from geospot_gpu.errors import GeospotError, checks
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from geospot_gpu.arrays import Indices
+    from geospot_gpu.regions import Regions
+
 _COST = "scaled ground cost"
+
+
+def _label_shift(regions: Regions, left: Indices, right: Indices) -> Any:
+    from geospot_gpu.distances.label_shift import label_shift
+
+    return label_shift(regions, left, right).value
+
+
+def _label_shift_error(regions: Regions, left: Indices, right: Indices) -> Any:
+    from geospot_gpu.distances.label_shift import label_shift
+
+    return label_shift(regions, left, right).error
+
 
 REGISTER: tuple[Column, ...] = (
     Column("source", "string", "Source", "name of the first region", "record", table=None),
@@ -220,6 +236,28 @@ REGISTER: tuple[Column, ...] = (
         table="baselines",
         directed=True,
         of_features=False,
+    ),
+    Column(
+        "label_shift",
+        "float32",
+        "Label shift",
+        "how much labels differ, by what is known of them (`points.label`): total variation of the "
+        "shares of classes, Wasserstein distance of numbers, less what chance adds; null without "
+        "labels",
+        group="baseline",
+        unit="1, or that of the label",
+        table="baselines",
+        compute=_label_shift,
+    ),
+    Column(
+        "label_shift_error",
+        "float32",
+        "Standard error of the label shift",
+        "what the number of known labels leaves uncertain about it",
+        group="evidence",
+        unit="1, or that of the label",
+        table="baselines",
+        compute=_label_shift_error,
     ),
 )
 """All columns, in the order in which they are stored and shown."""

@@ -10,6 +10,7 @@ import pandas as pd
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.cost import GroundCost
+from geospot_gpu.distances.class_costs import with_table
 from geospot_gpu.distances.dataset import to_dataset
 from geospot_gpu.distances.solve import PairSolver, chosen_outputs
 from geospot_gpu.engine.method import Solver, method_for
@@ -79,6 +80,7 @@ def pairwise(
     if warm is not None:
         checks.instance(warm, WarmStarts, "warm")
     together = joined(regions, against)
+    method = with_table(method, together, engine)
     left, right = all_pairs(len(regions), None if against is None else len(against))
     solver_of_pairs = PairSolver(together, method, engine, warm)
     pairs = solver_of_pairs.solve(left, right, outputs, target_error)

@@ -96,11 +96,6 @@ def check_entropic(solver: Solver, what: str) -> Sinkhorn | GeomLoss:
 
 def check_compatible(regions: Regions, cost: GroundCost) -> None:
     """Raise where the cost does not suit what the regions have, or have not."""
-    if cost.class_costs is not None:
-        raise GeospotError(
-            "cost.class_costs need points with classes, which regions do not have yet: leave them "
-            "out, or give the classes to a kernel (geospot_gpu.kernels.make_kernel)"
-        )
     if cost.uses_features and regions.features is None:
         raise GeospotError(
             f"cost.geo_weight={cost.geo_weight} needs features, and encoder=none gives none: "

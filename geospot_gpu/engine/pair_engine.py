@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from geospot_gpu.arrays import Columns, Indices
@@ -18,6 +19,7 @@ from geospot_gpu.devices import upload
 from geospot_gpu.engine import solved
 from geospot_gpu.engine.arriving import Arriving, Found
 from geospot_gpu.engine.batching import batches_of_similar_size
+from geospot_gpu.engine.classes import classes_of
 from geospot_gpu.engine.method import Method, Solver, check_compatible, check_entropic
 from geospot_gpu.engine.needs import Need
 from geospot_gpu.engine.sampling_error import SamplingError
@@ -65,6 +67,7 @@ class PairEngine:
         self, regions: Regions, method: Method, engine: Engine, warm: WarmStarts | None = None
     ) -> None:
         check_compatible(regions, method.cost)
+        classes = classes_of(regions, method.cost)
         self.method, self.warm = method, warm
         self._asked_for = engine.backend, engine.storage
         if isinstance(method.solver, EMD):
@@ -77,7 +80,9 @@ class PairEngine:
         self.sizes = regions.sizes
         self.points = PointArrays(
             self._features(),
-            *(upload(x, self.device, method.dtype) for x in (regions.xyz, regions.weight)),
+            upload(regions.xyz, self.device, method.dtype),
+            upload(regions.weight, self.device, method.dtype),
+            None if classes is None else upload(torch.from_numpy(classes), self.device),
         )
         self.budget = engine.budget_bytes()
         self.sampling_error = SamplingError(regions, self.points)

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.points.labels import Labels, as_labels
 
 log = logging.getLogger("geospot_gpu")
 
@@ -33,6 +34,8 @@ class Points:
         origin: where the points came from, for messages.
         dropped: how many invalid rows were dropped.
         invalid: whether points that turn out to be invalid are refused or dropped, too.
+        label: what each point is labelled with (:mod:`geospot_gpu.points.labels`), [n]; None where
+            points have no labels.
     """
 
     lon: NDArray[np.float64]
@@ -42,6 +45,7 @@ class Points:
     origin: str
     dropped: int = 0
     invalid: Invalid = "error"
+    label: Labels | None = None
 
     def __len__(self) -> int:
         return len(self.lon)
@@ -73,6 +77,7 @@ class Points:
         attributes: pd.DataFrame | None = None,
         origin: str = "points",
         invalid: Invalid = "error",
+        label: ArrayLike | pd.Series | None = None,
     ) -> Points:
         """Check and normalise coordinates and weights.
 
@@ -84,6 +89,7 @@ class Points:
             attributes: columns to keep beside the points.
             origin: name of the source for messages.
             invalid: ``error`` refuses invalid rows, ``drop`` leaves them out and counts them.
+            label: labels, of which some may be missing: classes or numbers.
 
         Raises:
             GeospotError: a coordinate or weight is missing, infinite or out of range, or the
@@ -111,6 +117,13 @@ class Points:
         rows = pd.RangeIndex(1, len(lon) + 1)
         table = pd.DataFrame(index=rows) if attributes is None else attributes
         lengths = {"lat": len(lat), "weight": len(mass), "attributes": len(table)}
+        labels = (
+            None
+            if label is None
+            else as_labels(label, getattr(label, "name", None) or "label", origin)
+        )
+        if labels is not None:
+            lengths["label"] = len(labels)
         for name, length in lengths.items():
             if length != len(lon):
                 raise GeospotError(
@@ -142,7 +155,9 @@ class Points:
         # Subtracting is exact, so that equal places stay equal. Adding zero turns -0.0 into 0.0,
         # which has other bytes.
         lon = np.where(lon >= 180.0, lon - 360.0, lon) + 0.0
-        return cls(lon, lat + 0.0, mass[keep], table[keep], origin, int(bad.sum()), invalid)
+        labels = None if labels is None else labels[keep]
+        dropped = int(bad.sum())
+        return cls(lon, lat + 0.0, mass[keep], table[keep], origin, dropped, invalid, labels)
 
     def warn_of_zeros(self) -> None:
         """Say how many points lie at exactly 0, 0, where many tables put missing coordinates."""
@@ -173,6 +188,7 @@ class Points:
             lat=self.lat[rows],
             weight=self.weight[rows],
             attributes=self.attributes.iloc[rows],
+            label=None if self.label is None else self.label[rows],
         )
 
     def balanced(self, degrees: float) -> Points:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from geospot_gpu.points.labels import Labels, are_numbers, in_order
 
 
 class Cloud(NamedTuple):
@@ -33,13 +36,19 @@ def merge_duplicates(
     weight: NDArray[np.float64],
     features: NDArray[np.float32] | None,
     reads_coordinates: bool,
+    label: Labels | None,
 ) -> Cloud:
-    """The distinct points in a canonical order, with their masses added up and normalised."""
+    """The distinct points in a canonical order, with their masses added up and normalised.
+
+    Points of different labels are distinct.
+    """
     bits = np.stack([lon, lat], axis=1).view(np.int64)
     if features is not None and not reads_coordinates:
         digests = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in features]
         codes = np.frombuffer(b"".join(digests), np.int64)
         bits = np.column_stack([bits, codes])
+    if label is not None:
+        bits = np.column_stack([bits, in_order(label)])
     _, first, inverse = np.unique(bits, axis=0, return_index=True, return_inverse=True)
     mass = np.bincount(inverse.ravel(), weight)
     total = mass.sum()
@@ -53,7 +62,7 @@ def merge_duplicates(
     )
 
 
-def digest(cloud: Cloud, reads_coordinates: bool) -> str:
+def digest(cloud: Cloud, reads_coordinates: bool, label: Labels | None) -> str:
     """A hash of what the distances of a region depend on."""
     content = hashlib.blake2b(digest_size=12)
     for values in (cloud.lon, cloud.lat, cloud.weight):
@@ -62,4 +71,7 @@ def digest(cloud: Cloud, reads_coordinates: bool) -> str:
         content.update(np.ascontiguousarray(cloud.square_weight).tobytes())
     if cloud.features is not None and not reads_coordinates:
         content.update(np.ascontiguousarray(cloud.features).tobytes())
+    if label is not None:
+        numbers = are_numbers(label)
+        content.update(label.tobytes() if numbers else json.dumps(label.tolist()).encode())
     return content.hexdigest()

@@ -17,6 +17,7 @@ from geospot_gpu.devices import find_device
 from geospot_gpu.encoders import Spaces
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import Name, Names, name_of
+from geospot_gpu.points.labels import together
 from geospot_gpu.points.readers import require_geopandas
 from geospot_gpu.regions.construction import FromPoints
 from geospot_gpu.regions.counts import describe_counts
@@ -35,8 +36,8 @@ class Regions(FromPoints, Drawn):
     """A ragged collection of named, weighted point clouds.
 
     Region ``r`` is rows ``offsets[r]:offsets[r + 1]`` of every flat array. Points with the same
-    coordinates (and features) are merged into one that carries their mass. Its attributes are those
-    of :class:`~geospot_gpu.regions.drawing.Drawn`.
+    coordinates (and features, and labels) are merged into one that carries their mass. Its
+    attributes are those of :class:`~geospot_gpu.regions.drawing.Drawn`.
     """
 
     def __len__(self) -> int:
@@ -140,6 +141,7 @@ class Regions(FromPoints, Drawn):
             lon=self.lon[rows],
             lat=self.lat[rows],
             row=self.row[rows],
+            label=None if self.label is None else self.label[rows],
             n_points=self.n_points[some],
             n_available=self.n_available[some],
             mass=self.mass[some],
@@ -285,6 +287,7 @@ class Regions(FromPoints, Drawn):
             lon=np.concatenate([self.lon, other.lon]),
             lat=np.concatenate([self.lat, other.lat]),
             row=np.concatenate([self.row, other.row]),
+            label=together([(side.label, len(side.lon)) for side in (self, other)]),
             n_points=np.concatenate([self.n_points, other.n_points]),
             n_available=np.concatenate([self.n_available, other.n_available]),
             mass=np.concatenate([self.mass, other.mass]),

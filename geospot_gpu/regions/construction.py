@@ -17,6 +17,7 @@ from geospot_gpu.devices import device_name
 from geospot_gpu.encoders import Encoder, NoEncoder, Precomputed, get_encoder
 from geospot_gpu.encoders.base import usable_rows
 from geospot_gpu.errors import GeospotError, checks
+from geospot_gpu.points import labels
 from geospot_gpu.points.arrays import feature_vectors, one_each
 from geospot_gpu.points.gallery import read_gallery
 from geospot_gpu.points.readers import read_points
@@ -87,6 +88,7 @@ class FromPoints:
         weight: str | None = None,
         crs: str | None = None,
         located: bool | None = True,
+        label: str | None = None,
         invalid: Invalid = "error",
         encoder: str | Encoder = "geoclip",
         **options: Any,
@@ -103,6 +105,7 @@ class FromPoints:
             crs: reference system of coordinates that are no degrees, as ``EPSG:32632``.
             located: as for :func:`~geospot_gpu.read_points`: False where points have no
                 coordinates, and regions differ by their features alone.
+            label: column of labels, classes or numbers; empty cells are unknown ones.
             invalid: ``error`` refuses invalid rows, ``drop`` leaves them out.
             encoder: ``geoclip``, ``none`` or an :class:`~geospot_gpu.encoders.Encoder`.
             options: as in :meth:`from_groups`.
@@ -119,6 +122,7 @@ class FromPoints:
             weight=weight,
             crs=crs,
             located=located,
+            label=label,
             text=text,
             invalid=invalid,
         )
@@ -137,6 +141,7 @@ class FromPoints:
         weight: ArrayLike | None = None,
         features: ArrayLike | None = None,
         normalize: bool = True,
+        label: ArrayLike | None = None,
         **options: Any,
     ) -> Self:
         """Regions of points in memory.
@@ -149,6 +154,7 @@ class FromPoints:
             weight: positive masses [n]; equal ones if not given.
             features: feature vectors [n, d]; none if not given.
             normalize: scale feature vectors to length one.
+            label: label of each point [n], class or number; None or NaN where it is unknown.
             options: as in :meth:`from_groups`.
 
         Raises:
@@ -173,7 +179,7 @@ class FromPoints:
             table = pd.concat([table, pd.DataFrame(vectors, columns=names)], axis=1)
             encoder = given = Precomputed(columns=names, normalize=normalize)
             given.in_own_units = False  # as those of most models
-        points = Points.build(lon=lon, lat=lat, weight=weight, attributes=table)
+        points = Points.build(lon=lon, lat=lat, weight=weight, attributes=table, label=label)
         return cls.from_groups(
             points, grouping.by_column(points, "region"), encoder=encoder, **options
         )
@@ -194,6 +200,7 @@ class FromPoints:
         exclude: Sequence[str] = (),
         unions: Sequence[str] = (),
         cell_degrees: float | None = None,
+        labelled: bool = False,
         device: str | torch.device = "cpu",
         progress: bool = False,
     ) -> Self:
@@ -213,6 +220,8 @@ class FromPoints:
             unions: regions to add that are unions of others, as ``FR+DE``.
             cell_degrees: give every lon/lat cell of this size the same mass within a region, to
                 undo uneven sampling.
+            labelled: leave out points of which no label is known, aloud: costs between labels
+                need one of every point.
             device: where the flat arrays will live.
             progress: draw how far encoding has come.
 
@@ -234,8 +243,9 @@ class FromPoints:
         grouped = union_of(given.values())
         encoder.fit(points, grouped)
         usable = usable_rows(encoder, points, grouped)
-        if len(usable) < len(grouped):
-            given = {name: rows[np.isin(rows, usable)] for name, rows in given.items()}
+        known = _labelled(points, usable) if checks.flag(labelled, "regions.labelled") else usable
+        if len(known) < len(grouped):
+            given = {name: rows[np.isin(rows, known)] for name, rows in given.items()}
         least = max(1, checks.whole(min_points, "regions.min_points"))
         chosen = select_groups(
             given, points.origin, least, include=include, exclude=exclude, unions=unions
@@ -252,18 +262,31 @@ class FromPoints:
             "invalid": points.dropped,
             "without_region": len(points) - len(grouped),
             "unusable_features": len(grouped) - len(usable),
-            "excluded": len(usable) - len(asked),
+            "unlabelled": len(usable) - len(known),
+            "excluded": len(known) - len(asked),
             "too_small": len(asked) - len(union_of(chosen.kept.values())),
         }
         return cls._of(replace(drawn, counts=check_counts(counts | drawn.counts)))
 
 
+def _labelled(points: Points, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of the rows whose label is known."""
+    if points.label is None:
+        raise GeospotError(
+            f"{points.origin}: regions.labelled=true needs labels: name their column with "
+            "points.label=..."
+        )
+    return rows[labels.known(points.label[rows])]
+
+
 def in_order(points: Points, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """The rows in an order that depends on their content: sums then agree to the last bit.
 
-    Of points without coordinates it is that of the table, by weight.
+    Of points without coordinates it is that of the table, by weight and label.
     """
-    return rows[np.lexsort((points.weight[rows], points.lat[rows], points.lon[rows]))]
+    keys = (points.weight[rows], points.lat[rows], points.lon[rows])
+    label = points.label
+    return rows[np.lexsort(keys if label is None else (labels.in_order(label[rows]), *keys))]
 
 
 def _mass(

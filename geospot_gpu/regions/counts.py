@@ -11,6 +11,7 @@ _REASONS = {
     "invalid": "dropped as invalid",
     "unusable_features": "without usable features",
     "without_region": "without a region",
+    "unlabelled": "without a label",
     "excluded": "in regions excluded or not included",
     "too_small": "in regions smaller than regions.min_points",
     "beyond_max_points": "beyond regions.max_points",

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.errors.memory import out_of_memory
+from geospot_gpu.points.labels import Labels
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions.cloud import digest, merge_duplicates
 from geospot_gpu.regions.counts import union_of
@@ -60,6 +61,7 @@ class Drawn:
         encoder: version of the encoder the features come from.
         sampling: how points were subsampled.
         sources: where the points of each region come from.
+        label: what the points are labelled with, [N], on the CPU; None where they have no labels.
         counts: where the points of the table went, each once: ``given`` is the sum of ``used``,
             the distinct points that are in a region, and of those that are not, by reason.
     """
@@ -82,6 +84,7 @@ class Drawn:
     sampling: Sampling
     sources: tuple[Source, ...]
     counts: dict[str, int] = field(default_factory=dict)
+    label: Labels | None = None
 
 
 @building
@@ -103,6 +106,7 @@ def draw(names: Sequence[str], sources: Sequence[Source], sampling: Sampling) ->
             weight,
             None if features is None else features[np.searchsorted(rows, region_rows)],
             encoder.reads_coordinates,
+            None if points.label is None else points.label[region_rows],
         )
         if len(region_rows) < len(source.rows):  # its first half is a sample, too
             cloud = cloud.take(sampling.order(name, len(cloud.lon)))
@@ -112,6 +116,7 @@ def draw(names: Sequence[str], sources: Sequence[Source], sampling: Sampling) ->
         np.concatenate([cloud[k] for cloud in clouds]) for k in range(4)
     )
     sizes = [len(cloud.lon) for cloud in clouds]
+    labels = [None if points.label is None else points.label[rows] for rows in distinct]
     return Drawn(
         names=tuple(names),
         offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
@@ -128,10 +133,14 @@ def draw(names: Sequence[str], sources: Sequence[Source], sampling: Sampling) ->
         n_points=np.array([len(rows) for rows, _ in sampled]),
         n_available=np.array([len(source.rows) for source in sources]),
         mass=np.array([source.mass.sum() for source in sources]),
-        digests=tuple(digest(cloud, encoder.reads_coordinates) for cloud in clouds),
+        digests=tuple(
+            digest(cloud, encoder.reads_coordinates, label)
+            for cloud, label in zip(clouds, labels, strict=True)
+        ),
         encoder=encoder.version,
         sampling=sampling,
         sources=tuple(sources),
+        label=None if points.label is None else points.label[np.concatenate(distinct)],
         counts={
             "beyond_max_points": len(union_of(source.rows for source in sources)) - len(rows),
             "merged": len(rows) - len(union_of(distinct)),

@@ -24,6 +24,7 @@ from geospot_gpu.progress import Progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.block import Contents, Side, encoded, in_stored_form
 from geospot_gpu.runs.catalogue import Catalogue
+from geospot_gpu.runs.class_table import method_in
 from geospot_gpu.runs.identity import region_keys, run_identity
 from geospot_gpu.runs.missing import missing_blocks
 from geospot_gpu.runs.plan import Cell, Grid
@@ -91,6 +92,7 @@ def estimate(
     part = check_shard(shard, target_error)
     together = joined(regions, against)
     store = Store(ReadOnly(store.place))
+    method = method_in(store, together, method, engine)
     identity = store.check_identity(run_identity(together.encoder, together.sampling.seed, method))
     check_compatible(together, method.cost)
     with engine.pool() as pool:

@@ -22,9 +22,10 @@ def run_identity(encoder: str, seed: int, method: Method) -> Identity:
     Outputs may differ, as every row says which it has, and so may a target error, which only says
     which samples are solved.
     """
+    cost = {key: value for key, value in asdict(method.cost).items() if value is not None}
     return {
         "encoder": encoder,
-        "cost": {key: value for key, value in asdict(method.cost).items() if value is not None},
+        "cost": json.loads(json.dumps(cost)),  # tables are lists there
         "solver": {"name": type(method.solver).__name__.lower(), **asdict(method.solver)},
         "seed": seed,
     }
@@ -33,13 +34,19 @@ def run_identity(encoder: str, seed: int, method: Method) -> Identity:
 def same(stored: Identity, wanted: Identity) -> bool:
     """Whether a folder's identity is the wanted one.
 
-    That of version 0.1 also says whether its solver debiased, and has no price of coverage where
+    A cost with labels may be without its table of classes yet, which is the folder's then. That of
+    version 0.1 also says whether its solver debiased, and has no price of coverage where
     none was computed.
     """
     return _of_now(stored, wanted) == wanted
 
 
 def _of_now(stored: Identity, wanted: Identity) -> Identity:
+    cost, own = stored.get("cost"), wanted["cost"]
+    if isinstance(cost, dict) and isinstance(own, dict) and "class_costs" not in own:
+        tabled = "label_weight" in own
+        kept = {k: v for k, v in cost.items() if not (tabled and k in ("class_costs", "classes"))}
+        stored = {**stored, "cost": kept}
     then, now = stored.get("solver"), wanted["solver"]
     if not isinstance(then, dict) or not isinstance(now, dict):
         return stored

@@ -22,6 +22,7 @@ from geospot_gpu.encoders.base import checked_rows
 from geospot_gpu.encoders.spaces import own_of
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.places import Place
+from geospot_gpu.points.labels import Labels
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions import Regions
 from geospot_gpu.regions.counts import union_of
@@ -99,6 +100,9 @@ def _keep(regions: Regions, members: list[int], place: Place) -> dict[str, Any]:
         "mass": np.concatenate([source.mass for source in sources]),
     }
     table = pa.table({**columns, "region": pa.array(columns["region"]).dictionary_encode()})
+    if points.label is not None:
+        label = pa.array(points.label[rows], from_pandas=True)
+        table = table.append_column("label", label)
     if type(encoder) not in (GeoClip, NoEncoder):
         table = table.append_column("features", _features(regions, members, rows))
     content = pa.BufferOutputStream()
@@ -166,7 +170,11 @@ def _drawn(
     mass = table["mass"].to_numpy()
     lon, lat = (table[key].to_numpy()[first] for key in ("lon", "lat"))
     attributes = pd.DataFrame(index=pd.Index(rows))
-    points = Points(lon, lat, mass[first], attributes, str(entry["origin"]))
+    label = _labels(table)
+    points = Points(
+        lon, lat, mass[first], attributes, str(entry["origin"]),
+        label=None if label is None else label[first],
+    )  # fmt: skip
     encoder = _encoder(entry, identity["encoder"], points, table, first)
     starts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]]))
     sources = [
@@ -175,6 +183,18 @@ def _drawn(
     ]
     sampling = Sampling(max_points, identity["seed"])
     return Regions.from_sources([str(names[k]) for k in starts], sources, sampling)
+
+
+def _labels(table: pa.Table) -> Labels | None:
+    """Those that were kept: text of classes, or numbers."""
+    if "label" not in table.column_names:
+        return None
+    column = table["label"]
+    if pa.types.is_floating(column.type):
+        return np.asarray(column.to_numpy())
+    found = np.empty(len(column), object)
+    found[:] = column.to_pylist()
+    return found
 
 
 def _encoder(

@@ -12,7 +12,7 @@ import pandas as pd
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.cluster.pool import Pool
-from geospot_gpu.cost import check_one_scale
+from geospot_gpu.cost import check_one_scale, check_without_labels
 from geospot_gpu.distances.nearest.candidates import KnownPairs, coded
 from geospot_gpu.distances.nearest.lists import Groups
 from geospot_gpu.distances.nearest.moments import MomentBounds
@@ -107,6 +107,7 @@ def check_nearest(
     if _NEAREST not in outputs:
         raise GeospotError(f"the nearest are those by {_NEAREST}: add it to outputs")
     check_one_scale(method.cost)
+    check_without_labels(method.cost, "the search for the nearest")
     check_entropic(method.solver, "the search for the nearest")
     return number
 

@@ -30,6 +30,7 @@ from geospot_gpu.files.outputs import Outputs
 from geospot_gpu.progress import shows_progress
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.catalogue import Catalogue
+from geospot_gpu.runs.class_table import method_in
 from geospot_gpu.runs.growth import grow_samples
 from geospot_gpu.runs.identity import Identity, region_keys, run_identity
 from geospot_gpu.runs.manifest import Manifest, seal
@@ -145,12 +146,12 @@ def run_sweep(
         target_error = check_target_error(target_error, outputs)
     part = check_shard(shard, target_error)
     together = joined(regions, against)
-    identity = run_identity(together.encoder, together.sampling.seed, method)
     store = Store(out)
     results = results or store.output_folder()
-    store.check_identity(identity)
-    check_compatible(together, method.cost)
     started = time.perf_counter()
+    method = method_in(store, together, method, engine)
+    identity = run_identity(together.encoder, together.sampling.seed, method)
+    check_compatible(together, method.cost)
     with engine.pool() as pool:
         others = None if against is None else against.sizes
         grid = Grid(regions.sizes, others, pool.device_type, pool.shares)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.cost import GroundCost, check_one_scale
+from geospot_gpu.cost import GroundCost, check_one_scale, check_without_labels
 from geospot_gpu.engine.method import Solver, method_for
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.engine.settings import Engine, settled
@@ -137,6 +137,7 @@ def select_points(
         raise GeospotError(f"neighbours={neighbours}: give at least 1")
     how, engine = method_for(regions, cost, solver), settled(engine)
     check_one_scale(how.cost)
+    check_without_labels(how.cost, "selection of points")
     asked = resolve(regions, against, target, exclude, have, include_target=include_target)
     if len(asked.have) and method == "importance":
         raise GeospotError("have has no effect on method=importance: use method=coverage")

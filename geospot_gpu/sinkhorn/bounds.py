@@ -151,8 +151,8 @@ def rounding_error(
         feature_error, feature_size = share * feature_error, share * feature_size
     size = feature_size + geo_size + f.abs().amax(1).double() + g.abs().amax(1).double()
     roundings = _EXPONENT_ROUNDINGS
-    if cost.class_costs is not None:  # the table is rounded, and so are costs that it is added to
-        size, roundings = size + max(map(max, cost.class_costs)), roundings + 2.0
+    if cost.class_table is not None:  # the table is rounded, and so are costs that it is added to
+        size, roundings = size + max(map(max, cost.class_table)), roundings + 2.0
     terms = max(source.shape[1], target.shape[1])
     summation = math.sqrt(terms) * unit * (kernel.epsilon + primal.abs())
     return feature_error + geo_error + roundings * unit * size + summation

@@ -113,8 +113,8 @@ def diameters(kernel: Kernel, cost: GroundCost) -> Tensor:
         share = (1.0 - cost.geo_weight) / cost.feature_scale
         lengths = _length(kernel.source), _length(kernel.target)
         largest += share * find(cost.feature).largest(*lengths, dimension)
-    if cost.class_costs is not None:
-        largest += max(map(max, cost.class_costs))
+    if cost.class_table is not None:
+        largest += max(map(max, cost.class_table))
     return largest
 
 

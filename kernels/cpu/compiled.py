@@ -135,8 +135,18 @@ class CompiledKernel(Kernel):
             target.points.coordinates.numpy(),
             source.start,
             target.start,
+            self._classes(),
         )
         return Panel(costs.numpy(), layout, shares)
+
+    def _classes(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+        """Classes of the points of both sides, and costs between them; empty if there are none."""
+        table = self.tiles.class_costs
+        if table is None:
+            none = np.empty(0, np.int32)
+            return none, none, np.empty((0, 0), np.float32)
+        sides = (self.source.points.small_classes, self.target.points.small_classes)
+        return sides[0].numpy(), sides[1].numpy(), table.contiguous().numpy()
 
     def _feature_cost(
         self, costs: Tensor, layout: loops.Layout, low: int, rows: NDArray[np.int64]

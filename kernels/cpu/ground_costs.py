@@ -74,10 +74,24 @@ def products(begin, end, layout, costs, features, start_a, start_b):
 
 
 @loop
-def mix(begin, end, layout, costs, product, squares, factors, points_a, points_b, start_a, start_b):
+def mix(
+    begin,
+    end,
+    layout,
+    costs,
+    product,
+    squares,
+    factors,
+    points_a,
+    points_b,
+    start_a,
+    start_b,
+    classes,
+):
     """Turn products (or distances) of features into costs, in place.
 
-    ``cost = feature_factor max(c + |x|^2 + |y|^2 + slope product, 0) + geo_factor half angle``
+    ``cost = feature_factor max(c + |x|^2 + |y|^2 + slope product, 0) + geo_factor half angle
+    + table of classes``
 
     Args:
         layout: the work.
@@ -88,8 +102,11 @@ def mix(begin, end, layout, costs, product, squares, factors, points_a, points_b
         factors: feature_factor and geo_factor of each problem, [B, 2].
         points_a, points_b: unit vectors, coordinate by coordinate, [3, P] and [3, Q].
         start_a, start_b: first point of each problem's clouds, [B].
+        classes: of the points of the two sides, int32 [P] and [Q], and the costs between them,
+            [K, L]; empty where there are none.
     """
     constant, slope = product
+    classes_a, classes_b, table = classes
     squares_a, squares_b = squares
     for item in range(begin, end):
         k, low, high, position = layout.items[item]
@@ -112,3 +129,7 @@ def mix(begin, end, layout, costs, product, squares, factors, points_a, points_b
                 x0, x1, x2 = points_a[0, sa + i], points_a[1, sa + i], points_a[2, sa + i]
                 for j in range(m):
                     row[j] += cg * _half_angle(x0, x1, x2, y0[j], y1[j], y2[j])
+            if len(classes_a) > 0:
+                by_class, of = table[classes_a[sa + i]], classes_b[sb : sb + m]
+                for j in range(m):
+                    row[j] += by_class[of[j]]

@@ -23,7 +23,7 @@ from geospot_gpu.kernels.spec import (
     Limits,
     Sizes,
     Workload,
-    torch_alone,
+    formula_alone,
 )
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 
@@ -63,7 +63,7 @@ def _problem(workload: Workload) -> str | None:
     cost = workload.cost
     if cost.uses_features and cost.feature == "euclidean":
         return "it needs a feature cost other than euclidean"
-    return torch_alone(cost)
+    return formula_alone(cost)
 
 
 def _missing(workload: Workload) -> str | None:

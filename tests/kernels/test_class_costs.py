@@ -1,4 +1,4 @@
-"""A part of the ground cost by classes: torch's kernels add it, and the others leave it to them."""
+"""A part of the ground cost by classes, which kernels add to the others, or leave to others."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import torch
 import geospot_gpu as gs
 from geospot_gpu.cost import check_self_terms
 from geospot_gpu.distances.column import DIRECTIONS
-from geospot_gpu.engine import pair_engine
 from geospot_gpu.engine.arriving import Found
-from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.solved import Solved, coverage
 from geospot_gpu.kernels import choose_kernel, make_kernel
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays, required
@@ -77,11 +75,13 @@ def test_values_are_certified_and_those_of_pot(storage: str, dtype: torch.dtype)
     assert certify(chosen, COST, alone, 1e-4).ot_value[0].item() == pytest.approx(value, abs=2e-5)
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_auto_leaves_them_to_torch(device: str) -> None:
+@pytest.mark.parametrize(("device", "backend"), [("cpu", "compiled"), ("cuda", "torch")])
+def test_auto_leaves_them_to_kernels_that_know_them(device: str, backend: str) -> None:
     workload = Workload(COST, 8, torch.float32, device, 2**30)
-    assert choose_kernel(workload, 100).name == "torch kept"
-    assert choose_kernel(workload, 10**9).name == "torch streamed"
+    assert choose_kernel(workload, 100).name == f"{backend} kept"
+    assert choose_kernel(workload, 10**9).name == f"{backend} streamed"
+    with pytest.raises(gs.GeospotError, match="it knows no costs between classes"):
+        choose_kernel(workload, 100, backend="keops")
 
 
 def test_costs_at_hand_have_them() -> None:
@@ -145,18 +145,8 @@ def coverage_of(
     return coverage(batch, torch.ones(2, dtype=torch.bool))
 
 
-@pytest.mark.parametrize("table", [TABLE, ((0.0, 1.0), (0.5, 0.0))])
-def test_self_terms_need_the_same_table_both_ways(
-    table: tuple[tuple[float, ...], ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pair_engine, "check_compatible", lambda regions, cost: None)
-    method = Method(replace(COST, class_costs=table), gs.Sinkhorn())
-    engine = pair_engine.PairEngine(random_regions([3, 4]), method, gs.Engine(device="cpu"))
+@pytest.mark.parametrize("table", [((0.0, 1.0), (0.5, 0.0)), ((0.0, 1.0, 1.0), (1.0, 0.0, 1.0))])
+def test_self_terms_need_the_same_table_both_ways(table: tuple[tuple[float, ...], ...]) -> None:
     with pytest.raises(gs.GeospotError, match="give a square, symmetric table"):
-        engine.self_terms(np.arange(2))
+        check_self_terms(replace(COST, class_costs=table))
     check_self_terms(replace(COST, class_costs=((0.0, 1.0), (1.0, 0.0))))
-
-
-def test_regions_have_no_classes_yet() -> None:
-    with pytest.raises(gs.GeospotError, match="class_costs need points with classes"):
-        gs.pairwise(random_regions([3, 4]), cost=COST)

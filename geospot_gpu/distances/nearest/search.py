@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.arrays import Indices
-from geospot_gpu.cost import check_one_scale
+from geospot_gpu.cost import check_one_scale, check_without_labels
 from geospot_gpu.distances.nearest.candidates import Candidates, KnownPairs, Part, coded
 from geospot_gpu.distances.nearest.lower_bounds import (
     HalfSteps,
@@ -71,6 +71,7 @@ class NeighbourSearch:
     def __init__(self, solver: PairSolver, solve: Solve | None = None) -> None:
         engine = solver.engine
         check_one_scale(engine.cost)
+        check_without_labels(engine.cost, "the search for the nearest")
         check_entropic(engine.solver, "the search for the nearest")
         self._solver, self._engine = solver, engine
         self._solve = solve or (lambda left, right: solver.solve(left, right, _OUTPUTS))

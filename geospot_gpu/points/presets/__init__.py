@@ -21,6 +21,7 @@ from geospot_gpu.points.presets import (
     geoyfcc,
     povertymap,
 )
+from geospot_gpu.points.readers.points import label_of
 from geospot_gpu.points.table import Invalid, Points
 
 PRESETS: dict[str, Callable[[Path], pd.DataFrame]] = {
@@ -50,6 +51,7 @@ def read_dataset(
     *,
     split: Iterable[str] | None = None,
     invalid: Invalid = "error",
+    label: str | None = None,
 ) -> Points:
     """The points of a public data set, from its files as they are published.
 
@@ -72,6 +74,7 @@ def read_dataset(
         root: the folder of its files.
         split: keep the points of these splits, as ``["test"]``; all if not given.
         invalid: ``error`` refuses rows without valid coordinates, ``drop`` leaves them out.
+        label: column of labels, as ``label``.
 
     Returns:
         Points whose ``attributes`` are the columns besides ``lon`` and ``lat``: see the function
@@ -100,6 +103,7 @@ def read_dataset(
             attributes=frame.drop(columns=["lon", "lat"], errors="ignore"),
             origin=str(folder),
             invalid=invalid,
+            label=label_of(frame, label, str(folder)),
         )
         points.warn_of_zeros()
         return points

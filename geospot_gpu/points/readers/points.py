@@ -48,6 +48,7 @@ def read_points(
     weight: str | None = None,
     crs: str | None = None,
     located: bool | None = True,
+    label: str | None = None,
     text: Iterable[str | None] = (),
     invalid: Invalid = "error",
 ) -> Points:
@@ -69,6 +70,7 @@ def read_points(
             ``EPSG:32632``.
         located: whether points have coordinates. False takes none: regions then differ by their
             features alone; with None it is as the table has them.
+        label: column of labels, classes or numbers; empty cells are unknown ones.
         text: columns of a CSV file that hold names, where ``007`` is not the number 7.
         invalid: ``error`` refuses invalid rows, ``drop`` leaves them out and counts them.
 
@@ -81,8 +83,8 @@ def read_points(
         if frame is None:
             frame = read_table(Path(origin), checks.listed(text, "text"))
         if not _is_located(frame, origin, (lon, lat, crs), located):
-            return _without_places(frame, origin, weight, invalid)
-        return _points(frame, origin, lon, lat, weight, crs, invalid)
+            return _without_places(frame, origin, weight, invalid, label)
+        return _points(frame, origin, lon, lat, weight, crs, invalid, label)
 
 
 def _points(
@@ -93,6 +95,7 @@ def _points(
     weight: str | None,
     crs: str | None,
     invalid: Invalid,
+    label: str | None,
 ) -> Points:
     """Points of a data frame; see :func:`read_points`."""
     twice = frame.columns[frame.columns.duplicated()]
@@ -116,6 +119,7 @@ def _points(
         attributes=pd.DataFrame(frame),
         origin=origin,
         invalid=invalid,
+        label=label_of(frame, label, origin),
     )
     points.warn_of_zeros()
     return points
@@ -140,13 +144,21 @@ def _is_located(
     return False
 
 
-def _without_places(frame: Any, origin: str, weight: str | None, invalid: Invalid) -> Points:
+def _without_places(
+    frame: Any, origin: str, weight: str | None, invalid: Invalid, label: str | None
+) -> Points:
     """Points of a table that differ by their features alone."""
     mass = None if weight is None else _numbers(column(frame, weight, "points.weight", origin))
     if has_geometry(frame):
         frame = frame.drop(columns=frame.geometry.name)
     table = pd.DataFrame(frame)
-    return Points.build(weight=mass, attributes=table, origin=origin, invalid=invalid)
+    labels = label_of(table, label, origin)
+    return Points.build(weight=mass, attributes=table, origin=origin, invalid=invalid, label=labels)
+
+
+def label_of(frame: pd.DataFrame, label: str | None, origin: str) -> pd.Series[Any] | None:
+    """The column of labels, where one is named."""
+    return None if label is None else column(frame, label, "points.label", origin)
 
 
 def with_geometry(frame: pd.DataFrame, origin: str, crs: str | None = None) -> pd.DataFrame:
