@@ -23,10 +23,12 @@ from geospot_gpu.kernels.spec import (
     Limits,
     Sizes,
     Workload,
-    formula_alone,
+    torch_alone,
 )
 from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 
+MOST_CLASSES = 256
+"""Classes that a table of costs between them may have on either side."""
 KEPT_BYTES = 2
 """Bytes for each cost that is kept; partial sums over columns take an eighth of that."""
 
@@ -63,7 +65,10 @@ def _problem(workload: Workload) -> str | None:
     cost = workload.cost
     if cost.uses_features and cost.feature == "euclidean":
         return "it needs a feature cost other than euclidean"
-    return formula_alone(cost)
+    table = cost.class_costs
+    if table is not None and max(len(table), len(table[0])) > MOST_CLASSES:
+        return f"it knows costs between up to {MOST_CLASSES} classes"
+    return torch_alone(cost)
 
 
 def _missing(workload: Workload) -> str | None:

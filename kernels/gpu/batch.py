@@ -10,13 +10,23 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays
 from geospot_gpu.kernels.contract import Side, safe_log
 from geospot_gpu.kernels.gpu import passes
 from geospot_gpu.kernels.gpu.finish import PENDING
 from geospot_gpu.kernels.gpu.layout import LINES, SLAB, Bands, View, begins, ceil_div
-from geospot_gpu.kernels.gpu.tiles import COSINE, PITCH, SQUARE, Kept, Points, Problems
+from geospot_gpu.kernels.gpu.tiles import (
+    CLASSES,
+    COSINE,
+    MOST_CLASSES,
+    PITCH,
+    SQUARE,
+    Kept,
+    Points,
+    Problems,
+)
 from geospot_gpu.kernels.gpu.tiling import Pass, Tiling, card, choose
 from geospot_gpu.kernels.tiles import CostTiles
 from geospot_gpu.sphere import EARTH_RADIUS_KM
@@ -67,10 +77,13 @@ class Batch:
         self._room: dict[str, tuple[Tensor, Tensor]] = {}
         self.keeps = keep
         cost = tiles.cost
-        kind = {"cosine": COSINE.value, "sqeuclidean": SQUARE.value}.get(cost.feature)
+        kind = 0 if tiles.class_costs is None else CLASSES.value
+        if cost.uses_features:
+            kind |= {"cosine": COSINE.value, "sqeuclidean": SQUARE.value}[cost.feature]
+        self._tables = _tables(tiles.class_costs)
         self._points = {"source": source.points, "target": target.points}
         self._constants: dict[str, Any] = {
-            "KIND": kind if cost.uses_features else 0,
+            "KIND": kind,
             "GEO": cost.uses_geography,
             "D": source.points.halves.high.shape[1] if cost.uses_features else 0,
         }
@@ -87,7 +100,7 @@ class Batch:
             here, there = self.source, self.target
             if side == "target":
                 here, there = there, here
-            self._views[key] = View(here, there, key[1])
+            self._views[key] = View(here, there, key[1], exchanged=side == "target")
         return self._views[key]
 
     def at(self, epsilon: float) -> Batch:
@@ -325,8 +338,10 @@ class Batch:
         self.launch(passes.fold_sums, view.lines, *arguments, LEAST=least, BLOCK=LINES)
 
     def problems(self, view: View) -> Problems:
+        factors, tables = self._factors, self._tables
+        table = factors[0] if tables is None else tables[view.exchanged]
         return Problems(
-            view.here, view.n, view.there, view.m, view.chunk, view.part, *self._factors
+            view.here, view.n, view.there, view.m, view.chunk, view.part, *factors, table
         )
 
     def _sides(self, side: Side, exact: bool) -> tuple[Points, Points]:
@@ -335,15 +350,16 @@ class Batch:
         return (source, target) if side == "source" else (target, source)
 
     def _arrays(self, points: PointArrays, exact: bool) -> Points:
-        if not self._constants["KIND"]:
-            return Points(points.xyz, points.xyz, points.xyz, points.xyz)
+        classes = points.xyz if self._tables is None else points.small_classes
+        if not self._constants["D"]:
+            return Points(points.xyz, points.xyz, points.xyz, points.xyz, classes)
         halves = points.halves
         square = halves.square if exact else halves.high_square
-        return Points(halves.high, halves.low, square, points.xyz)
+        return Points(halves.high, halves.low, square, points.xyz, classes)
 
     def _product_unit(self) -> float:
         """What a product of stored features counts for."""
-        if not self._constants["KIND"]:
+        if not self._constants["D"]:
             return 1.0
         return math.prod(points.halves.unit for points in self._points.values())
 
@@ -353,3 +369,11 @@ class Batch:
         with torch.cuda.device(work.device) if on_gpu else contextlib.nullcontext():
             # Products and sums fused: said here, since the default depends on Triton's version.
             kernel[(len(work),)](work, *arguments, enable_fp_fusion=True, **constants)
+
+
+def _tables(costs: Tensor | None) -> tuple[Tensor, Tensor] | None:
+    """Costs between classes as seen from both sides, their rows padded."""
+    if costs is None:
+        return None
+    there, back = (pad(x, (0, MOST_CLASSES.value - x.shape[1])) for x in (costs, costs.mT))
+    return there, back

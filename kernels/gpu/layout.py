@@ -96,10 +96,13 @@ class View:
         here: the clouds whose points are rows.
         there: the clouds whose points are columns.
         tile: rows and columns of a tile.
+        exchanged: whether rows are points of the target.
     """
 
-    def __init__(self, here: CloudBatch, there: CloudBatch, tile: tuple[int, int]) -> None:
-        self.device = here.device
+    def __init__(
+        self, here: CloudBatch, there: CloudBatch, tile: tuple[int, int], *, exchanged: bool
+    ) -> None:
+        self.device, self.exchanged = here.device, exchanged
         self._n, self._m = here.size, there.size
         self._blocks = ceil_div(self._n, tile[0])
         share = ceil_div(ceil_div(self._m, tile[1]), _MOST_CHUNKS)

@@ -16,8 +16,16 @@ import numpy as np
 import triton
 import triton.language as tl
 
+from geospot_gpu.kernels.gpu import MOST_CLASSES as MOST
+
 COSINE, SQUARE = tl.constexpr(1), tl.constexpr(2)
 """Kinds of feature cost; zero is none."""
+
+FEATURES, CLASSES = tl.constexpr(3), tl.constexpr(4)
+"""Bits of a kind: those of the feature cost, and whether there are costs between classes."""
+
+MOST_CLASSES = tl.constexpr(MOST)
+"""Rows of a table of costs between classes begin at multiples of this."""
 
 PITCH = tl.constexpr(16)
 """Rows of kept costs begin at multiples of this, so that 16 bytes are read at once."""
@@ -49,6 +57,8 @@ class Points(NamedTuple):
     """Squared lengths of the features that are multiplied, float32 [P]."""
     xyz: Any
     """Unit vectors, float32 [P, 3]."""
+    classes: Any
+    """Classes, int32 [P]."""
 
 
 class Problems(NamedTuple):
@@ -70,6 +80,8 @@ class Problems(NamedTuple):
     """float32."""
     geo_factor: Any
     """Cost of half a radian, float32."""
+    table: Any
+    """Costs between classes on this side and on the other, float32 [K, MOST_CLASSES]; of all."""
 
 
 class Kept(NamedTuple):
@@ -149,7 +161,7 @@ def _half_angle(x, y, rows, columns):
 @triton.jit
 def _feature_cost(product, x, y, problems, b, rows, columns, KIND: tl.constexpr):
     """Feature costs from inner products."""
-    if KIND == COSINE:
+    if FEATURES & KIND == COSINE:
         feature = 1.0 - product
     else:
         squares = tl.load(x.square + rows)[:, None] + tl.load(y.square + columns)[None, :]
@@ -163,6 +175,13 @@ def _geography_cost(x, y, problems, b, rows, columns):
 
 
 @triton.jit
+def _class_cost(x, y, problems, rows, columns):
+    """Costs [BM, BN] between classes: a table so small stays in the cache."""
+    row, column = tl.load(x.classes + rows), tl.load(y.classes + columns)
+    return tl.load(problems.table + row[:, None] * MOST_CLASSES + column[None, :])
+
+
+@triton.jit
 def cost_tile(
     x, y, problems, b, rows, columns, unit, KIND: tl.constexpr, GEO: tl.constexpr, D: tl.constexpr,
     EXACT: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
@@ -173,7 +192,7 @@ def cost_tile(
     odd columns take turns: a thread holds pairs of them, and registers for one of each pair's
     intermediate values are enough.
     """
-    if KIND:
+    if FEATURES & KIND:
         cost = _product(x, y, rows, columns, D, EXACT, BM, BN, BK) * unit
         if GEO:
             even, odd = tl.split(tl.reshape(cost, (BM, BN // 2, 2)))
@@ -187,6 +206,8 @@ def cost_tile(
             cost = _feature_cost(cost, x, y, problems, b, rows, columns, KIND)
     else:
         cost = _geography_cost(x, y, problems, b, rows, columns)
+    if CLASSES & KIND:
+        cost += _class_cost(x, y, problems, rows, columns)
     return cost
 
 

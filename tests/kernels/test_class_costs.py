@@ -13,12 +13,12 @@ from geospot_gpu.cost import check_self_terms
 from geospot_gpu.distances.column import DIRECTIONS
 from geospot_gpu.engine.arriving import Found
 from geospot_gpu.engine.solved import Solved, coverage
-from geospot_gpu.kernels import choose_kernel, make_kernel
+from geospot_gpu.kernels import REGISTRY, choose_kernel, make_kernel
 from geospot_gpu.kernels.clouds import CloudBatch, PointArrays, required
 from geospot_gpu.kernels.contract import IterationSettings, Kernel
 from geospot_gpu.kernels.costs import costs_between, mean_costs
 from geospot_gpu.kernels.iterate import iterate
-from geospot_gpu.kernels.spec import KernelSpec, Storage, Workload
+from geospot_gpu.kernels.spec import KernelSpec, Storage, Workload, formula_alone
 from geospot_gpu.sinkhorn.bounds import certify
 from tests.helpers.clouds import (
     STORAGES,
@@ -36,15 +36,18 @@ SIZES = [20, 31, 37, 25]
 EPSILON = 0.05
 
 
-def problems(dtype: torch.dtype) -> tuple[CloudBatch, CloudBatch, list[tuple[Array, Array, Array]]]:
+def problems(
+    dtype: torch.dtype, device: str = "cpu"
+) -> tuple[CloudBatch, CloudBatch, list[tuple[Array, Array, Array]]]:
     """Two problems in a batch, and what they are in float64: costs and masses."""
     regions = random_regions(SIZES)
     generator = np.random.default_rng(0)
     rows, columns = generator.integers(0, 2, sum(SIZES)), generator.integers(0, 3, sum(SIZES))
-    points = PointArrays(regions.features, regions.xyz.to(dtype), regions.weight.to(dtype))
+    features, *plain = regions.features, regions.xyz.to(dtype), regions.weight.to(dtype)
+    points = PointArrays(required(features).to(device), *(x.to(device) for x in plain))
     sides = [
         CloudBatch(
-            replace(points, classes=torch.from_numpy(classes)),
+            replace(points, classes=torch.from_numpy(classes).to(device)),
             regions.offsets[index],
             regions.sizes[index],
         )
@@ -75,13 +78,11 @@ def test_values_are_certified_and_those_of_pot(storage: str, dtype: torch.dtype)
     assert certify(chosen, COST, alone, 1e-4).ot_value[0].item() == pytest.approx(value, abs=2e-5)
 
 
-@pytest.mark.parametrize(("device", "backend"), [("cpu", "compiled"), ("cuda", "torch")])
-def test_auto_leaves_them_to_kernels_that_know_them(device: str, backend: str) -> None:
-    workload = Workload(COST, 8, torch.float32, device, 2**30)
-    assert choose_kernel(workload, 100).name == f"{backend} kept"
-    assert choose_kernel(workload, 10**9).name == f"{backend} streamed"
-    with pytest.raises(gs.GeospotError, match="it knows no costs between classes"):
-        choose_kernel(workload, 100, backend="keops")
+def test_auto_takes_the_fastest_for_them_too() -> None:
+    workload = Workload(COST, 8, torch.float32, "cpu", 2**30)
+    assert choose_kernel(workload, 100).name == "compiled kept"
+    assert choose_kernel(workload, 10**9).name == "compiled streamed"
+    assert formula_alone(COST) == "it knows no costs between classes"
 
 
 def test_costs_at_hand_have_them() -> None:
@@ -115,6 +116,32 @@ def test_costs_at_hand_have_them() -> None:
 def test_tables_that_are_none_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(gs.GeospotError, match=message):
         gs.GroundCost(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("plain", [PLAIN, gs.GroundCost(geo_weight=1.0)], ids=["mixed", "places"])
+def test_triton_has_the_same(plain: gs.GroundCost) -> None:
+    """On a GPU where there is one, else interpreted; from both sides."""
+    pytest.importorskip("triton")
+    source, target, _ = problems(torch.float32, "cuda" if torch.cuda.is_available() else "cpu")
+    cost = replace(plain, class_costs=TABLE)
+    spec = next(s for s in REGISTRY if (s.backend, s.storage) == ("triton", "streamed"))
+    assert spec.problem(Workload.of(cost, source, 2**20), 100) is None
+    ours = spec.build(cost, source, target, EPSILON, 2**20)
+    torch_s = make_kernel(cost, source, target, EPSILON, 2**20, backend="torch")
+    for found, wanted in (
+        (ours.softmin(torch.zeros_like(target.weight), "source"),
+         torch_s.softmin(torch.zeros_like(target.weight), "source")),
+        (ours.softmin(torch.zeros_like(source.weight), "target"),
+         torch_s.softmin(torch.zeros_like(source.weight), "target")),
+    ):  # fmt: skip
+        np.testing.assert_allclose(found.cpu(), wanted.cpu(), atol=5e-6)
+
+
+def test_triton_knows_tables_up_to_a_size() -> None:
+    cost = replace(PLAIN, class_costs=((0.0,) * 257,))
+    spec = next(s for s in REGISTRY if s.backend == "triton")
+    problem = spec.problem(Workload(cost, 8, torch.float32, "cuda", 2**30), 100)
+    assert problem == "it knows costs between up to 256 classes"
 
 
 @pytest.mark.parametrize("storage", STORAGES)
