@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from geospot_gpu.cost import GroundCost
 from geospot_gpu.distances.solve import PairSolver
-from geospot_gpu.engine.classes import positions_of
+from geospot_gpu.engine.classes import check_labels, positions_of
 from geospot_gpu.engine.method import Method, Solver
 from geospot_gpu.engine.settings import Engine, settled
 from geospot_gpu.errors import GeospotError, checks
@@ -100,6 +100,7 @@ def with_class_costs(
 
 def with_table(method: Method, regions: Regions, engine: Engine) -> Method:
     """The method with the table of its cost, found from regions where it needs one."""
+    check_labels(regions, method.cost)
     cost = with_class_costs(method.cost, regions, solver=method.solver, engine=engine)
     return method if cost is method.cost else replace(method, cost=cost)
 

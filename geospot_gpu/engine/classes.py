@@ -28,15 +28,10 @@ def positions_of(labels: Labels, classes: Sequence[str] | Sequence[float]) -> ND
     return np.asarray(pd.Index(list(map(str, classes))).get_indexer(pd.Index(labels)), np.int64)
 
 
-def classes_of(regions: Regions, cost: GroundCost) -> NDArray[np.int64] | None:
-    """The class of each point [N] in the table of the cost; None where the cost has none.
-
-    Raises:
-        GeospotError: a point has no label, or one that the table does not know; or the table is
-            not there yet.
-    """
+def check_labels(regions: Regions, cost: GroundCost) -> None:
+    """Raise where labels enter the cost, and points lack one."""
     if not cost.labelled:
-        return None
+        return
     name = "label_weight" if cost.class_costs is None else "class_costs"
     if regions.label is None:
         raise GeospotError(
@@ -49,6 +44,19 @@ def classes_of(regions: Regions, cost: GroundCost) -> NDArray[np.int64] | None:
             f"cost.{name} needs a label of every point, and {unknown:,} of "
             f"{len(regions.label):,} have none: leave these out with regions.labelled=true"
         )
+
+
+def classes_of(regions: Regions, cost: GroundCost) -> NDArray[np.int64] | None:
+    """The class of each point [N] in the table of the cost; None where the cost has none.
+
+    Raises:
+        GeospotError: a point has no label, or one that the table does not know; or the table is
+            not there yet.
+    """
+    if not cost.labelled:
+        return None
+    check_labels(regions, cost)
+    assert regions.label is not None
     if cost.class_costs is None:
         raise GeospotError(
             "cost.label_weight has no table of distances between classes yet: take the cost of a "

@@ -1,0 +1,112 @@
+"""Label shift against closed forms, scipy and simulation."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from scipy.stats import wasserstein_distance
+
+import geospot_gpu as gs
+from geospot_gpu.distances.label_shift import Shift, label_shift
+
+Labels = list[object]
+
+
+def regions_of(one: Labels, other: Labels, weight: list[float] | None = None) -> gs.Regions:
+    n = len(one) + len(other)
+    return gs.Regions.from_points(
+        lon=np.linspace(-90, 90, n),
+        lat=np.zeros(n),
+        region=["a"] * len(one) + ["b"] * len(other),
+        label=[*one, *other],  # type: ignore[list-item]
+        weight=weight,
+    )
+
+
+def shift(one: Labels, other: Labels, weight: list[float] | None = None) -> Shift:
+    return label_shift(regions_of(one, other, weight), np.array([0]), np.array([1]))
+
+
+def test_disjoint_classes_are_one_apart_without_error() -> None:
+    found = shift(["u"] * 9, ["v"] * 5)
+    assert found.value[0] == 1.0
+    assert found.error[0] == 0.0
+
+
+@pytest.mark.parametrize("k", [50, 100_000])
+def test_it_is_total_variation_of_shares_less_what_chance_adds(k: int) -> None:
+    """Three classes, 0.5, 0.3, 0.2 against 0.2, 0.3, 0.5: 0.3, as the masses say."""
+    classes: Labels = ["u", "v", "w"]
+    weight = [0.5 * k, 0.3 * k, 0.2 * k, 0.2 * k, 0.3 * k, 0.5 * k]
+    found = shift(classes, classes, weight)
+    assert 0.0 < found.value[0] <= 0.3
+    assert found.error[0] > 0.0
+    many = shift(["u"] * 500 + ["v"] * 300 + ["w"] * 200, ["u"] * 200 + ["v"] * 300 + ["w"] * 500)
+    assert many.value[0] == pytest.approx(0.3, abs=0.01)
+    # Var s(label) / 4: means of 0.5 - 0.2 and 0.2 - 0.5, squares of 0.7
+    assert many.error[0] == pytest.approx(np.sqrt(2 * (0.7 - 0.09) / 4 / 1000), rel=1e-6)
+
+
+def test_of_numbers_it_is_scipys_distance() -> None:
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=3000), generator.normal(0.7, 1.5, size=2000)
+    found = shift(x.tolist(), y.tolist())
+    assert found.value[0] == pytest.approx(wasserstein_distance(x, y), abs=2e-3)
+    shifted = shift(x.tolist(), (x + 20.0).tolist())
+    assert shifted.value[0] == pytest.approx(20.0)
+    assert shifted.error[0] == pytest.approx(x.std() * np.sqrt(2 / 3000), rel=1e-6)
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.3, 0.2), (0.2, 0.2, 0.6)])
+@pytest.mark.parametrize("k", [5, 20, 200])
+def test_chance_is_taken_off_and_the_error_is_that_of_samples(
+    shares: tuple[float, ...], k: int
+) -> None:
+    """Of k labels against many: nearer to the truth than plain shares are, on average."""
+    generator = np.random.default_rng(k)
+    known = np.array([0.5, 0.3, 0.2])
+    truth = 0.5 * np.abs(known - shares).sum()
+    base: Labels = ["u"] * 500 + ["v"] * 300 + ["w"] * 200
+    found, plain, errors = [], [], []
+    for _ in range(150):
+        drawn = generator.choice(["u", "v", "w"], size=k, p=shares)
+        one = shift(base, drawn.tolist())
+        found.append(one.value[0])
+        errors.append(one.error[0])
+        plain.append(
+            0.5 * sum(abs(p - (drawn == c).mean()) for p, c in zip(known, "uvw", strict=True))
+        )
+    assert abs(np.mean(found) - truth) <= abs(np.mean(plain) - truth) + 0.1 / np.sqrt(k)
+    if truth > 0.0 and k >= 20:
+        assert np.mean(errors) == pytest.approx(np.std(found), rel=0.35)
+        within = np.abs(np.array(found) - truth) <= 2.0 * np.array(errors)
+        assert within.mean() > 0.85
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.sampled_from("uvwx"), min_size=1, max_size=12),
+    st.lists(st.sampled_from("uvwx"), min_size=1, max_size=12),
+)
+def test_it_is_symmetric_and_knows_no_names(one: list[str], other: list[str]) -> None:
+    names = dict(zip("uvwx", "xwuv", strict=True))
+    there, back = shift([*one], [*other]), shift([*other], [*one])
+    renamed = shift([names[c] for c in one], [names[c] for c in other])
+    for found in (back, renamed):
+        np.testing.assert_allclose(found.value, there.value, atol=1e-12)
+        np.testing.assert_allclose(found.error, there.error, atol=1e-12)
+    assert 0.0 <= there.value[0] <= 1.0
+    assert shift([*one], [*one]).value[0] == 0.0
+
+
+def test_it_is_unknown_without_labels() -> None:
+    some = shift(["u", "v"], [None, None])
+    assert np.isnan([some.value[0], some.error[0]]).all()
+    few = shift(["u", None, "v"], ["u", None])
+    assert few.value[0] <= 0.5
+    plain = gs.Regions.from_points(lon=[0, 1], lat=[0, 0], region=["a", "b"])
+    assert np.isnan(label_shift(plain, np.array([0]), np.array([1])).value).all()
+    table = gs.baselines(plain, np.array([0]), np.array([1]), ["label_shift", "label_shift_error"])
+    assert table.isna().all(axis=None)
