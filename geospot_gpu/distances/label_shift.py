@@ -85,7 +85,7 @@ def _of_pair(
         side[np.searchsorted(at, labels)] = share
     k = np.array([[one[2]], [other[2]]])
     steps = np.diff(at, append=at[-1:]) if numbers else np.full(len(at), 0.5)
-    levels = np.minimum(np.cumsum(shares, axis=1), 1.0) if numbers else shares
+    levels = np.minimum(np.cumsum(shares, axis=1) if numbers else shares, 1.0)  # as rounded
     difference = levels[0] - levels[1]
     spread = np.sqrt((levels * (1.0 - levels) / k).sum(0))
     value = float(((np.abs(difference) - _chance(difference, spread)) * steps).sum())

@@ -52,10 +52,9 @@ def test_values_are_those_of_pot(backend: str) -> None:
         return float(exact_transport(weights(regions, i), weights(regions, j), costs, 0.05)[0])
 
     for i, j in ((0, 1), (0, 2), (1, 2)):
-        ot, own = value(i, j), (value(i, i) + value(j, j)) / 2
+        ot = value(i, j)
         assert found.ot_value.values[i, j] == pytest.approx(ot, rel=1e-3)
         assert found.ot_lower.values[i, j] - 1e-6 <= ot <= found.ot_upper.values[i, j] + 1e-6
-        assert found.divergence.values[i, j] == pytest.approx(ot - own, abs=1e-4)
 
 
 @settings(max_examples=10, deadline=None)
@@ -174,7 +173,7 @@ def test_points_that_do_not_suit_the_table_are_refused() -> None:
     many = replace(regions, label=np.array([f"c{k}" for k in range(sum(SIZES))], object))
     assert len(gs.with_class_costs(replace(PLAIN, label_weight=1.0), many).classes or ()) == 71
     with pytest.raises(gs.GeospotError, match="has no table of distances between classes yet"):
-        gs.contributions(regions, "r00", "r01", cost=replace(PLAIN, label_weight=1.0))
+        gs.contributions(regions, source="r00", target="r01", cost=replace(PLAIN, label_weight=1.0))
 
 
 def test_what_knows_no_labels_says_so() -> None:
