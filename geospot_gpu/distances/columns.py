@@ -247,6 +247,7 @@ REGISTER: tuple[Column, ...] = (
         group="baseline",
         unit="1, or that of the label",
         table="baselines",
+        of_features=False,
         compute=_label_shift,
     ),
     Column(
@@ -257,6 +258,7 @@ REGISTER: tuple[Column, ...] = (
         group="evidence",
         unit="1, or that of the label",
         table="baselines",
+        of_features=False,
         compute=_label_shift_error,
     ),
 )

@@ -134,6 +134,9 @@ def test_a_run_keeps_its_table(tmp_path: Path) -> None:
     assert first.cost == gs.with_class_costs(cost, few)
     again = gs.sweep(tmp_path, few, cost=cost, outputs=["divergence"])
     assert again.keys == first.keys
+    more = gs.sweep(tmp_path, regions, cost=cost, outputs=["divergence"])
+    assert more.cost == first.cost
+    assert more.keys[:3] == first.keys
     with pytest.raises(gs.GeospotError, match=r"label_weight=0\.5 there"):
         gs.sweep(tmp_path, few, cost=replace(cost, label_weight=0.7), outputs=["divergence"])
     plain = gs.sweep(tmp_path / "plain", few, cost=PLAIN, outputs=["divergence"])
