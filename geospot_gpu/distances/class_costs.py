@@ -80,7 +80,7 @@ def with_class_costs(
     there = np.flatnonzero(known(regions.label))
     weight = regions.weight.cpu().numpy()[there]
     if are_numbers(regions.label):
-        values = regions.label[there]
+        values = np.asarray(regions.label[there], np.float64)
         edges = _lowest(values, weight)
         at = np.searchsorted(edges[1:], values, side="right")
         means = np.bincount(at, weight * values) / np.bincount(at, weight)

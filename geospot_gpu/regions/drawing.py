@@ -13,7 +13,6 @@ from torch import Tensor
 
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.errors.memory import out_of_memory
-from geospot_gpu.points.labels import Labels
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions.cloud import digest, merge_duplicates
 from geospot_gpu.regions.counts import union_of
@@ -84,7 +83,7 @@ class Drawn:
     sampling: Sampling
     sources: tuple[Source, ...]
     counts: dict[str, int] = field(default_factory=dict)
-    label: Labels | None = None
+    label: NDArray[np.object_] | NDArray[np.float64] | None = None
 
 
 @building

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 
 import geospot_gpu as gs
 from geospot_gpu.distances.class_costs import BINS
+from geospot_gpu.engine.method import Method
+from geospot_gpu.engine.pair_engine import PairEngine
 from tests.helpers.clouds import cost_matrix, exact_transport, random_regions, weights
 
 PLAIN = gs.GroundCost(geo_weight=0.5)
@@ -79,10 +81,9 @@ def test_a_region_is_zero_from_itself_whatever_the_table(
 def test_names_of_classes_do_not_matter() -> None:
     regions, table = labelled(), symmetric([0.3, 1.0, 0.6], 3)
     order = np.array([2, 0, 1])
-    renamed = replace(
-        regions,
-        label=np.array([dict(zip("uvw", "wuv", strict=True))[x] for x in regions.label], object),  # type: ignore[union-attr]
-    )
+    assert regions.label is not None
+    labels = np.array(list("wuv"), object)[np.searchsorted(list("uvw"), regions.label.astype(str))]
+    renamed = replace(regions, label=labels)
     there = gs.pairwise(regions, cost=with_table(table, "uvw"), outputs=["divergence"])
     moved = with_table(table[np.ix_(order, order)], "".join("wuv"[k] for k in order))
     np.testing.assert_allclose(
@@ -176,7 +177,7 @@ def test_points_that_do_not_suit_the_table_are_refused() -> None:
     many = replace(regions, label=np.array([f"c{k}" for k in range(sum(SIZES))], object))
     assert len(gs.with_class_costs(replace(PLAIN, label_weight=1.0), many).classes or ()) == 71
     with pytest.raises(gs.GeospotError, match="has no table of distances between classes yet"):
-        gs.contributions(regions, source="r00", target="r01", cost=replace(PLAIN, label_weight=1.0))
+        PairEngine(regions, Method(replace(PLAIN, label_weight=1.0), gs.Sinkhorn()), gs.Engine())
 
 
 def test_what_knows_no_labels_says_so() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from scipy.stats import wasserstein_distance
 import geospot_gpu as gs
 from geospot_gpu.distances.label_shift import Shift, label_shift
 
-Labels = list[object]
+Labels = Sequence[str | float | None]
 
 
 def regions_of(one: Labels, other: Labels, weight: list[float] | None = None) -> gs.Regions:
@@ -20,7 +22,7 @@ def regions_of(one: Labels, other: Labels, weight: list[float] | None = None) ->
         lon=np.linspace(-90, 90, n),
         lat=np.zeros(n),
         region=["a"] * len(one) + ["b"] * len(other),
-        label=[*one, *other],  # type: ignore[list-item]
+        label=np.array([*one, *other], object),
         weight=weight,
     )
 

@@ -27,8 +27,8 @@ def regions_of(table: pd.DataFrame = TABLE, **options: object) -> gs.Regions:
 
 
 def test_every_point_keeps_the_label_of_its_row() -> None:
-    for options in ({}, {"max_points": 7}):
-        regions = regions_of(label="label", **options)
+    for most in (None, 7):
+        regions = regions_of(label="label", max_points=most)
         assert regions.label is not None
         assert regions.label.tolist() == TABLE["label"].iloc[regions.row - 1].tolist()
         again = regions.take([1, 0]).concatenated(regions.take([0]))
@@ -52,9 +52,9 @@ def test_without_labels_nothing_changes() -> None:
 
 
 def test_labels_and_content_do_not_depend_on_the_order_of_rows() -> None:
-    for options in ({}, {"max_points": 9}):
-        one = regions_of(label="label", **options)
-        other = regions_of(TABLE.iloc[::-1], label="label", **options)
+    for most in (None, 9):
+        one = regions_of(label="label", max_points=most)
+        other = regions_of(TABLE.iloc[::-1], label="label", max_points=most)
         assert one.digests == other.digests
         np.testing.assert_array_equal(one.label, other.label)
 
