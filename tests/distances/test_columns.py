@@ -90,6 +90,7 @@ def test_baselines_are_stored_as_they_always_were() -> None:
         *("energy_distance", "gaussian_mmd"),
         *("dissimilarity_source_to_target", "dissimilarity_target_to_source", "proxy_a_distance"),
         *(f"nearest_great_circle_km_{way}" for way in DIRECTIONS),
+        *("label_shift", "label_shift_error"),
     )
     assert found.names == [*floats]
     assert [str(kind) for kind in found.types] == ["float"] * len(floats)
