@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -137,7 +138,10 @@ def verdict_of(task: Task, regions: gs.Regions, table: np.ndarray) -> str:
 def main(folder: Path, seeds: int, most: int | None) -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     ready: dict[str, Choices] = {}
-    measured, verdicts, kinds, found = {}, {}, {}, {}
+    measured: dict[str, pd.DataFrame] = {}
+    verdicts: dict[str, str] = {}
+    kinds: dict[str, str] = {}
+    found: dict[str, Any] = {}
     with Stopwatch() as watch:
         for task in (*TASKS, DAMS):
             if task.file not in ready:

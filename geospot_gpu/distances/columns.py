@@ -8,31 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from geospot_gpu.distances.baseline_columns import BASELINES
 from geospot_gpu.distances.column import Column, Group, Table
 from geospot_gpu.errors import GeospotError, checks
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from geospot_gpu.arrays import Indices
-    from geospot_gpu.regions import Regions
-
 _COST = "scaled ground cost"
-
-
-def _label_shift(regions: Regions, left: Indices, right: Indices) -> Any:
-    from geospot_gpu.distances.label_shift import label_shift
-
-    return label_shift(regions, left, right).value
-
-
-def _label_shift_error(regions: Regions, left: Indices, right: Indices) -> Any:
-    from geospot_gpu.distances.label_shift import label_shift
-
-    return label_shift(regions, left, right).error
-
 
 REGISTER: tuple[Column, ...] = (
     Column("source", "string", "Source", "name of the first region", "record", table=None),
@@ -156,111 +141,7 @@ REGISTER: tuple[Column, ...] = (
         group="record",
     ),
     Column("seconds", "float32", "Seconds", "its share of its batch's time", "record", "s"),
-    Column(
-        "centroid_cosine",
-        "float32",
-        "Cosine distance of the centroids",
-        "one minus the cosine between the mean vectors of the two regions",
-        group="baseline",
-        unit="1",
-        table="baselines",
-        predicts=True,
-    ),
-    Column(
-        "mean_feature_distance",
-        "float32",
-        "Mean feature distance",
-        "mean over all pairs of points of the distance between their features",
-        group="baseline",
-        unit="feature distance",
-        table="baselines",
-    ),
-    Column(
-        "mean_great_circle_km",
-        "float32",
-        "Mean great circle",
-        "mean over all pairs of points of the great circle between them",
-        group="baseline",
-        unit="km",
-        table="baselines",
-        predicts=True,
-        of_features=False,
-    ),
-    Column(
-        "energy_distance",
-        "float32",
-        "Energy distance",
-        "half of the squared kernel norm for minus the distance between features",
-        group="baseline",
-        unit="feature distance",
-        table="baselines",
-    ),
-    Column(
-        "gaussian_mmd",
-        "float32",
-        "Gaussian MMD",
-        "half of the squared kernel norm for a Gaussian of the features, as wide for all pairs",
-        group="baseline",
-        unit="1",
-        table="baselines",
-    ),
-    Column(
-        "dissimilarity",
-        "float32",
-        "Dissimilarity index",
-        "mean over the second region of the dissimilarity index of the area of applicability: "
-        "distance to the nearest point of the first, over the mean distance within the first",
-        group="baseline",
-        unit="1",
-        table="baselines",
-        directed=True,
-    ),
-    Column(
-        "proxy_a_distance",
-        "float32",
-        "Proxy A-distance",
-        "how well a small classifier tells points of the two regions apart, cross-validated: from "
-        "0, not at all, to 2, always",
-        group="baseline",
-        unit="1",
-        table="baselines",
-        predicts=True,
-    ),
-    Column(
-        "nearest_great_circle_km",
-        "float32",
-        "Great circle to the nearest point",
-        "mean over the second region of the great circle to the nearest point of the first",
-        group="baseline",
-        unit="km",
-        table="baselines",
-        directed=True,
-        of_features=False,
-    ),
-    Column(
-        "label_shift",
-        "float32",
-        "Label shift",
-        "how much labels differ, by what is known of them (`points.label`): total variation of the "
-        "shares of classes, Wasserstein distance of numbers, less what chance adds; null without "
-        "labels",
-        group="baseline",
-        unit="1, or that of the label",
-        table="baselines",
-        of_features=False,
-        compute=_label_shift,
-    ),
-    Column(
-        "label_shift_error",
-        "float32",
-        "Standard error of the label shift",
-        "what the number of known labels leaves uncertain about it",
-        group="evidence",
-        unit="1, or that of the label",
-        table="baselines",
-        of_features=False,
-        compute=_label_shift_error,
-    ),
+    *BASELINES,
 )
 """All columns, in the order in which they are stored and shown."""
 

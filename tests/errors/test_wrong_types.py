@@ -62,6 +62,7 @@ def test_every_call_is_listed(folder: Path) -> None:
     elsewhere = {"Embedder", "Encoder", "GeospotError", "correlate", "read_scores", "sweep"}
     elsewhere |= {"assess_transfer", "predict_scores", "explain_distance"}  # of runs: test_run.py
     elsewhere |= {"applicability"}  # test_applicability.py
+    elsewhere |= {"with_class_costs"}  # test_class_costs.py, of distances
     elsewhere |= {"draw_nearest_distances"}  # validation/test_knndm.py
     elsewhere |= {"Column", "register_column"}  # test_own_column.py
     elsewhere |= {"FeatureCost", "register_feature_cost"}  # test_feature_costs.py
