@@ -63,6 +63,7 @@ def test_every_setting_that_names_a_file_is_an_input() -> None:
         "transfer",  # a folder whose summary.json is an input: commands/test_selection.py
         *("model", "weights"),  # of models, which no output is called like
         *("source", "target", "region", "lon", "lat", "weight", "id", "name", "score", "columns"),
+        "label",
         *("by", "over", "method", "have", "include", "exclude", "unions", "kind", "change"),
         *("invalid", "feature", "scaling", "precision", "memory_budget"),
         *("backend", "storage", "outputs", "shard", "pairs", "address"),
