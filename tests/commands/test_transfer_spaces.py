@@ -22,6 +22,7 @@ SPACES = (
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("few_models")
+@pytest.mark.draws
 def test_spaces_are_compared(tmp_path: Path, geospot_here: Geospot) -> None:
     table = points()
     vectors = np.column_stack([table["lon"], table["lat"], np.full(len(table), 60.0)])
