@@ -118,6 +118,7 @@ def test_one_space_is_compared_with_none(world: tuple[dict[str, Array], Array]) 
     assert sentences(rows) == []
 
 
+@pytest.mark.draws
 def test_a_picture_is_drawn(world: tuple[dict[str, Array], Array], tmp_path: Path) -> None:
     (table, verdict), rows = judged(world)[0].correlations, judged(world)[1]
     distances, loss = world
