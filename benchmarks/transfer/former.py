@@ -12,7 +12,7 @@ from geospot_gpu.transfer.predictor.candidates import Make
 from geospot_gpu.transfer.predictor.left_out import Grouping, Table
 
 Array = NDArray[np.float64]
-_MODELS = ("mean", "former ridge", "former kernel", "trees")
+_MODELS = ("mean", "former ridge", "kernel", "trees")
 _LEVELS = np.linspace(0.5, 0.995, 100)
 
 
@@ -43,19 +43,11 @@ class Scaled:
         return found
 
 
-def former_candidates(count: int) -> dict[str, Make]:
-    """Ridge regression and support vectors of before; its mean and its trees are those of now.
-
-    Args:
-        count: of the features.
-    """
+def former_candidates() -> dict[str, Make]:
+    """Ridge regression of before; its mean, support vectors and trees are those of now."""
     from sklearn.linear_model import Ridge
-    from sklearn.svm import SVR
 
-    return {
-        "former ridge": lambda: Scaled(Ridge(alpha=10.0)),
-        "former kernel": lambda: Scaled(SVR(C=0.5, gamma=0.25 / count, epsilon=0.1)),
-    }
+    return {"former ridge": lambda: Scaled(Ridge(alpha=10.0))}
 
 
 class Former(NamedTuple):

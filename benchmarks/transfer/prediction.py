@@ -83,7 +83,7 @@ def in_spaces(pairs: pd.DataFrame, distances: list[str], kind: Kind, seed: int) 
     orders = relabellings(len(regions), settings.PERMUTATIONS, generator)
     y = pairs["score"].to_numpy(float)
     whole = Learned.of(pairs, names, distances, kind)
-    makers = {**whole.makers, **former_candidates(len(names))}
+    makers = {**whole.makers, **former_candidates()}
     found = [left_out(makers, whole.table, one) for one in groupings]
     trials = [whole.tried(one, grouping) for one, grouping in zip(found, groupings, strict=True)]
     predicted = np.mean([one.predicted for one in trials], axis=0)
