@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from geospot_gpu.transfer.predictor.candidates import Logarithms, Model, waves
 from geospot_gpu.transfer.predictor.left_out import Grouping, Table, fitted, left_out
+from geospot_gpu.transfer.predictor.trial import quantile
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -31,7 +32,7 @@ class Tails(NamedTuple):
     above: float
 
 
-def tails(residuals: Array, targets: Indices, weight: Array | None = None) -> Tails:
+def tails(residuals: Array, targets: Indices) -> Tails:
     """Quantiles that hold for a pair of one more target.
 
     Every target counts the same, however many pairs it has, and one more, unseen, could lie
@@ -48,21 +49,13 @@ def tails(residuals: Array, targets: Indices, weight: Array | None = None) -> Ta
     total = np.bincount(targets)
     share = 1.0 / total[targets]
     level = 1.0 - (1.0 - COVERED * (1.0 + 1.0 / np.count_nonzero(total))) / 2.0
-    below, above = _quantile(-residuals, share, level), _quantile(residuals, share, level)
+    below, above = quantile(-residuals, share, level), quantile(residuals, share, level)
     with np.errstate(divide="ignore", invalid="ignore"):
         reached = np.maximum(-residuals / below, residuals / above)
     of_targets = pd.Series(reached).groupby(targets).quantile(_OF_EVERY_TARGET)
     widest = float(of_targets.max())
     factor = widest if np.isfinite(widest) and min(below, above) > 0.0 else 1.0
     return Tails(-below * max(1.0, factor), above * max(1.0, factor))
-
-
-def _quantile(values: Array, weight: Array, level: float) -> float:
-    """The smallest value up to which such a share of the weight lies; the largest beyond all."""
-    order = np.argsort(values, kind="stable")
-    upto = np.cumsum(weight[order]) / weight.sum()
-    at = int(np.searchsorted(upto, level))
-    return float(values[order[min(at, len(order) - 1)]])
 
 
 def sizes(residuals: Array) -> Array:
@@ -109,13 +102,10 @@ class Calibration:
             self.upper[test] = predicted[test] + above * apart[test]
         self._tails = tails(scaled[known], targets[known])
         self._scale = fitted(make, sized)
-        self._largest = float(sized.y.max())
-        self._smallest = float(sized.y.min())
+        self._sizes = float(sized.y.min()), float(sized.y.max())
 
     def around(self, x: Array, predicted: Array) -> tuple[Array, Array]:
         """Lower and upper ends for predictions [M] from features [M, F]."""
-        scale = np.clip(
-            self._scale.predict(np.column_stack([x, predicted])), self._smallest, self._largest
-        )
-        scale = scale**_TRUST
+        size = self._scale.predict(np.column_stack([x, predicted]))
+        scale = np.clip(size, *self._sizes) ** _TRUST
         return predicted + self._tails.below * scale, predicted + self._tails.above * scale

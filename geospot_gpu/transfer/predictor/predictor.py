@@ -19,7 +19,7 @@ from geospot_gpu.transfer.predictor.candidates import CONSTANTS, candidates
 from geospot_gpu.transfer.predictor.evaluation import Evaluation
 from geospot_gpu.transfer.predictor.gain import gain_p
 from geospot_gpu.transfer.predictor.intervals import Calibration
-from geospot_gpu.transfer.predictor.left_out import Grouping, Table
+from geospot_gpu.transfer.predictor.left_out import Grouping, Table, left_out
 from geospot_gpu.transfer.predictor.pairs import (
     NO_FEATURES,
     check,
@@ -28,7 +28,7 @@ from geospot_gpu.transfer.predictor.pairs import (
     scores_of,
     weights_of,
 )
-from geospot_gpu.transfer.predictor.trial import SHARES, Trial, level, line_of, mean_error, trial
+from geospot_gpu.transfer.predictor.trial import SHARES, Trial, level, line_of, mean_error, tried
 from geospot_gpu.transfer.scores.scores import Kind, bounds
 
 Array = NDArray[np.float64]
@@ -112,7 +112,8 @@ class Predictor:
         trials = []
         with Progress("predictor", "groupings", total=GROUPINGS) as counted:
             for grouping in groupings:
-                trials.append(trial(makers, table, columns, grouping, positive=positive))
+                found = left_out(makers, table, grouping)
+                trials.append(tried(found, table, columns, grouping, positive=positive))
                 counted.update()
         predicted = np.mean([one.predicted for one in trials], axis=0)
         self._calibration = Calibration(table, predicted, targets, groupings[0])

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.transfer.predictor.agreement import agreed
-from geospot_gpu.transfer.predictor.candidates import CONSTANTS, Make
-from geospot_gpu.transfer.predictor.left_out import Grouping, Table, left_out
+from geospot_gpu.transfer.predictor.candidates import CONSTANTS
+from geospot_gpu.transfer.predictor.left_out import Grouping, Table
 
 Array = NDArray[np.float64]
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -37,27 +37,6 @@ class Trial(NamedTuple):
     predicted: Array
 
 
-def trial(
-    candidates: Mapping[str, Make],
-    table: Table,
-    distances: Sequence[int],
-    grouping: Grouping,
-    *,
-    positive: bool,
-) -> Trial:
-    """Fit and try all that is to be chosen from.
-
-    Args:
-        candidates: what makes models, by name.
-        table: pairs.
-        distances: which features are distances.
-        grouping: of the regions.
-        positive: as :func:`~geospot_gpu.transfer.predictor.candidates.candidates` has it.
-    """
-    found = left_out(candidates, table, grouping)
-    return tried(found, table, distances, grouping, positive=positive)
-
-
 def tried(
     found: Mapping[str, Array],
     table: Table,
@@ -66,7 +45,15 @@ def tried(
     *,
     positive: bool,
 ) -> Trial:
-    """What is to be chosen from, of left-out predictions by name of the model, [K] each."""
+    """Try all that is to be chosen from.
+
+    Args:
+        found: left-out predictions by name of the model, [K] each.
+        table: pairs.
+        distances: which features are distances.
+        grouping: of the regions.
+        positive: as :func:`~geospot_gpu.transfer.predictor.candidates.candidates` has it.
+    """
     together = agreed(found)
     constant = chosen(np.stack([found[name] for name in CONSTANTS]), table, grouping)
     drawn = constant + np.array(SHARES)[:, None] * (together - constant)
@@ -137,9 +124,15 @@ def level(table: Table, constant: str) -> float:
     """The mean or the median of all scores."""
     if constant == CONSTANTS[0]:
         return float(np.average(table.y, weights=table.weight))
-    order = np.argsort(table.y)
-    upto = np.cumsum(table.weight[order])
-    return float(table.y[order][np.searchsorted(upto, upto[-1] / 2.0)])
+    return quantile(table.y, table.weight, 0.5)
+
+
+def quantile(values: Array, weight: Array, level: float) -> float:
+    """The smallest value up to which such a share of the weight lies; the largest beyond all."""
+    order = np.argsort(values, kind="stable")
+    upto = np.cumsum(weight[order]) / weight.sum()
+    at = int(np.searchsorted(upto, level))
+    return float(values[order[min(at, len(order) - 1)]])
 
 
 def line_of(table: Table, column: int, *, positive: bool) -> Array:
