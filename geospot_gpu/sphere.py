@@ -27,6 +27,16 @@ def unit_vectors(*, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
     )
 
 
+def angles(chord: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Angles in radians between unit vectors, from the straight distances between them.
+
+    >>> angles(np.array([0.0, 2.0])).tolist() == [0.0, math.pi]
+    True
+    """
+    found: NDArray[np.float64] = 2.0 * np.arcsin(np.minimum(chord / 2.0, 1.0))
+    return found
+
+
 def centre(xyz: NDArray[np.float64], weight: NDArray[np.float64]) -> tuple[float, float]:
     """Longitude and latitude, in degrees, of the weighted mean direction of unit vectors [n, 3]."""
     x, y, z = weight @ xyz

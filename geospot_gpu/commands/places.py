@@ -31,20 +31,23 @@ def of_one_model(typed: settings.PredictConfig) -> bool:
     return is_samples(table, typed.scores.score, id=typed.scores.id) and not has_sources(table)
 
 
+def unused_of_targets(typed: settings.PredictConfig, *columns: str) -> dict[str, str]:
+    """Settings of targets that are of no use, and what they would need."""
+    if typed.targets.path is None:
+        return {f"targets.{key}": "targets=FILE" for key in columns}
+    return dict.fromkeys(("targets.degrees", "targets.points"), "a grid over the land")
+
+
 def predict_places(typed: settings.PredictConfig) -> None:
     """Say of places how the model will do there, and where that is not known."""
-    given, grid = typed.scores, typed.targets.path is None
+    given = typed.scores
     if given.path is None:
         raise GeospotError("scores is needed: give scores=FILE")
     pairs = "scores of pairs of regions"
     unused = dict.fromkeys(
         ("scores.source", "scores.change", "targets.region", "targets.weight"), pairs
     )
-    unused |= (
-        {f"targets.{key}": "targets=FILE" for key in ("lon", "lat")}
-        if grid
-        else dict.fromkeys(("targets.degrees", "targets.points"), "a grid over the land")
-    )
+    unused |= unused_of_targets(typed, "lon", "lat")
     if typed.training.path is None:
         unused |= {f"training.{key}": "training=FILE" for key in ("lon", "lat")}
     refuse_unused(typed, settings.PredictConfig(), unused)

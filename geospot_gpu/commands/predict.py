@@ -8,7 +8,12 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from geospot_gpu.commands.places import PLACES_FILES, of_one_model, predict_places
+from geospot_gpu.commands.places import (
+    PLACES_FILES,
+    of_one_model,
+    predict_places,
+    unused_of_targets,
+)
 from geospot_gpu.commands.results import open_sweep, scores_of
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
@@ -35,12 +40,8 @@ def predict(config: DictConfig) -> None:
         predict_places(typed)
         return
     grid = typed.targets.path is None
-    columns = ("region", "lon", "lat", "weight")
-    unused = (
-        {f"targets.{key}": "targets=FILE" for key in columns}
-        if grid
-        else dict.fromkeys(("targets.degrees", "targets.points"), "a grid over the land")
-    ) | {f"training.{key}": "training=FILE" for key in ("lon", "lat")}
+    unused = unused_of_targets(typed, "region", "lon", "lat", "weight")
+    unused |= {f"training.{key}": "training=FILE" for key in ("lon", "lat")}
     refuse_unused(typed, settings.PredictConfig(), unused)
     files, stale = ((*_FILES, *_MAP), ()) if grid else (_FILES, _MAP)
     stale = (*stale, *PLACES_FILES[:2])

@@ -17,8 +17,9 @@ from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.config.objects import make_cluster
 from geospot_gpu.config.validation import refuse_unused
-from geospot_gpu.encoders import Precomputed, Spaces
+from geospot_gpu.encoders import Precomputed
 from geospot_gpu.encoders.files import is_table
+from geospot_gpu.encoders.spaces import own_of
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.say import say
 from geospot_gpu.files.outputs import Outputs, write_csv, write_summary
@@ -246,7 +247,7 @@ def _read_pool(config: settings.PoolConfig, run: Run) -> Pool:
     if configured(run.manifest):
         own = settings.of_manifest(run.manifest["config"], place(run.folder).file(MANIFEST)).points
     if config.features is not None:
-        encoder = encoder.own if isinstance(encoder, Spaces) else encoder
+        encoder = own_of(encoder)
         if not isinstance(encoder, Precomputed) or encoder.path is None:
             raise GeospotError(
                 "pool.features has no effect: the sweep's features are not from encoder.path"

@@ -22,7 +22,7 @@ from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.kernels.tiles import great_circle_km
 from geospot_gpu.progress import Progress, shows_progress
 from geospot_gpu.regions import Regions
-from geospot_gpu.sphere import EARTH_RADIUS_KM
+from geospot_gpu.sphere import EARTH_RADIUS_KM, angles
 
 Array = NDArray[np.float64]
 _TILE_ENTRIES = 1 << 22
@@ -179,8 +179,7 @@ def _nearest_km(regions: Regions, left: Indices, right: Indices) -> tuple[Array,
 
     def mean(source: int, target: int) -> float:
         chord = trees[source].query(xyz[rows[target]])[0]
-        angle = 2.0 * np.arcsin(np.minimum(chord / 2.0, 1.0))
-        return EARTH_RADIUS_KM * float(weight[rows[target]] @ angle)
+        return EARTH_RADIUS_KM * float(weight[rows[target]] @ angles(np.asarray(chord)))
 
     pairs = list(zip(left.tolist(), right.tolist(), strict=True))
     return np.array([mean(i, j) for i, j in pairs]), np.array([mean(j, i) for i, j in pairs])

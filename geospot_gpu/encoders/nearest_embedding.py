@@ -22,7 +22,7 @@ from geospot_gpu.encoders.embedding_files import EmbeddingFile, embedding_files
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.points.table import Points
 from geospot_gpu.progress import Progress
-from geospot_gpu.sphere import EARTH_RADIUS_KM, unit_vectors
+from geospot_gpu.sphere import EARTH_RADIUS_KM, angles, unit_vectors
 
 log = logging.getLogger("geospot_gpu")
 
@@ -192,7 +192,7 @@ class NearestEmbedding(LazyEncoder):
                     near, which = near[better], which[better]
                     chord[near] = distance[better]
                     found.file[near], found.row[near] = k, first + at[which]
-                    found.km[near] = 2 * EARTH_RADIUS_KM * np.arcsin(chord[near] / 2)
+                    found.km[near] = EARTH_RADIUS_KM * angles(chord[near])
         if together:
             log.warning(
                 "%s: %d embeddings are at the place of another, as of another date: the first of "

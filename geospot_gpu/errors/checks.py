@@ -128,6 +128,16 @@ def listed(value: object, key: str) -> list[Any]:
     return list(value)
 
 
+def one_or_several(value: object, key: str) -> list[Any]:
+    """The values of a list, or the one that is no list; a tuple is one name of several levels.
+
+    >>> one_or_several("FRA", "source"), one_or_several(["FRA", "DEU"], "source")
+    (['FRA'], ['FRA', 'DEU'])
+    """
+    single = isinstance(value, str | bytes | int | float | tuple | np.generic)
+    return [value] if single else listed(value, key)
+
+
 def texts(value: object, key: str) -> list[str]:
     """The values of a list of texts."""
     return [text(one, key) for one in listed(value, key)]

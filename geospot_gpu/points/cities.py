@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from geospot_gpu.sphere import unit_vectors
+from geospot_gpu.sphere import angles, unit_vectors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ def degrees_to_city(*, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
     [0.0, 25.0]
     """
     chord, _ = _tree().query(unit_vectors(lon=lon, lat=lat))
-    found: NDArray[np.float64] = np.degrees(2.0 * np.arcsin(chord / 2.0))
+    found: NDArray[np.float64] = np.degrees(angles(np.asarray(chord)))
     return found
 
 

@@ -201,8 +201,7 @@ def _sources(
     """Names of the sources that are asked about, and the parts of those that are several."""
     if source is None:
         return [*scores.regions, *scores.unions], dict(scores.unions)
-    single = isinstance(source, str | bytes | int | float | tuple | np.generic)
-    asked = [source] if single else checks.listed(source, "source")
+    asked = checks.one_or_several(source, "source")
     known, written = Names(names), list(names)
     parts: dict[str, None] = {}
     for one in asked:

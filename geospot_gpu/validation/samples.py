@@ -12,7 +12,7 @@ from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions import Regions
-from geospot_gpu.sphere import EARTH_RADIUS_KM, unit_vectors
+from geospot_gpu.sphere import EARTH_RADIUS_KM, angles, unit_vectors
 
 Vectors = NDArray[np.float64]
 """A row for each place, [n, D]."""
@@ -38,7 +38,7 @@ class Located(NamedTuple):
         """Distances in :attr:`unit` from Euclidean ones between vectors."""
         if self.by == "features":
             return straight
-        return 2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(straight / 2.0, 1.0))
+        return EARTH_RADIUS_KM * angles(straight)
 
 
 def check_by(value: object) -> By:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.encoders import Encoder, Spaces
-from geospot_gpu.errors import GeospotError
+from geospot_gpu.encoders.spaces import own_of
+from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import Name
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions import Regions
@@ -66,8 +66,7 @@ def training_points(
         kind, what = folds(points, seed)
         everything = {"training": np.arange(len(points))}
         return Training(_of(run, points), kind, what, run.regions_like(points, everything))
-    single = isinstance(source, str | bytes | int | float | tuple)
-    own = run.regions.subset([source] if single else source)  # type: ignore[list-item, arg-type]
+    own = run.regions.subset(checks.one_or_several(source, "source"))
     bare = pd.DataFrame(index=own.row)
     table = Points(own.lon, own.lat, np.ones(len(own.lon)), bare, str(run.folder))
     kind, what = folds(table, seed)
@@ -123,21 +122,16 @@ def places_of(run: Run, targets: Points | None, degrees: float, points: int, see
             table = pd.DataFrame({"row": targets.attributes.index})
         return Places(table, _of(run, targets))
     regions = run.regions
-    encoder = _own(run.encoder)
+    encoder = own_of(run.encoder)
     if encoder.reads_coordinates:
         regions = land_cells(degrees, points, seed, encoder, str(regions.device)).regions
     return Places(which_points(regions, np.arange(len(regions.lon))), _in(regions))
 
 
-def _own(encoder: Encoder) -> Encoder:
-    """The encoder of the first space, where there are several."""
-    return encoder.own if isinstance(encoder, Spaces) else encoder
-
-
 def _of(run: Run, points: Points, rows: NDArray[np.int64] | None = None) -> Vectors:
     rows = np.arange(len(points)) if rows is None else rows
     distinct, at = np.unique(rows, return_inverse=True)
-    encoded = _own(run.encoder).encode(points, distinct, str(run.regions.device))
+    encoded = own_of(run.encoder).encode(points, distinct, str(run.regions.device))
     found: Vectors = (
         unit_vectors(lon=points.lon[distinct], lat=points.lat[distinct])
         if encoded is None

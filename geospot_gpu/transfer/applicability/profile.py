@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.transfer.predictor.intervals import COVERED
 from geospot_gpu.transfer.scores.values import Measure
 
 Array = NDArray[np.float64]
-COVERED = 0.9
-"""Share of the scores of regions that an interval shall contain."""
 
 
 class Profile:
