@@ -33,6 +33,10 @@ Twenty times what float32 comes to and more, and less than what 11 bits do, on w
 alone may be."""
 
 COST = GroundCost(geo_weight=0.5)
+BETWEEN_CLASSES = GroundCost(
+    geo_weight=0.5, label_weight=0.3, class_costs=((0.0, 1.0, 0.4), (0.7, 0.2, 0.0))
+)
+"""With classes, two of sources and three of targets."""
 FEATURES = 200
 """Of each point: for several steps of a product."""
 
@@ -59,23 +63,32 @@ class _Problem(NamedTuple):
 
         def moved(cloud: CloudBatch) -> CloudBatch:
             arrays = required(cloud.points.features), cloud.points.xyz, cloud.points.mass
-            return replace(cloud, points=PointArrays(*(x.to(device, dtype) for x in arrays)))
+            classes = required(cloud.points.classes).to(device)
+            moved_arrays = (x.to(device, dtype) for x in arrays)
+            return replace(cloud, points=PointArrays(*moved_arrays, classes=classes))
 
         vectors = (x.to(device, dtype) for x in self[2:])
         return _Problem(moved(self.source), moved(self.target), *vectors)
 
 
-def differences(spec: KernelSpec, device: torch.device) -> dict[str, float]:
+def differences(
+    spec: KernelSpec, device: torch.device, cost: GroundCost = COST
+) -> dict[str, float]:
     """How far a kernel on a device is from float64, in the numbers of :data:`MOST_APART`.
+
+    Args:
+        spec: of the kernel.
+        device: where it computes.
+        cost: :data:`COST` or :data:`BETWEEN_CLASSES`.
 
     Returns:
         The largest difference of each, relative to the largest value; NaN where a number is none.
     """
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"
     problem = _problem(interpreted).to(device, torch.float32)
-    kernel = spec.build(COST, problem.source, problem.target, _EPSILON, _BUDGET)
+    kernel = spec.build(cost, problem.source, problem.target, _EPSILON, _BUDGET)
     found: dict[str, float] = {}
-    pairs = zip(_numbers(kernel, problem), _exact(interpreted), strict=True)
+    pairs = zip(_numbers(kernel, problem), _exact(cost, interpreted), strict=True)
     for (name, ours), (_, exact) in pairs:
         apart = (ours.double().cpu() - exact).abs().max() / exact.abs().max()
         found[name] = float(torch.maximum(apart, torch.tensor(found.get(name, 0.0))))
@@ -94,7 +107,7 @@ def _problem(interpreted: bool) -> _Problem:
     random = np.random.default_rng(13)
     basis = random.normal(size=(4, FEATURES))
 
-    def clouds(sizes: tuple[int, ...]) -> CloudBatch:
+    def clouds(sizes: tuple[int, ...], classes: int) -> CloudBatch:
         total = sum(sizes)
         features = random.normal(size=(total, 4)) @ basis + random.normal(size=(total, FEATURES))
         xyz, mass = random.normal(size=(total, 3)), random.uniform(0.2, 1.0, total)
@@ -103,18 +116,19 @@ def _problem(interpreted: bool) -> _Problem:
             mass[low : low + n] /= mass[low : low + n].sum()
         unit = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (features, xyz))
         arrays = (torch.tensor(x, dtype=torch.float32) for x in (*unit, mass))
-        return CloudBatch(PointArrays(*arrays), start.astype(np.int64), np.array(sizes, np.int64))
+        points = PointArrays(*arrays, classes=torch.arange(total) % classes)
+        return CloudBatch(points, start.astype(np.int64), np.array(sizes, np.int64))
 
-    source, target = (clouds(sizes) for sizes in _SIZES[interpreted])
+    source, target = map(clouds, _SIZES[interpreted], (2, 3))
     vectors = (0.2 * random.random(side.shape) for side in (source, target) * 2)
     return _Problem(source, target, *(torch.tensor(x, dtype=torch.float32) for x in vectors))
 
 
 @cache
-def _exact(interpreted: bool) -> list[tuple[str, Tensor]]:
+def _exact(cost: GroundCost, interpreted: bool) -> list[tuple[str, Tensor]]:
     """The numbers in float64, by torch on the CPU."""
     problem = _problem(interpreted).to(torch.device("cpu"), torch.float64)
-    kernel = reference.KEPT.build(COST, problem.source, problem.target, _EPSILON, _BUDGET)
+    kernel = reference.KEPT.build(cost, problem.source, problem.target, _EPSILON, _BUDGET)
     return list(_numbers(kernel, problem))
 
 

@@ -34,8 +34,8 @@ KEPT_BYTES = 2
 
 
 @cache
-def triton_problem(device: str | torch.device) -> str | None:
-    """Why Triton is of no use on a device, in one clause.
+def triton_problem(device: str | torch.device, *, classes: bool = False) -> str | None:
+    """Why Triton is of no use on a device, in one clause; for costs between classes, if so asked.
 
     None where a small batch of problems gives the numbers that it has in float64, with costs that
     are kept and with costs that are not. On a CPU it runs in Triton's interpreter alone, which is
@@ -50,8 +50,9 @@ def triton_problem(device: str | torch.device) -> str | None:
     try:
         if place == torch.device("cuda"):
             place = torch.device("cuda", torch.cuda.current_device())
+        cost = probe.BETWEEN_CLASSES if classes else probe.COST
         for spec in (KEPT, STREAMED):
-            if (problem := probe.wrong(probe.differences(spec, place))) is not None:
+            if (problem := probe.wrong(probe.differences(spec, place, cost))) is not None:
                 return problem
     except Exception as error:  # no compiler, an old driver or GPU: all fail in their own way
         reason = (str(error).strip().splitlines() or [""])[0]
@@ -72,7 +73,7 @@ def _problem(workload: Workload) -> str | None:
 
 
 def _missing(workload: Workload) -> str | None:
-    return triton_problem(workload.place)
+    return triton_problem(workload.place, classes=workload.cost.class_costs is not None)
 
 
 def _limits(workload: Workload) -> Limits:

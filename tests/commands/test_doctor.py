@@ -137,7 +137,7 @@ def test_a_gpu_is_examined(geospot_here: Geospot) -> None:
 def test_a_gpu_without_triton_is_an_error(
     geospot_here: Geospot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu, "triton_problem", lambda device: "triton is not installed")
+    monkeypatch.setattr(gpu, "triton_problem", lambda *_, **__: "triton is not installed")
     done = geospot_here("doctor", "device=cuda:0")
     assert done.returncode == 1
     assert "device=cuda:0 right=2 wrong=2 missing=3" in done.stdout

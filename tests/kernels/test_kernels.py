@@ -169,7 +169,7 @@ def test_auto_takes_keops_on_a_gpu_alone(
 ) -> None:
     """On a CPU streamed tiles are faster whatever the dimension; who asks for KeOps gets it."""
     monkeypatch.setattr(keops, "keops_problem", lambda device: None)
-    monkeypatch.setattr(gpu, "triton_problem", lambda device: "it is not there")
+    monkeypatch.setattr(gpu, "triton_problem", lambda *_, **__: "it is not there")
 
     def chosen(backend: str, device: str) -> str:
         workload = Workload(MIXED, features, dtype, device, 2**20)
@@ -200,7 +200,7 @@ def test_what_is_not_available_is_given_up_with_a_warning(
 ) -> None:
     """No more of it than must be: the storage before the backend."""
     warn_once.cache_clear()
-    monkeypatch.setattr(gpu, "triton_problem", lambda device: "it is not there")
+    monkeypatch.setattr(gpu, "triton_problem", lambda *_, **__: "it is not there")
     small = Workload(MIXED, 512, torch.float32, "cpu", 2**20)
     assert choose_kernel(small, 10**9, *asked).name == found
     problem = "it is not there" if "triton" in asked else "the largest pairs exceed engine.memory_"

@@ -18,6 +18,7 @@ from geospot_gpu.kernels.spec import KernelSpec, Workload
 from geospot_gpu.kernels.tiles import CostTiles
 
 CPU = torch.device("cpu")
+MANY_CLASSES = tuple((0.0,) * 300 for _ in range(2))
 ON_GPU = Workload(gs.GroundCost(geo_weight=0.5), 512, torch.float32, "cuda", 2**30)
 SPECS = [
     spec
@@ -38,10 +39,11 @@ def test_kernels_of_a_cpu_give_the_numbers_of_float64(
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)  # all sizes
     if spec.problem(ON_GPU._replace(device="cpu"), 100) is not None:
         pytest.skip("it cannot run here")
-    found = probe.differences(spec, CPU)
-    assert set(found) == set(probe.MOST_APART)
-    assert probe.wrong(found) is None
-    assert min(found.values()) > 0.0  # they are not compared with themselves
+    for cost in (probe.COST, probe.BETWEEN_CLASSES):
+        found = probe.differences(spec, CPU, cost)
+        assert set(found) == set(probe.MOST_APART)
+        assert probe.wrong(found) is None
+        assert min(found.values()) > 0.0  # they are not compared with themselves
 
 
 @pytest.mark.slow
@@ -50,6 +52,7 @@ def test_triton_gives_the_numbers_of_float64() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     gpu.triton_problem.cache_clear()
     assert gpu.triton_problem(device) is None
+    assert gpu.triton_problem(device, classes=True) is None
 
 
 def planted(name: str, damage: Any) -> KernelSpec:
@@ -146,7 +149,8 @@ def test_auto_says_once_why_it_goes_on_without_triton(
 ) -> None:
     asked: list[torch.device] = []
 
-    def broken(device: torch.device) -> str:
+    def broken(device: torch.device, *, classes: bool) -> str:
+        assert not classes
         asked.append(device)
         return "its numbers are wrong: softmin by 3.0e-01"
 
@@ -167,7 +171,7 @@ def test_auto_says_once_why_it_goes_on_without_triton(
     [
         (ON_GPU._replace(dtype=torch.float64), "auto"),
         (ON_GPU._replace(cost=gs.GroundCost(feature="euclidean")), "auto"),
-        (ON_GPU._replace(cost=gs.GroundCost(class_costs=((0.0, 1.0), (1.0, 0.0)))), "auto"),
+        (ON_GPU._replace(cost=gs.GroundCost(class_costs=MANY_CLASSES)), "auto"),
         (ON_GPU, "torch"),
         (ON_GPU._replace(device="cpu"), "auto"),
     ],
@@ -180,7 +184,7 @@ def test_what_was_asked_for_otherwise_is_no_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Nor is Triton tried there."""
-    monkeypatch.setattr(gpu, "triton_problem", lambda device: pytest.fail("it was tried"))
+    monkeypatch.setattr(gpu, "triton_problem", lambda *_, **__: pytest.fail("it was tried"))
     assert choose_kernel(workload, 100, backend).backend in ("torch", "compiled")
     assert not caplog.messages
 
@@ -188,7 +192,7 @@ def test_what_was_asked_for_otherwise_is_no_warning(
 def test_auto_takes_triton_where_it_is_right(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(gpu, "triton_problem", lambda device: None)
+    monkeypatch.setattr(gpu, "triton_problem", lambda *_, **__: None)
     monkeypatch.setattr(keops, "keops_problem", lambda device: pytest.fail("it was tried"))
     assert choose_kernel(ON_GPU, 100).name == "triton kept"
     assert choose_kernel(ON_GPU, 10**12).name == "triton streamed"
