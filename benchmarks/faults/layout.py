@@ -162,7 +162,7 @@ def watch_units(done: Callable[[str, list[str]], None]) -> None:
         found = compute(self, item)
         if self._store is not None:  # predict has others of its own
             names = self._regions.names
-            pairs = zip(*item, strict=True)
+            pairs = zip(item.left, item.right, strict=True)
             done("baselines", [f"{names[i]} {names[j]}" for i, j in pairs])
         return found
 

@@ -122,7 +122,7 @@ def test_maps_are_of_countries_or_left_out(
     points = drawn("select", "sweep=run", target, "budget=5", "over=points", out="points")
     assert points == ({"points.png"} if known else set())
     found = pd.read_parquet(folder / "points" / "points.parquet")
-    assert [*found] == ["order", "id", "weight", "region"]
+    assert [*found] == ["order", "id", "weight", "by", "region"]
 
 
 def test_points_of_a_pool(

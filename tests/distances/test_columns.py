@@ -177,7 +177,7 @@ def test_a_column_of_ones_own_is_one_entry_and_its_function(
         own = found.loc[found["group"] == "own", "distance"]
         assert {*own} == {"letters", "letters_reversed"}
         help_ = geospot_here("select", "--help")
-        assert "dissimilarity, letters" in " ".join(help_.stdout.split())
+        assert "label_shift, letters" in " ".join(help_.stdout.split())
     # What is stored with it does not stand in the way of what is stored without it.
     assert chosen("mean_great_circle_km") == before
 

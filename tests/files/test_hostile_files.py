@@ -59,7 +59,7 @@ NEEDED = {
 }
 """What a setting has no effect without."""
 FILES = {"points.path", "against.path", "regions.path", "encoder.path", "scores.path"} | {
-    *("targets.path", "pool.path", "pool.features", "prices")
+    *("targets.path", "training.path", "pool.path", "pool.features", "prices")
 }
 
 

@@ -21,10 +21,12 @@ import xarray
 import geospot_gpu as gs
 from geospot_gpu import files
 from geospot_gpu.distances.columns import schema
+from geospot_gpu.engine.method import Method
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.places import Folder
 from geospot_gpu.runs import pair_store
 from geospot_gpu.runs.block import Side
+from geospot_gpu.runs.identity import Identity, run_identity
 from geospot_gpu.runs.pair_store import PairStore
 from geospot_gpu.runs.store import Store
 from tests.helpers.stored import (
@@ -260,10 +262,13 @@ def test_one_of_many_settles_the_identity(tmp_path: Path) -> None:
     accepted: list[int] = []
     refused: list[str] = []
 
+    def with_epsilon(number: int) -> Identity:
+        return run_identity("none", 0, Method(gs.GroundCost(), gs.Sinkhorn(epsilon=number)))
+
     def settle(number: int) -> None:
         barrier.wait()
         try:
-            Store(folder).settle({"solver": {"epsilon": number}})
+            Store(folder).settle(with_epsilon(number))
         except GeospotError as error:
             refused.append(str(error))
         else:
@@ -276,9 +281,9 @@ def test_one_of_many_settles_the_identity(tmp_path: Path) -> None:
         thread.join()
     (winner,) = accepted
     assert all(f"solver.epsilon={winner} there, " in error for error in refused)
-    Store(folder).settle({"solver": {"epsilon": winner}})
+    Store(folder).settle(with_epsilon(winner))
     with pytest.raises(GeospotError, match=f"epsilon={winner} there, 99 here"):
-        Store(folder).settle({"solver": {"epsilon": 99}})
+        Store(folder).settle(with_epsilon(99))
     assert not list(folder.rglob(".*.tmp"))
 
 

@@ -300,7 +300,8 @@ def test_unsound_results_cannot_be_made() -> None:
 def test_everything_that_is_known_of_a_pair_has_a_group(
     worlds: dict[str, dict[str, Array]],
 ) -> None:
-    assert list(worlds["equal"]) == list(groups())
+    of_labels = {"label_shift"}  # which these clouds have none of
+    assert list(worlds["equal"]) == [name for name in groups() if name not in of_labels]
     assert not evidence() & set(groups())
     measured_ = {name for column in measured(outputs_by_default()) for name in column.variables}
     assert measured_ <= evidence() | set(groups())

@@ -185,7 +185,8 @@ def test_intervals_hold_for_regions_never_seen() -> None:
                 & (asked["score"].to_numpy() <= found["upper"])
             ).mean()
         )
-    assert np.mean(held) == pytest.approx(COVERED, abs=0.05)
+    # Calibrated by target, of which there are twenty, they are wide rather than narrow.
+    assert COVERED - 0.02 <= np.mean(held) < 0.98
 
 
 def test_pairs_of_a_region_tell_nothing_of_its_other_pairs() -> None:
@@ -247,12 +248,16 @@ def test_a_weight_is_no_feature() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_trees")
 def test_predictions_keep_the_range_that_the_scores_keep() -> None:
-    pairs = world(noise=0.0)
+    pairs = world(noise=0.05)
+    pairs["score"] -= pairs["score"].min()
     far = pairs.assign(distance=pairs["distance"] + 20)
-    assert fitted(pairs).predict(far)["lower"].min() == 0.0
-    drops = pairs.assign(score=pairs["score"] - 0.9)
-    assert fitted(drops).predict(far)["predicted"].max() < 0.0
-    for kind, shift in (("error", -0.9), ("skill", 0.0)):
+    found = fitted(pairs).predict(far)
+    assert found["lower"].min() == 0.0
+    assert found["predicted"].min() >= 0.0
+    assert found["extrapolates"].all()
+    drops = fitted(pairs.assign(score=pairs["score"] - 0.9)).predict(far)
+    assert drops["lower"].min() < -0.9 <= drops["predicted"].min()
+    for kind, shift in (("error", -0.1), ("skill", 0.0)):
         found = Predictor(pairs.assign(score=pairs["score"] + shift), ["distance"], kind)  # type: ignore[arg-type]
         assert found.predict(far)["lower"].min() < 0.0
 
