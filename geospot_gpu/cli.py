@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import keyword
@@ -10,7 +11,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from geospot_gpu.caches import provide_all
@@ -18,7 +20,8 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.errors.former import check_former
 from geospot_gpu.errors.kept import with_notes
 from geospot_gpu.errors.memory import out_of_memory
-from geospot_gpu.errors.say import one_line, say
+from geospot_gpu.errors.say import one_line
+from geospot_gpu.outcome import kept_outcome, one_of_several, say, write
 from geospot_gpu.progress import progress_shown
 
 if TYPE_CHECKING:
@@ -51,6 +54,12 @@ _SHORT = (
 _PART = "write \\${ where ${ is part of a name"
 
 _FLAGS = ("-h", "--help", "-m", "--multirun")
+"""Those of Hydra."""
+
+_VOICES = {"--json": "json", "-q": "quiet", "--quiet": "quiet", "-v": "verbose"} | {
+    "--verbose": "verbose"
+}
+"""How a command speaks."""
 
 _MEMORY = "take fewer regions or points (regions.exclude, regions.min_points, regions.max_points)"
 """What helps where nothing more precise is known."""
@@ -61,6 +70,11 @@ usage: geospot <command> [key=value ...] [-m key=value1,value2 ...]
 
 commands:
 {commands}
+
+options:
+  --json         one JSON object on standard output, in place of lines
+  -q, --quiet    nothing but warnings and errors
+  -v, --verbose  also what is read and kept, which kernels compute, and where an error came from
 
 geospot <command> --help lists the settings of a command; geospot --version the version."""
 
@@ -80,29 +94,51 @@ def main() -> None:
 
         say(__version__)
         return
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Warning())
+    command, voices = arguments[0], {_VOICES[one] for one in arguments[1:] if one in _VOICES}
+    rest = [argument for argument in arguments[1:] if argument not in _VOICES]
+    handler = _Warnings(sys.stderr)
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    level = logging.DEBUG if "verbose" in voices else logging.WARNING
+    logging.getLogger("geospot_gpu").setLevel(level)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as schedulers and docker stop ask
     try:
-        with out_of_memory(f"running geospot {arguments[0]}", _MEMORY):
-            succeeded = _run(arguments[0], arguments[1:])
-        sys.stdout.flush()
+        with kept_outcome() if voices & {"json", "quiet"} else contextlib.nullcontext() as outcome:
+            code, error = _ended(command, rest, voices)
+        if outcome is not None and "json" in voices:
+            write(f"{outcome.as_json(command, handler.lines, error)}\n")
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        code = 0
+    sys.exit(code)
+
+
+def _ended(command: str, arguments: list[str], voices: Set[str]) -> tuple[int, str | None]:
+    """Run a command: its exit code, and the error that ended it."""
+    try:
+        with out_of_memory(f"running geospot {command}", _MEMORY):
+            succeeded = _run(command, arguments, drawn="quiet" not in voices)
+        sys.stdout.flush()
     except GeospotError as error:
-        _print_error(with_notes(str(error), error))
-        sys.exit(1)
+        if "verbose" in voices:
+            traceback.print_exception(error)
+        text = with_notes(str(error), error)
+        _print_error(text)
+        return 1, one_line(text)
     except KeyboardInterrupt as stop:
-        sys.stderr.write(f"{with_notes('interrupted', stop)}\n")
-        sys.exit(130)
-    sys.exit(0 if succeeded else 1)
+        text = with_notes("interrupted", stop)
+        sys.stderr.write(f"{text}\n")
+        return 130, text
+    return 0 if succeeded else 1, None
 
 
-def _run(command: str, arguments: list[str]) -> bool:
+def _run(command: str, arguments: list[str], *, drawn: bool) -> bool:
     """Compose the command's configuration with Hydra and run it, once or over a grid.
+
+    Args:
+        command: its name.
+        arguments: settings, and flags of Hydra.
+        drawn: whether progress is.
 
     Returns:
         Whether all points of the grid succeeded.
@@ -115,9 +151,10 @@ def _run(command: str, arguments: list[str]) -> bool:
         raise GeospotError(f"there is no command {command!r}{hint}; see geospot --help")
     flags = [argument for argument in arguments if argument.startswith("-")]
     typed = [argument for argument in arguments if not argument.startswith("-")]
+    known = ", ".join((*_FLAGS, *_VOICES))
     for flag in flags:
         if flag not in _FLAGS:
-            raise GeospotError(f"there is no option {flag!r}; use one of {', '.join(_FLAGS)}")
+            raise GeospotError(f"there is no option {flag!r}; use one of {known}")
     for setting in typed:
         if not setting.partition("=")[0]:
             raise GeospotError(f"{setting!r} is no setting: write key=value")
@@ -184,7 +221,11 @@ def _run(command: str, arguments: list[str]) -> bool:
             # import is a word of Python: the function is import_
             name = f"{command}_" if keyword.iskeyword(command) else command
             work: Callable[[DictConfig], None] = getattr(importlib.import_module(module), name)
-            with out_of_memory(f"running geospot {command}", _MEMORY), progress_shown():
+            with (
+                one_of_several(job),
+                out_of_memory(f"running geospot {command}", _MEMORY),
+                progress_shown(drawn),
+            ):
                 work(config)
         except Exception as error:
             errors.append(error)
@@ -331,11 +372,19 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-class _Warning(logging.Formatter):
-    """One line for each warning, whatever is quoted in it."""
+class _Warnings(logging.StreamHandler[Any]):
+    """One line for each warning, whatever is quoted in it; they are kept, too."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self.lines: list[str] = []
 
     def format(self, record: logging.LogRecord) -> str:
-        return f"warning: {one_line(super().format(record))}"
+        text = one_line(super().format(record))
+        if record.levelno >= logging.WARNING:
+            self.lines.append(text)
+            return f"warning: {text}"
+        return f"{record.relativeCreated / 1e3:8.2f} s  {text}"
 
 
 def _print_error(message: str) -> None:

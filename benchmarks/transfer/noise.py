@@ -1,6 +1,6 @@
 """How often scores that have nothing to do with distances are said to be predicted.
 
-    python -m benchmarks.transfer.noise DATA [permutations of each task]
+    python -m benchmarks.transfer.noise DATA [permutations of each task [those for the predictor]]
 
 The measured scores, their regions relabelled at random, rows and columns alike: the verdict on all
 distances of both spaces, and whether the predictor says that it is better than a constant. The
@@ -55,8 +55,9 @@ def gains(known: Known, scores: Scores, seed: int) -> bool:
     return gs.Predictor(pairs, distances, scores.kind, seed=seed).evaluation.gains
 
 
-def rates(task: str, known: Known, scores: Scores, permutations: int) -> tuple[int, int]:
+def rates(task: str, known: Known, scores: Scores, counts: tuple[int, int]) -> tuple[int, int]:
     """How many relabellings are said to be predicted, and of how many the predictor says it."""
+    permutations, for_predictor = counts
     with Parallel(os.cpu_count()) as parallel:
         parts = [TOGETHER] * (permutations // TOGETHER) + [permutations % TOGETHER]
         said = sum(
@@ -69,39 +70,37 @@ def rates(task: str, known: Known, scores: Scores, permutations: int) -> tuple[i
         better = sum(
             parallel(
                 delayed(gains)(known, scores, seed)
-                for seed in tqdm(range(permutations), task, unit=" permutations")
+                for seed in tqdm(range(for_predictor), task, unit=" permutations")
             )
         )
     return said, better
 
 
-def row(task: str, said: int, better: int, count: int) -> dict[str, object]:
+def row(task: str, said: tuple[int, int], counts: tuple[int, int]) -> dict[str, object]:
     """What so many relabellings come to."""
-    return {
-        "relabelled scores of": task,
-        "permutations": count,
-        "said to be predicted": f"{said / count:.1%}",
-        "its lower 99 % bound (limit 5 %)": f"{lower_bound(said, count):.1%}",
-        "said to gain": f"{better / count:.1%}",
-        "of that the bound": f"{lower_bound(better, count):.1%}",
-    }
+    line: dict[str, object] = {"relabelled scores of": task}
+    for claim, k, n in zip(("to be predicted", "to gain"), said, counts, strict=True):
+        bound = f"{lower_bound(k, n):.1%}"
+        line[f"said {claim} (lower 99 % bound; at most 5 %)"] = f"{k} of {n}: {k / n:.1%} ({bound})"
+    return line
 
 
-def main(folder: Path, permutations: int) -> None:
+def main(folder: Path, counts: tuple[int, int]) -> None:
     found: dict[str, tuple[int, int]] = {}
     with tempfile.TemporaryDirectory() as out:
         for task in ALL:
             place = Path(out) / Path(task.file).stem
             known = Known.of(run_of(described(task, folder), place))
             scores = measured_scores(task, folder, 0, known.names)
-            found[task.name] = rates(task.name, known, scores, permutations)
-            rows = [row(name, *counts, permutations) for name, counts in found.items()]
-            said, better = np.sum(list(found.values()), axis=0).tolist()
-            rows.append(row("all", said, better, permutations * len(found)))
+            found[task.name] = rates(task.name, known, scores, counts)
+            rows = [row(name, said, counts) for name, said in found.items()]
+            total = tuple(np.sum(list(found.values()), axis=0).tolist())
+            rows.append(row("all", total, tuple(len(found) * count for count in counts)))
             save("transfer_noise", {"permutations": {"methods": rows}})
 
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         raise SystemExit("usage: python -m benchmarks.transfer.noise DATA [permutations]")
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 250)
+    asked = [int(count) for count in sys.argv[2:]] or [250]
+    main(Path(sys.argv[1]), (asked[0], asked[-1]))

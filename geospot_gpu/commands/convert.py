@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from geospot_gpu.commands.results import store_of
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
-from geospot_gpu.errors.say import say
+from geospot_gpu.outcome import conclude, say
 from geospot_gpu.runs.convert import convert as convert_pairs
 from geospot_gpu.runs.reading import required_manifest
 
@@ -18,7 +18,8 @@ def convert(config: DictConfig) -> None:
     found = convert_pairs(store)
     if found is None:
         required_manifest(store)  # else there is no run to say anything of
-        say(f"{store.place}: there is nothing to convert", "pairs=0 lost=0")
+        say(f"{store.place}: there is nothing to convert")
+        conclude(None, {"pairs": 0, "lost": 0})
         return
     if found.files[0]:
         say(
@@ -35,10 +36,8 @@ def convert(config: DictConfig) -> None:
         say(f"columns that are not known here are left out: {', '.join(found.unknown)}")
     if found.baselines:
         say(f"{found.baselines} files of baselines removed: they are computed again when needed")
-    say(
-        f"pairs={found.pairs} files={found.files[1]} bytes={found.bytes[1]} "
-        f"damaged={found.damaged} lost={found.lost}"
-    )
+    figures = {"pairs": found.pairs, "files": found.files[1], "bytes": found.bytes[1]}
+    conclude(None, {**figures, "damaged": found.damaged, "lost": found.lost})
 
 
 def _size(count: int) -> str:

@@ -24,9 +24,9 @@ from geospot_gpu.config.composed import checked
 from geospot_gpu.encoders.cache import default_cache
 from geospot_gpu.engine.settings import Engine, gpu_count, has_ray, one_of
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.errors.say import say
 from geospot_gpu.kernels import REGISTRY, probe
 from geospot_gpu.kernels.spec import KernelSpec, Workload
+from geospot_gpu.outcome import conclude, say
 
 _GIB = 2**30
 _FEW_FEATURES = 3
@@ -56,7 +56,7 @@ def doctor(config: DictConfig) -> None:
         counts[verdict] += 1
         if verdict == "wrong":
             bad.append(f"{spec.name}: {text}")
-    say(" ".join(f"{name}={value}" for name, value in {"device": device, **counts}.items()))
+    conclude(None, {"device": str(device), **counts})
     if bad:
         raise GeospotError("; ".join(bad))
 

@@ -15,7 +15,7 @@ from geospot_gpu.config.validation import refuse_unused
 from geospot_gpu.embedding import EMBEDDERS
 from geospot_gpu.embedding.embed import embed as embed_table
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.errors.say import say
+from geospot_gpu.outcome import conclude, say
 from geospot_gpu.points.presets import PRESETS
 
 _UNUSED = ("region", "lon", "lat", "weight")
@@ -49,10 +49,8 @@ def embed(config: DictConfig) -> None:
     say(f"{found.path}: {count:,} vectors of {found.dimension} numbers by {found.version}")
     if found.computed < found.rows:
         say(f"  {found.rows - found.computed:,} of {found.rows:,} {by.unit} were embedded before")
-    say(
-        f"rows={found.rows} computed={found.computed} dropped={found.dropped} "
-        f"dimension={found.dimension}"
-    )
+    figures = {"rows": found.rows, "computed": found.computed, "dropped": found.dropped}
+    conclude(None, {**figures, "dimension": found.dimension})
 
 
 def _source(points: settings.PointsConfig) -> tuple[Any, dict[str, str]]:

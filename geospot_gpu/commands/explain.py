@@ -11,8 +11,8 @@ from omegaconf import DictConfig
 from geospot_gpu.commands.results import open_sweep
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
-from geospot_gpu.errors.say import say
 from geospot_gpu.files.outputs import write_summary
+from geospot_gpu.outcome import conclude, say
 from geospot_gpu.pictures.maps import label
 from geospot_gpu.pictures.transfer import contribution_map
 from geospot_gpu.points.readers import require_geopandas
@@ -43,7 +43,7 @@ def explain(config: DictConfig) -> None:
             say(f"  {_place(row)}  {row.contribution:.2e}")
     if "lon" not in points:
         say("points have no coordinates: no map is drawn, and rows are those of their table")
-    say(f"results in {results.place}", f"divergence={found.divergence:.6g} points={len(points)}")
+    conclude(results.place, {"divergence": found.divergence, "points": len(points)})
 
 
 def _place(point: Any) -> str:

@@ -7,9 +7,9 @@ from omegaconf import DictConfig
 
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
-from geospot_gpu.errors.say import say
 from geospot_gpu.files.outputs import write_csv
 from geospot_gpu.files.urls import outputs_in
+from geospot_gpu.outcome import conclude, say
 from geospot_gpu.reference import ReferenceFolder
 
 _DISTANCES, _CHOICES = "distances.parquet", "choices.csv"
@@ -46,8 +46,10 @@ def import_(config: DictConfig) -> None:
         if len(choices):
             write_csv(choices, staged / _CHOICES, index=False)
             say(f"{_CHOICES}: {len(choices):,} choices of regions and what was reached")
-    say(
-        f"results in {results.place}",
-        f"tables={written} distances={0 if distances is None else len(distances)} "
-        f"scores={sum(map(len, scores.values()))} choices={len(choices)}",
-    )
+    figures = {
+        "tables": written,
+        "distances": 0 if distances is None else len(distances),
+        "scores": sum(map(len, scores.values())),
+        "choices": len(choices),
+    }
+    conclude(results.place, figures)

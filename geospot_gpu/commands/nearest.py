@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 from geospot_gpu.config import objects, settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.config.groupings import within
-from geospot_gpu.errors.say import say
 from geospot_gpu.files.outputs import write_csv, write_summary
 from geospot_gpu.files.urls import outputs_in
+from geospot_gpu.outcome import conclude, say
 from geospot_gpu.pictures.maps import mapped
 from geospot_gpu.pictures.selection import neighbour_map
 from geospot_gpu.selection.neighbours import nearest_regions
@@ -71,11 +71,8 @@ def nearest(config: DictConfig) -> None:
     for side in (regions, against):
         if side is not None:
             say(side.account(within(typed.regions)))
-    say(
-        f"results in {results.place}",
-        f"nearest={len(table)} candidates={found.candidates} "
-        f"solved={found.solved} unconverged={unconverged}",
-    )
+    figures = {"nearest": len(table), "candidates": found.candidates, "solved": found.solved}
+    conclude(results.place, {**figures, "unconverged": unconverged})
 
 
 def _certain(table: pd.DataFrame) -> bool:

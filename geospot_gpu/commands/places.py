@@ -7,9 +7,9 @@ from geospot_gpu.config import settings
 from geospot_gpu.config.objects import make_cluster
 from geospot_gpu.config.validation import refuse_unused
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.errors.say import say
 from geospot_gpu.files.outputs import write_summary
 from geospot_gpu.files.tables import read_raw_table
+from geospot_gpu.outcome import conclude, say
 from geospot_gpu.pictures.applicability import applicability_map
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.points.table import Points
@@ -78,13 +78,9 @@ def predict_places(typed: settings.PredictConfig) -> None:
         else:
             say("points have no coordinates: no map is drawn")
         write_summary(staged, found.summary)
-    say(found.text)
-    say(
-        found.verdict,
-        f"results in {results.place}",
-        f"places={len(found.places)} inside={int(found.places['inside'].sum())} "
-        f"unknown={found.unknown}",
-    )
+    say(found.text, found.verdict)
+    figures = {"places": len(found.places), "inside": int(found.places["inside"].sum())}
+    conclude(results.place, {**figures, "unknown": found.unknown})
 
 
 def _points(wanted: settings.TrainingConfig | settings.TargetsConfig, run: Run) -> Points | None:

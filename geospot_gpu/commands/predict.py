@@ -19,8 +19,8 @@ from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.config.objects import make_cluster
 from geospot_gpu.config.validation import refuse_unused
-from geospot_gpu.errors.say import say
 from geospot_gpu.files.outputs import write_summary
+from geospot_gpu.outcome import conclude, say
 from geospot_gpu.pictures.transfer import prediction_map
 from geospot_gpu.points.readers import read_points, require_geopandas
 from geospot_gpu.regions import Regions, grouping
@@ -72,11 +72,9 @@ def predict(config: DictConfig) -> None:
     if targets is not None:
         say(targets.account())
     say(found.evaluation.text)
-    say(
-        found.verdict,
-        f"results in {results.place}",
-        f"sources={len(found.sources)} targets={len(found.best)} extrapolates={found.extrapolated}",
-    )
+    say(found.verdict)
+    figures = {"sources": len(found.sources), "targets": len(found.best)}
+    conclude(results.place, {**figures, "extrapolates": found.extrapolated})
 
 
 def _targets(wanted: settings.TargetsConfig, run: Run) -> Regions:

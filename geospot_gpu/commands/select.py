@@ -21,10 +21,10 @@ from geospot_gpu.encoders import Precomputed
 from geospot_gpu.encoders.files import is_table
 from geospot_gpu.encoders.spaces import own_of
 from geospot_gpu.errors import GeospotError, checks
-from geospot_gpu.errors.say import say
 from geospot_gpu.files.outputs import Outputs, write_csv, write_summary
 from geospot_gpu.files.urls import place
 from geospot_gpu.names import Names
+from geospot_gpu.outcome import conclude, say
 from geospot_gpu.pictures.maps import mapped
 from geospot_gpu.pictures.selection import point_map, selection_picture
 from geospot_gpu.points.readers import read_points, read_table
@@ -170,11 +170,8 @@ def _select_regions(config: settings.SelectConfig, run: Run, results: Outputs) -
     say(beside_scatter(found, config.method))
     if recommended is not None:
         say(recommended.text)
-    say(
-        f"results in {results.place}",
-        f"regions={len(found.table)} samples={samples} "
-        f"coverage={found.coverage:.6g} improves_until={found.improves_until}",
-    )
+    figures = {"regions": len(found.table), "samples": samples, "coverage": found.coverage}
+    conclude(results.place, {**figures, "improves_until": found.improves_until})
 
 
 def _mapped(run: Run) -> tuple[Regions | None, Regions | None]:
@@ -238,7 +235,7 @@ def _select_points(config: settings.SelectConfig, run: Run, results: Outputs) ->
                 point_map(found, regions, against, staged / "points.png")
         write_summary(staged, summary)
     say(f"for {', '.join(found.targets)}, by {config.method}: {text}")
-    say(f"results in {results.place}", f"points={len(table)} coverage={found.distance:.6g}")
+    conclude(results.place, {"points": len(table), "coverage": found.distance})
 
 
 def _read_pool(config: settings.PoolConfig, run: Run) -> Pool:

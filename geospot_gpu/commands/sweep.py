@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from hydra.core.hydra_config import HydraConfig
@@ -22,7 +24,7 @@ from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.settings import Engine
 from geospot_gpu.engine.warm import WarmStarts
 from geospot_gpu.errors import GeospotError, checks
-from geospot_gpu.errors.say import say
+from geospot_gpu.outcome import conclude, say
 from geospot_gpu.pictures.sweep import LARGEST_MATRIX, write_heatmap, write_matrix
 from geospot_gpu.runs.estimate import estimate
 from geospot_gpu.runs.identity import run_identity
@@ -100,7 +102,7 @@ def _nearest(
     """Store the nearest regions of each, and say what came out."""
     found = run_nearest(store.folder, *sides, k=typed.k, **common)
     say(*nearest_summary(found, common["method"], _accounts(typed, sides)))
-    say(*_ending(store, preparing, found))
+    _conclude(store, preparing, found)
 
 
 def _all_pairs(
@@ -139,8 +141,8 @@ def _all_pairs(
             f"no matrix.csv and heatmap.png of more than {LARGEST_MATRIX:,} regions: "
             "distances/ has all pairs"
         )
-    missing = "" if typed.shard is None else f" missing={sum(result.missing.values())}"
-    say(*_ending(store, preparing, result, missing))
+    of_shard = {} if typed.shard is None else {"missing": sum(result.missing.values())}
+    _conclude(store, preparing, result, of_shard)
 
 
 def _accounts(typed: settings.SweepConfig, sides: Sides) -> list[str]:
@@ -148,17 +150,24 @@ def _accounts(typed: settings.SweepConfig, sides: Sides) -> list[str]:
     return [side.account(within(typed.regions)) for side in sides if side is not None]
 
 
-def _ending(
-    store: Store, preparing: float, result: SweepResult | NearestResult, missing: str = ""
-) -> list[str]:
-    """The last lines: how long it took, where it is, and what was done."""
-    return [
+def _conclude(
+    store: Store,
+    preparing: float,
+    result: SweepResult | NearestResult,
+    more: Mapping[str, int] = MappingProxyType({}),
+) -> None:
+    """Say how long it took, where it is, and what was done."""
+    say(
         f"time: {preparing:.1f} s reading and encoding, {result.seconds:.1f} s solving, "
-        f"{result.solving:.1f} s of it by workers",
-        f"results in {store.folder}",
-        f"pairs total={result.total} computed={result.computed} reused={result.reused} "
-        f"unconverged={result.overview.unconverged}{missing}",
-    ]
+        f"{result.solving:.1f} s of it by workers"
+    )
+    figures = {
+        "total": result.total,
+        "computed": result.computed,
+        "reused": result.reused,
+        "unconverged": result.overview.unconverged,
+    }
+    conclude(str(store.folder), {**figures, **more}, of="pairs")
 
 
 def _plan(

@@ -11,8 +11,8 @@ from geospot_gpu.commands.results import open_sweep, scores_of
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.config.objects import make_cluster
-from geospot_gpu.errors.say import say
 from geospot_gpu.files.outputs import write_summary
+from geospot_gpu.outcome import conclude, say
 from geospot_gpu.pictures.spaces import spaces_picture
 from geospot_gpu.pictures.transfer import correlation_picture
 from geospot_gpu.transfer.assessment import Assessment, assess_transfer
@@ -46,11 +46,8 @@ def transfer(config: DictConfig) -> None:
         say(sentence)
     if found.evaluation is not None:
         say(found.evaluation.text)
-    say(
-        f"results in {results.place}",
-        f"verdict={verdict.verdict.replace(' ', '_')} "
-        f"regions={summary['regions']} pairs={summary['pairs']} missing={scores.missing}",
-    )
+    figures = {"verdict": verdict.verdict, "regions": summary["regions"], "pairs": summary["pairs"]}
+    conclude(results.place, {**figures, "missing": scores.missing})
 
 
 def _report(found: Assessment) -> list[str]:

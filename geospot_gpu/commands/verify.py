@@ -8,7 +8,7 @@ from geospot_gpu.commands.results import store_of
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.errors.say import say
+from geospot_gpu.outcome import conclude, say
 from geospot_gpu.runs.spaces import stores_of_others
 from geospot_gpu.runs.verify import verify as verify_run
 
@@ -28,8 +28,9 @@ def verify(config: DictConfig) -> None:
         say(f"{finding.where}: {finding.what}: {finding.repair}")
     say(
         f"{files:,} files, {read / 2**20:.1f} MiB read; "
-        f"{total - missing:,} of {total:,} pairs of the last sweep are there",
-        f"findings={len(findings)} files={files} pairs={total} missing={missing}",
+        f"{total - missing:,} of {total:,} pairs of the last sweep are there"
     )
+    figures = {"findings": len(findings), "files": files, "pairs": total, "missing": missing}
+    conclude(None, figures)
     if findings:
         raise GeospotError(f"{store.place}: {len(findings)} findings, listed above")

@@ -76,6 +76,8 @@ class EmbeddingCache:
         if missing:
             self._clear()
         batches = list(_batches(missing))
+        new = sum(len(few) for _, few in missing)
+        log.debug("%s: %d embeddings were kept, %d are new", self._version, len(at) - new, new)
         chunks = [np.concatenate([few for _, few in batch]) for batch in batches]
         stored = False
         with (

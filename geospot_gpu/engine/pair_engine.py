@@ -341,6 +341,10 @@ class PairEngine:
             growth = spec.growth(*ours)
             for batch in batches_of_similar_size(*ours, *limits, growth):
                 batches.append((spec, members[batch]))
+        log.debug(
+            "%d pairs in %d batches on %s, by %s",
+            *(len(n), len(batches), self.device, ", ".join({spec.name for spec, _ in batches})),
+        )
         return batches
 
     def _build(

@@ -1,10 +1,9 @@
-"""What is printed: names come from files, and a terminal obeys what it is shown."""
+"""Text that is fit to be printed: names come from files, and a terminal obeys what it is shown."""
 
 from __future__ import annotations
 
 import functools
 import logging
-import sys
 
 
 def printable(text: str) -> str:
@@ -24,14 +23,6 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """The same of text that may have lines of its own, which become one."""
     return printable(" ".join(line.strip() for line in text.splitlines()))
-
-
-def say(*lines: str) -> None:
-    """Print lines: the one way to speak on standard output."""
-    text = "".join(f"{printable(line)}\n" for line in lines)
-    encoding = sys.stdout.encoding or "utf-8"  # a terminal may lack letters
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    sys.stdout.flush()
 
 
 @functools.cache

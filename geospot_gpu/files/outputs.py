@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -21,6 +22,9 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.files import record
 from geospot_gpu.files.places import Folder, Place
 from geospot_gpu.files.record import RECORD, digest, locked
+from geospot_gpu.outcome import plain, summarise
+
+log = logging.getLogger("geospot_gpu")
 
 _NUMBER = r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?"
 _NUMBERS = re.compile(rf"\s*{_NUMBER}(,\s*{_NUMBER})*\s*")
@@ -202,6 +206,7 @@ class OutputFolder(Outputs):
                     if self._record / former != markers.get(name):
                         with contextlib.suppress(OSError):  # it does no harm
                             (self._record / former).unlink()
+        log.debug("%s: wrote %s", self.folder, ", ".join(made))
 
     def _check(self) -> None:
         """Raise where a file is there that is not to be replaced or removed."""
@@ -226,8 +231,10 @@ class OutputFolder(Outputs):
 
 
 def write_summary(staged: Path, summary: dict[str, Any]) -> None:
-    """Verdict and headline figures, as ``summary.json``."""
-    (staged / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    """Verdict and headline figures, as ``summary.json``; programs get them from ``--json``, too."""
+    found = plain(summary)
+    (staged / "summary.json").write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
+    summarise(found)
 
 
 def write_csv(table: pd.DataFrame, path: Path, **options: Any) -> None:

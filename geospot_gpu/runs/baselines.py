@@ -150,6 +150,7 @@ def _compute(
         Whether any could be stored.
     """
     done: list[bool] = []
+    log.debug("%d pairs lack %s", len(missing), ", ".join(job.outputs))
     with (
         engine.pool() as pool,
         kept("finished baselines", lambda: any(done)),

@@ -78,10 +78,8 @@ def test_widths_are_compared_where_as_many_scores_are_held() -> None:
 
 
 def test_relabelled_scores_are_counted_with_a_bound() -> None:
-    line = noise.row("dams", 65, 0, 1000)
-    assert line["said to be predicted"] == "6.5%"
-    assert line["its lower 99 % bound (limit 5 %)"] == "4.8%"
-    assert line["of that the bound"] == "0.0%"
+    line = noise.row("dams", (65, 0), (1000, 100))
+    assert [*line.values()] == ["dams", "65 of 1000: 6.5% (4.8%)", "0 of 100: 0.0% (0.0%)"]
 
 
 def test_regions_without_scores_are_averaged() -> None:

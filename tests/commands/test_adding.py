@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 
 from geospot_gpu.config.composed import checked
 from geospot_gpu.config.schema import MISSING
-from geospot_gpu.errors.say import say
+from geospot_gpu.outcome import say
 from geospot_gpu.points.readers import read_points
 
 

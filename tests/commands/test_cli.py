@@ -54,7 +54,7 @@ BAD = {
     "out=run regions=griid": "regions=griid is unknown; did you mean 'grid'?",
     "out=[a,b]": "out takes one value: give no list or mapping",
     "out=run here": "cannot read 'here' as key=value",
-    "out=run --verbose": "there is no option '--verbose'; use one of -h, --help, -m",
+    "out=run --version": "there is no option '--version'; use one of -h, --help, -m",
     "out=run points.path=nowhere.csv": "nowhere.csv",
     "out=towns.csv": "towns.csv: cannot be created (Not a directory)",
     "-m out=a,b": "out cannot be swept",

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geospot_gpu.cli import _Warning
+from geospot_gpu.cli import _Warnings
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.errors.say import one_line, printable, say
+from geospot_gpu.errors.say import one_line, printable
+from geospot_gpu.outcome import say
 from tests.helpers.commands import Geospot
 
 NAMES = (
@@ -36,7 +37,7 @@ def test_whatever_is_shown_can_be_seen(text: str) -> None:
     if text.isprintable():
         assert printable(text) == text
     record = logging.LogRecord("geospot_gpu", logging.WARNING, "", 0, "%s", (text,), None)
-    assert _Warning().format(record).isprintable()
+    assert _Warnings(None).format(record).isprintable()
 
 
 def test_lines_are_those_of_the_report(capsys: pytest.CaptureFixture[str]) -> None:

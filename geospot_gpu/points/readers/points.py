@@ -82,6 +82,7 @@ def read_points(
     with out_of_memory(f"reading points of {origin}", ADVICE):
         if frame is None:
             frame = read_table(Path(origin), checks.listed(text, "text"))
+        log.debug("%s: %d rows of %s", origin, len(frame), ", ".join(map(str, frame.columns)))
         if not _is_located(frame, origin, (lon, lat, crs), located):
             return _without_places(frame, origin, weight, invalid, label)
         return _points(frame, origin, lon, lat, weight, crs, invalid, label)
