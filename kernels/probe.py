@@ -62,10 +62,11 @@ class _Problem(NamedTuple):
         """The same numbers elsewhere."""
 
         def moved(cloud: CloudBatch) -> CloudBatch:
-            arrays = required(cloud.points.features), cloud.points.xyz, cloud.points.mass
-            classes = required(cloud.points.classes).to(device)
-            moved_arrays = (x.to(device, dtype) for x in arrays)
-            return replace(cloud, points=PointArrays(*moved_arrays, classes=classes))
+            own = cloud.points
+            arrays = required(own.features), own.xyz, own.mass
+            features, xyz, mass = (x.to(device, dtype) for x in arrays)
+            classes = required(own.classes).to(device)
+            return replace(cloud, points=PointArrays(features, xyz, mass, classes))
 
         vectors = (x.to(device, dtype) for x in self[2:])
         return _Problem(moved(self.source), moved(self.target), *vectors)
@@ -115,8 +116,8 @@ def _problem(interpreted: bool) -> _Problem:
         for low, n in zip(start, sizes, strict=True):
             mass[low : low + n] /= mass[low : low + n].sum()
         unit = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (features, xyz))
-        arrays = (torch.tensor(x, dtype=torch.float32) for x in (*unit, mass))
-        points = PointArrays(*arrays, classes=torch.arange(total) % classes)
+        one, two, three = (torch.tensor(x, dtype=torch.float32) for x in (*unit, mass))
+        points = PointArrays(one, two, three, torch.arange(total) % classes)
         return CloudBatch(points, start.astype(np.int64), np.array(sizes, np.int64))
 
     source, target = map(clouds, _SIZES[interpreted], (2, 3))

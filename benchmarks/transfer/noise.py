@@ -94,8 +94,9 @@ def main(folder: Path, counts: tuple[int, int]) -> None:
             scores = measured_scores(task, folder, 0, known.names)
             found[task.name] = rates(task.name, known, scores, counts)
             rows = [row(name, said, counts) for name, said in found.items()]
-            total = tuple(np.sum(list(found.values()), axis=0).tolist())
-            rows.append(row("all", total, tuple(len(found) * count for count in counts)))
+            predicted, gained = np.sum(list(found.values()), axis=0).tolist()
+            tried = len(found) * counts[0], len(found) * counts[1]
+            rows.append(row("all", (predicted, gained), tried))
             save("transfer_noise", {"permutations": {"methods": rows}})
 
 

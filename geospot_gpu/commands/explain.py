@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig
 
-from geospot_gpu.commands.results import open_sweep
+from geospot_gpu.commands.results import borders_of, open_sweep
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.files.outputs import write_summary
@@ -32,7 +32,7 @@ def explain(config: DictConfig) -> None:
     with results.replacing() as staged:
         _write_points(points, staged)
         if "lon" in points:
-            contribution_map(points, title, staged / "contributions.png")
+            contribution_map(points, title, staged / "contributions.png", borders_of(run))
         write_summary(staged, found.summary)
     say(found.verdict)
     for side, some in points.groupby("side"):

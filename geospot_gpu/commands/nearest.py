@@ -7,6 +7,7 @@ import time
 import pandas as pd
 from omegaconf import DictConfig
 
+from geospot_gpu.commands.results import borders_to_draw
 from geospot_gpu.config import objects, settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.config.groupings import within
@@ -58,7 +59,8 @@ def nearest(config: DictConfig) -> None:
     with results.replacing() as staged:
         write_csv(table, staged / "nearest.csv", index=False, float_format="%.9g")
         if shown is not None and around is not None:
-            neighbour_map(table, shown, around, target, staged / "nearest.png")
+            polygons = borders_to_draw(typed.regions)
+            neighbour_map(table, shown, around, target, staged / "nearest.png", polygons)
         write_summary(staged, summary)
     if len(table) < typed.k:
         say(f"k={typed.k}: there are only {found.candidates} other regions: all are listed")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 from geospot_gpu.cluster import Ray
 from geospot_gpu.config import settings
+from geospot_gpu.config.groupings import borders
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.outputs import Outputs
 from geospot_gpu.files.urls import outputs_in
+from geospot_gpu.runs.origin import configured, settings_of
 from geospot_gpu.runs.run import Run
 from geospot_gpu.runs.store import Store
 from geospot_gpu.transfer.scores.scores import Scores, read_scores
+
+log = logging.getLogger("geospot_gpu")
 
 
 def open_sweep(
@@ -45,6 +51,22 @@ def open_sweep(
     found = outputs_in(config.out, names, inputs=inputs, overwrite=config.overwrite, stale=stale)
     found.check_writable()
     return run, found
+
+
+def borders_to_draw(config: settings.RegionsConfig) -> Any | None:
+    """Polygons that regions are, with their ``name``; None, aloud if need be, where none are."""
+    try:
+        return borders(config)
+    except GeospotError as error:
+        log.warning("no borders are drawn: %s", error)
+        return None
+
+
+def borders_of(run: Run) -> Any | None:
+    """The same of a run."""
+    if not configured(run.manifest):
+        return None
+    return borders_to_draw(settings_of(run.manifest, run.folder).regions)
 
 
 def store_of(config: settings.RunConfig) -> Store:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig
 
-from geospot_gpu.commands.results import open_sweep
+from geospot_gpu.commands.results import borders_of, open_sweep
 from geospot_gpu.commands.select_sentences import beside_scatter, sentence, steps_of
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
@@ -159,7 +159,7 @@ def _select_regions(config: settings.SelectConfig, run: Run, results: Outputs) -
     )
     with results.replacing() as staged:
         write_csv(table, staged / "selection.csv", index=False, float_format="%.9g")
-        selection_picture(found, *_mapped(run), staged / "selection.png")
+        selection_picture(found, *_mapped(run), staged / "selection.png", borders_of(run))
         write_summary(staged, summary)
     say(
         f"for {', '.join(found.targets)}, by {config.method} ({found.distance} after each step, "
@@ -232,7 +232,7 @@ def _select_points(config: settings.SelectConfig, run: Run, results: Outputs) ->
         else:
             regions, against = _mapped(run)
             if regions is not None and against is not None:
-                point_map(found, regions, against, staged / "points.png")
+                point_map(found, regions, against, staged / "points.png", borders_of(run))
         write_summary(staged, summary)
     say(f"for {', '.join(found.targets)}, by {config.method}: {text}")
     conclude(results.place, {"points": len(table), "coverage": found.distance})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from inspect import signature
+from typing import Any
 
 from geospot_gpu.config.settings import RegionsConfig
 from geospot_gpu.config.signatures import arguments
@@ -10,6 +12,8 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.points import Points
 from geospot_gpu.regions import Regions
 from geospot_gpu.regions.grouping import GROUPINGS, Groups
+from geospot_gpu.regions.grouping.levels import polygons_at
+from geospot_gpu.regions.grouping.polygons import named_polygons, polygons_of
 
 _MEANINGS = {
     "path": "the file of polygons",
@@ -74,6 +78,17 @@ def grouped(regions: RegionsConfig, points: Points, region: str | None) -> Group
             raise GeospotError("regions=column needs points.region=...: the column of region names")
         given["name"] = region
     return GROUPINGS[by](points, **given)
+
+
+def borders(regions: RegionsConfig) -> Any | None:
+    """The polygons that regions are, a GeoDataFrame with column ``name``; None where they are none.
+
+    Raises:
+        GeospotError: the file is not there any more, or is another one.
+    """
+    readers: dict[str, Callable[..., Any]] = {"polygons": polygons_of, "levels": polygons_at}
+    read = readers.get(regions.by)
+    return None if read is None else named_polygons(*read(**arguments(regions, read)))
 
 
 def within(regions: RegionsConfig) -> str:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from geospot_gpu.pictures.maps import drawing, pyplot, save, world_axes
+from geospot_gpu.pictures.maps import drawing, map_figure, pyplot, save
 from geospot_gpu.pictures.sides import side_colours
 from geospot_gpu.transfer.threshold import SIDE
 
@@ -39,15 +38,16 @@ def applicability_map(
     plt = pyplot()
     from matplotlib.lines import Line2D
 
-    figure, axes = world_axes(plt)
     lon, lat = (places[axis].to_numpy(float) for axis in ("lon", "lat"))
+    figure, shown_map = map_figure(plt, lon, lat)
+    axes = shown_map.axes
     expected, inside = places["expected"].to_numpy(float), places["inside"].to_numpy(bool)
     known = np.isfinite(expected)
     look: dict[str, Any] = {"marker": "s", "linewidth": 0}
     size = float(np.clip(90_000.0 / len(places), 3.0, 40.0))
     outside = "outside the area of applicability"
     if threshold is None:
-        drawn = axes.scatter(
+        drawn = shown_map.scatter(
             lon[known], lat[known], size, expected[known],
             alpha=np.where(inside, 1.0, _PALE)[known],
             cmap="viridis_r" if kind == "error" else "viridis", **look,
@@ -64,13 +64,11 @@ def applicability_map(
         keys = []
         for name, (colour, text) in side_colours(threshold, kind).items():
             some = known & (side == name)
-            axes.scatter(lon[some], lat[some], sizes[some], color=colour, **look)
+            shown_map.scatter(lon[some], lat[some], sizes[some], color=colour, **look)
             keys.append((f"{text}: {some.sum()}", colour, 1.0, 1.0, True))
         beyond = known & ~inside
         keys.append((f"{outside}: {beyond.sum()}", "0.5", 1.0, _SMALL, beyond.any()))
-    axes.scatter(lon[~known], lat[~known], size, color=_UNKNOWN, zorder=3, **look)
-    axes.set_xlim(*_span(lon, 180.0))
-    axes.set_ylim(*_span(lat, 90.0))
+    shown_map.scatter(lon[~known], lat[~known], size, color=_UNKNOWN, zorder=3, **look)
     farther = "unknown: farther than any test sample"
     handles = [
         Line2D([], [], linestyle="", marker="s", markersize=6 * share**0.5, color=colour,
@@ -81,9 +79,3 @@ def applicability_map(
     ]  # fmt: skip
     axes.legend(handles=handles, loc="lower left", fontsize=8).set_zorder(4)
     save(figure, path)
-
-
-def _span(values: NDArray[np.float64], most: float) -> tuple[float, float]:
-    """Ends of an axis around places."""
-    pad = max(2.0, 0.05 * float(np.ptp(values)))
-    return max(-most, float(values.min()) - pad), min(most, float(values.max()) + pad)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.pictures.maps import draw_land, drawing, label, pyplot, save, world_axes
+from geospot_gpu.pictures.maps import Map, drawing, label, map_figure, pyplot, save
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.points import PointSelection
 from geospot_gpu.selection.regions import Selection
@@ -20,7 +20,12 @@ _MOST_LABELS = 30
 
 @drawing
 def neighbour_map(
-    table: pd.DataFrame, regions: Regions, against: Regions, target: str, path: Path
+    table: pd.DataFrame,
+    regions: Regions,
+    against: Regions,
+    target: str,
+    path: Path,
+    borders: Any | None = None,
 ) -> None:
     """The points of the nearest regions, coloured by divergence, and those of the target.
 
@@ -30,17 +35,20 @@ def neighbour_map(
         against: where the target is.
         target: its name.
         path: the PNG file.
+        borders: polygons of regions with their ``name``, where regions are such.
     """
     plt = pyplot()
-    figure, axes = world_axes(plt)
     places = [_points(regions, name) for name in table["region"]]
     colour = np.repeat(table["divergence"].to_numpy(float), [len(x) for x in places])
     lon, lat = np.concatenate(places).T
-    drawn = axes.scatter(lon, lat, c=colour, cmap="viridis", s=10, zorder=3)
-    _targets(axes, [target], against)
+    figure, shown = map_figure(plt, *np.concatenate([*places, _points(against, target)]).T)
+    axes = shown.axes
+    drawn = shown.scatter(lon, lat, c=colour, cmap="viridis", s=10, zorder=3)
+    shown.borders(borders, table["region"])
+    _targets(shown, [target], against, borders)
     if len(table) <= _MOST_LABELS:
         for rank, place in zip(table["rank"], places, strict=True):
-            _label(axes, str(rank), np.median(place, axis=0))
+            _label(shown, str(rank), np.median(place, axis=0))
     axes.set_title(f"The {len(table)} regions nearest to {label(target)}", fontsize=10)
     figure.colorbar(drawn, ax=axes, label="divergence", shrink=0.7)
     save(figure, path)
@@ -48,7 +56,11 @@ def neighbour_map(
 
 @drawing
 def selection_picture(
-    selection: Selection, regions: Regions | None, against: Regions | None, path: Path
+    selection: Selection,
+    regions: Regions | None,
+    against: Regions | None,
+    path: Path,
+    borders: Any | None = None,
 ) -> None:
     """The chosen regions on a map, and the distance after each step with its interval.
 
@@ -57,6 +69,7 @@ def selection_picture(
         regions: where the chosen regions are; None where nobody knows.
         against: where the targets are, likewise; then there is no map.
         path: the PNG file.
+        borders: polygons of regions with their ``name``, where regions are such.
     """
     plt = pyplot()
     if regions is None or against is None:
@@ -65,23 +78,27 @@ def selection_picture(
         figure, (axes, steps) = plt.subplots(
             1, 2, figsize=(13.5, 4.6), width_ratios=[2.2, 1], layout="constrained"
         )
-        _draw_chosen(axes, selection, regions, against)
+        _draw_chosen(axes, selection, regions, against, borders)
     (_draw_quotas if selection.scattered else _draw_steps)(steps, selection)
     save(figure, path)
 
 
-def _draw_chosen(axes: Any, selection: Selection, regions: Regions, against: Regions) -> None:
+def _draw_chosen(
+    axes: Any, selection: Selection, regions: Regions, against: Regions, borders: Any | None
+) -> None:
     """The chosen regions on a map, by their order."""
     table = selection.table
-    draw_land(axes)
     places = [_points(regions, name) for name in table["region"]]
+    of_targets = [_points(against, name) for name in selection.targets]
+    shown = Map(axes, *np.concatenate([*places, *of_targets]).T)
     order = np.repeat(table["order"].to_numpy(float), [len(x) for x in places])
     lon, lat = np.concatenate(places).T
-    axes.scatter(lon, lat, c=order, cmap="viridis_r", s=8, zorder=3)
-    _targets(axes, selection.targets, against)
+    shown.scatter(lon, lat, c=order, cmap="viridis_r", s=8, zorder=3)
+    shown.borders(borders, table["region"])
+    _targets(shown, selection.targets, against, borders)
     if len(table) <= _MOST_LABELS:
         for number, place in zip(table["order"], places, strict=True):
-            _label(axes, str(number), np.median(place, axis=0))
+            _label(shown, str(number), np.median(place, axis=0))
 
 
 def _draw_steps(steps: Any, selection: Selection) -> None:
@@ -123,7 +140,13 @@ def _draw_quotas(steps: Any, selection: Selection) -> None:
 
 
 @drawing
-def point_map(selection: PointSelection, regions: Regions, against: Regions, path: Path) -> None:
+def point_map(
+    selection: PointSelection,
+    regions: Regions,
+    against: Regions,
+    path: Path,
+    borders: Any | None = None,
+) -> None:
     """The chosen points, the heavier the larger, and those of the targets.
 
     Args:
@@ -131,6 +154,7 @@ def point_map(selection: PointSelection, regions: Regions, against: Regions, pat
         regions: where points lie that have no coordinates of their own.
         against: where the targets are.
         path: the PNG file.
+        borders: polygons of regions with their ``name``, where regions are such.
     """
     plt, table = pyplot(), selection.table
     if "lon" not in table:
@@ -138,12 +162,15 @@ def point_map(selection: PointSelection, regions: Regions, against: Regions, pat
         by_region = table.groupby("region").agg({"order": "min", "weight": "sum"}).reset_index()
         lon, lat = np.array([place[name] for name in by_region["region"]]).T
         table = by_region.assign(lon=lon, lat=lat)
-    figure, axes = world_axes(plt)
-    _targets(axes, selection.targets, against, alpha=0.35)
+    lon, lat = (table[axis].to_numpy(float) for axis in ("lon", "lat"))
+    of_targets = np.concatenate([_points(against, name) for name in selection.targets])
+    figure, shown = map_figure(plt, *np.concatenate([np.stack([lon, lat], -1), of_targets]).T)
+    axes = shown.axes
+    _targets(shown, selection.targets, against, borders, alpha=0.35)
     weight = table["weight"].to_numpy(float)
     size = 4.0 + 60.0 * weight / max(weight.max(initial=0.0), 1e-12)
-    drawn = axes.scatter(
-        table["lon"], table["lat"], c=table["order"], cmap="viridis_r", s=size, zorder=4,
+    drawn = shown.scatter(
+        lon, lat, c=table["order"], cmap="viridis_r", s=size, zorder=4,
         edgecolor="0.2", linewidth=0.2,
     )  # fmt: skip
     axes.set_title(f"{len(selection.table)} points for {_listed(selection.targets)}", fontsize=10)
@@ -151,12 +178,15 @@ def point_map(selection: PointSelection, regions: Regions, against: Regions, pat
     save(figure, path)
 
 
-def _targets(axes: Any, names: list[str], against: Regions, alpha: float = 1.0) -> None:
+def _targets(
+    shown: Map, names: list[str], against: Regions, borders: Any | None, alpha: float = 1.0
+) -> None:
     """The points of the targets, with a legend."""
-    shown = _listed(names)
     own = np.concatenate([_points(against, name) for name in names])
-    axes.scatter(*own.T, color=_TARGET, s=10, marker="^", alpha=alpha, label=shown, zorder=3)
-    axes.legend(fontsize=8, loc="lower left").set_zorder(5)
+    look: dict[str, Any] = {"color": _TARGET, "s": 10, "marker": "^", "alpha": alpha, "zorder": 3}
+    shown.scatter(*own.T, label=_listed(names), **look)
+    shown.borders(borders, names, color=_TARGET)
+    shown.axes.legend(fontsize=8, loc="lower left").set_zorder(5)
 
 
 def _listed(names: list[str]) -> str:
@@ -178,8 +208,8 @@ def _firsts(regions: Regions) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     return regions.lon[first], regions.lat[first]
 
 
-def _label(axes: Any, text: str, place: NDArray[np.float64]) -> None:
-    axes.annotate(
-        text, place, fontsize=8, ha="center", va="center", zorder=5, parse_math=False,
+def _label(shown: Map, text: str, place: NDArray[np.float64]) -> None:
+    shown.axes.annotate(
+        text, shown.place(*place), fontsize=8, ha="center", va="center", zorder=5, parse_math=False,
         bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.8, "linewidth": 0.4},
     )  # fmt: skip

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 LARGEST_MATRIX = 2000
 """Regions up to which the matrix and the heatmap are written."""
-_MOST_LABELS = 120
+_MOST_LABELS = 300
+_INCHES = 0.16
+"""Of a row, as long as there is room."""
 
 
 def write_matrix(dataset: xarray.Dataset, path: Path) -> None:
@@ -38,8 +40,7 @@ def write_heatmap(dataset: xarray.Dataset, path: Path, *, square: bool) -> None:
     values = dataset[name].to_numpy()
     rows = _cluster_order(values)
     columns = rows if square else _cluster_order(values.T)
-    height = float(np.clip(0.16 * len(rows), 4, 24))
-    width = float(np.clip(0.16 * len(columns), 4, 24))
+    height, width = (float(np.clip(_INCHES * len(side), 4, 26)) for side in (rows, columns))
     figure, axes = plt.subplots(figsize=(width + 2.2, height + 1.2), layout="constrained")
     shown = np.ma.masked_invalid(values[np.ix_(rows, columns)])
     if square:  # zeros on the diagonal would take half of the colours
@@ -51,16 +52,20 @@ def write_heatmap(dataset: xarray.Dataset, path: Path, *, square: bool) -> None:
         (axes.xaxis, dataset.target.to_numpy(), columns),
     ):
         if len(order) <= _MOST_LABELS:
-            axis.set_ticks(range(len(order)), labels=[*map(label, labels[order])], fontsize=7)
+            size = min(7.0, 0.62 * 72 * 26 / len(order))  # points, that lines do not touch
+            axis.set_ticks(range(len(order)), labels=[*map(label, labels[order])], fontsize=size)
         else:
             axis.set_ticks([])
     axes.tick_params(axis="x", labelrotation=90, length=2)
     axes.tick_params(axis="y", length=2)
-    axes.set_xlabel("target")
-    axes.set_ylabel("source")
+    size = 10.0 * max(1.0, width / 12.0)
+    axes.set_xlabel("target", fontsize=size)
+    axes.set_ylabel("source", fontsize=size)
     shows = find(name)
-    axes.set_title(f"{shows.title} between {len(rows)} x {len(columns)} regions", fontsize=10)
-    figure.colorbar(image, ax=axes, label=f"{shows.title} ({shows.unit})", shrink=0.8)
+    axes.set_title(f"{shows.title} between {len(rows)} x {len(columns)} regions", fontsize=size)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8)
+    bar.set_label(f"{shows.title} ({shows.unit})", fontsize=size)
+    bar.ax.tick_params(labelsize=size)
     save(figure, path)
 
 

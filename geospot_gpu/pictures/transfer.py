@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.pictures.maps import drawing, label, pyplot, save, world_axes
+from geospot_gpu.pictures.maps import drawing, label, map_figure, pyplot, save
 from geospot_gpu.pictures.sides import side_colours
 from geospot_gpu.transfer.correlation.verdict import LEVEL, Verdict
 from geospot_gpu.transfer.scores.scores import Scores
@@ -91,30 +91,32 @@ def prediction_map(
         threshold: a score that matters.
     """
     plt = pyplot()
-    from matplotlib.collections import PatchCollection
-    from matplotlib.patches import Patch, Rectangle
+    from matplotlib.collections import PolyCollection
+    from matplotlib.patches import Patch
 
-    figure, axes = world_axes(plt, cover=True)
-    corners = predictions[["lon", "lat"]].to_numpy(float)
-    cells = [Rectangle((lon, lat), degrees, degrees) for lon, lat in corners]
+    lon, lat = (predictions[axis].to_numpy(float) for axis in ("lon", "lat"))
+    figure, drawn_map = map_figure(plt, lon + degrees / 2, lat + degrees / 2, cover=True)
+    axes, cells = drawn_map.axes, drawn_map.cells(lon, lat, degrees)
     keys = []
     if threshold is None:
         colours = "viridis_r" if kind == "error" else "viridis"
-        drawn = PatchCollection(cells, cmap=colours, edgecolor="none", alpha=0.9)
+        drawn = PolyCollection(list(cells), cmap=colours, edgecolor="face", linewidth=0.1)
         drawn.set_array(predictions["predicted"].to_numpy(float))
         axes.add_collection(drawn)
         figure.colorbar(drawn, ax=axes, label=f"predicted {kind}", shrink=0.7)
     else:
         side = predictions[SIDE].to_numpy(object)
         for name, (colour, text) in side_colours(threshold, kind).items():
-            some = [cell for cell, own in zip(cells, side == name, strict=True) if own]
-            axes.add_collection(PatchCollection(some, facecolor=colour, edgecolor="none"))
+            some = cells[side == name]
+            axes.add_collection(PolyCollection(list(some), facecolor=colour, edgecolor="none"))
             keys.append(Patch(facecolor=colour, label=f"{text}: {len(some)}"))
     beyond = predictions["extrapolates"].to_numpy(bool)
     if beyond.any():
-        hatched = [cell for cell, outside in zip(cells, beyond, strict=True) if outside]
+        hatched = cells[beyond]
         axes.add_collection(
-            PatchCollection(hatched, facecolor="none", edgecolor="0.25", hatch="////", linewidth=0)
+            PolyCollection(
+                list(hatched), facecolor="none", edgecolor="0.25", hatch="////", linewidth=0
+            )
         )
         unlike = f"unlike all that was seen: {len(hatched)}"
         keys.append(Patch(facecolor="none", edgecolor="0.25", hatch="////", label=unlike))
@@ -124,16 +126,20 @@ def prediction_map(
 
 
 @drawing
-def contribution_map(points: pd.DataFrame, title: str, path: Path) -> None:
+def contribution_map(
+    points: pd.DataFrame, title: str, path: Path, borders: Any | None = None
+) -> None:
     """Points of two regions, coloured by what a unit of their mass contributes to the divergence.
 
     Args:
         points: columns ``lon``, ``lat``, ``region``, ``weight`` and ``contribution``.
         title: what is shown.
         path: the PNG file.
+        borders: polygons of regions with their ``name``, where regions are such.
     """
     plt = pyplot()
-    figure, axes = world_axes(plt)
+    figure, shown = map_figure(plt, *(points[axis].to_numpy(float) for axis in ("lon", "lat")))
+    axes = shown.axes
     points = points.assign(share=points["contribution"] / points["weight"])
     low, high = np.quantile(points["share"], [0.01, 0.99])
     colours = "viridis"
@@ -141,14 +147,12 @@ def contribution_map(points: pd.DataFrame, title: str, path: Path) -> None:
         colours, high = "RdBu_r", max(-low, high)
         low = -high
     for marker, (name, some) in zip("o^", points.groupby("region", sort=False), strict=False):
-        drawn = axes.scatter(
-            some["lon"], some["lat"], c=some["share"], cmap=colours, marker=marker,
+        drawn = shown.scatter(
+            *(some[axis].to_numpy(float) for axis in ("lon", "lat")),
+            c=some["share"], cmap=colours, marker=marker,
             vmin=low, vmax=high, s=14, edgecolor="0.3", linewidth=0.2, label=label(str(name)),
         )  # fmt: skip
-    span = [points[axis].to_numpy(float) for axis in ("lon", "lat")]
-    pad = [max(2.0, 0.1 * np.ptp(x)) for x in span]
-    axes.set_xlim(max(-180, span[0].min() - pad[0]), min(180, span[0].max() + pad[0]))
-    axes.set_ylim(max(-90, span[1].min() - pad[1]), min(90, span[1].max() + pad[1]))
+    shown.borders(borders, points["region"].unique())
     axes.legend(fontsize=8)
     axes.set_title(title, fontsize=10)
     figure.colorbar(drawn, ax=axes, label="contribution to the divergence, per mass", shrink=0.7)

@@ -36,7 +36,7 @@ def engine_of(manifest: Manifest, where: str | Path) -> Engine:
     """Device, backend, storage and memory budget of a run, or the usual ones."""
     if not configured(manifest):
         return Engine()
-    return make_engine(_settings(manifest, where))
+    return make_engine(settings_of(manifest, where))
 
 
 def drawn_again(
@@ -64,7 +64,7 @@ def drawn_again(
             for side, counts in zip(sides, manifest["points"], strict=True)
         ]
         return counted[0], counted[1] if len(counted) > 1 else None
-    config = _settings(manifest, where)
+    config = settings_of(manifest, where)
     encoder, known = make_encoder(config), identity["encoder"]
     encoder.relearn(manifest.get("learned"))
     if encoder.version != known:
@@ -75,5 +75,6 @@ def drawn_again(
     return make_regions(config, encoder, device)
 
 
-def _settings(manifest: Manifest, where: str | Path) -> settings.SweepConfig:
+def settings_of(manifest: Manifest, where: str | Path) -> settings.SweepConfig:
+    """The settings of a run that the command line made."""
     return settings.of_manifest(manifest["config"], place(where).file(MANIFEST))

@@ -228,7 +228,7 @@ PHASES = {
     ),
     "picture": (
         f"nearest {_SMALL} target=a",
-        ("geospot_gpu.pictures.maps", "draw_land", 1 * MIB),
+        ("geospot_gpu.pictures.maps:Map", "_draw_land", 1 * MIB),
         "drawing a picture",
     ),
 }

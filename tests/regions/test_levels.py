@@ -171,7 +171,7 @@ def test_polygons_of_a_known_layout_have_unique_names(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert members(by_polygons(POINTS, polygon_files.gadm_world(tmp_path))) == DISTRICTS
-    assert caplog.messages[0].endswith(
+    assert caplog.messages[-1].endswith(
         "no regions.name given: regions are named by name_0 / name_1 / name_2, as in GADM"
     )
 

@@ -12,7 +12,7 @@ from geospot_gpu.points.table import Points
 from geospot_gpu.regions.grouping.base import Groups, check_places, grouping
 from geospot_gpu.regions.grouping.hierarchies import find_hierarchy, of_columns
 from geospot_gpu.regions.grouping.polygons import grouped_by_polygons, read_polygons
-from geospot_gpu.regions.grouping.usual_names import names_at
+from geospot_gpu.regions.grouping.usual_names import PolygonNames, names_at
 
 
 @grouping
@@ -37,6 +37,13 @@ def by_levels(
             :func:`by_polygons`.
     """
     points = check_places(points, "levels")
+    return grouped_by_polygons(points, *polygons_at(path, level, columns))
+
+
+def polygons_at(
+    path: str | Path, level: int, columns: Sequence[str] | None = None
+) -> tuple[Any, PolygonNames, str]:
+    """The table of polygons, their names, and the file, as :func:`by_levels` has them."""
     level = checks.whole(level, "regions.level", least=0)
     frame, origin = read_polygons(path, level)
     table: Any = frame.drop(columns=frame.geometry.name)
@@ -59,5 +66,4 @@ def by_levels(
             f"{origin}: has no level {level} ({hierarchy.title}): it has regions.level="
             f"{', '.join(map(str, hierarchy.levels))}"
         )
-    names = names_at(table, hierarchy, level, origin)
-    return grouped_by_polygons(points, frame, names, origin)
+    return frame, names_at(table, hierarchy, level, origin), origin

@@ -46,8 +46,13 @@ def by_polygons(points: Points, path: str | Path, name: str | None = None) -> Gr
             Earth, or the name column is missing; or the points have no coordinates.
     """
     points = check_places(points, "polygons")
+    return grouped_by_polygons(points, *polygons_of(path, name))
+
+
+def polygons_of(path: str | Path, name: str | None = None) -> tuple[Any, PolygonNames, str]:
+    """The table of polygons, their names, and the file, as :func:`by_polygons` has them."""
     frame, origin = read_polygons(path)
-    return grouped_by_polygons(points, frame, chosen_names(frame, name, origin), origin)
+    return frame, chosen_names(frame, name, origin), origin
 
 
 def read_polygons(path: str | Path, level: int | None = None) -> tuple[Any, str]:
@@ -100,6 +105,30 @@ def grouped_by_polygons(points: Points, frame: Any, names: PolygonNames, origin:
     Raises:
         GeospotError: no polygon has a name, or one cannot be placed on the Earth.
     """
+    if names.chosen is not None:
+        log.warning("%s: no regions.name given: regions are named by %s", origin, names.chosen)
+    polygons = named_polygons(frame, names, origin)
+    joined = places_within(points, polygons.total_bounds).sjoin(polygons, predicate="intersects")
+    # Several polygons of one name, or several positions of one point, may match.
+    pairs = pd.DataFrame({"row": joined.index, "name": joined["name"]}).drop_duplicates()
+    return {
+        str(region): np.sort(rows.to_numpy(np.int64))
+        for region, rows in pairs.groupby("name")["row"]
+    }
+
+
+def named_polygons(frame: Any, names: PolygonNames, origin: str) -> Any:
+    """The polygons that have names, cut where they cross the antimeridian.
+
+    Args:
+        frame, names, origin: as :func:`grouped_by_polygons` takes them.
+
+    Returns:
+        A GeoDataFrame with a column ``name``, in which a name may stand several times.
+
+    Raises:
+        GeospotError: no polygon has a name, or one cannot be placed on the Earth.
+    """
     named = unified(names.values, f"{origin}: {names.title}")
     shapes = _polygonal(frame.geometry)
     kept = (shapes.notna() & named.notna()).to_numpy(bool)
@@ -111,14 +140,7 @@ def grouped_by_polygons(points: Points, frame: Any, names: PolygonNames, origin:
     wanted = np.ones(len(frame), bool) if names.rows is None else names.rows
     if not kept[wanted].all():
         log.warning("%s: %s", origin, _left_out(frame.geometry.geom_type, named, shapes, wanted))
-    polygons = cut_at_antimeridian(shapes[kept].set_axis(named[kept].to_numpy(object)), origin)
-    joined = places_within(points, polygons.total_bounds).sjoin(polygons, predicate="intersects")
-    # Several polygons of one name, or several positions of one point, may match.
-    pairs = pd.DataFrame({"row": joined.index, "name": joined["name"]}).drop_duplicates()
-    return {
-        str(region): np.sort(rows.to_numpy(np.int64))
-        for region, rows in pairs.groupby("name")["row"]
-    }
+    return cut_at_antimeridian(shapes[kept].set_axis(named[kept].to_numpy(object)), origin)
 
 
 def _polygonal(shapes: Any) -> Any:

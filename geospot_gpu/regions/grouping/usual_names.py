@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,8 +13,6 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.names import labels
 from geospot_gpu.points.readers import column
 from geospot_gpu.regions.grouping.hierarchies import Hierarchy, find_hierarchy, level_names
-
-log = logging.getLogger("geospot_gpu")
 
 CODES = (
     *("adm0_a3", "gid_0", "shapegroup", "iso_a3", "iso3", "iso_3", "iso3_code", "iso_a2_eh"),
@@ -44,6 +41,8 @@ class PolygonNames(NamedTuple):
     """Where they are from, for messages."""
     rows: NDArray[np.bool_] | None = None
     """Which rows define regions, where others are of another level, [m]."""
+    chosen: str | None = None
+    """What was chosen where nobody said it."""
 
 
 def chosen_names(
@@ -69,8 +68,8 @@ def chosen_names(
     hierarchy = None if found is not None else find_hierarchy(table)
     if hierarchy is not None:
         level = max(hierarchy.levels)
-        _say(origin, f"{hierarchy.describe(level)}, as in {hierarchy.title}")
-        return names_at(table, hierarchy, level, origin)
+        said = f"{hierarchy.describe(level)}, as in {hierarchy.title}"
+        return names_at(table, hierarchy, level, origin)._replace(chosen=said)
     if found is None:
         texts = [label for label in table.columns if pd.api.types.is_string_dtype(table[label])]
         usual = next((spelled[usual] for usual in _USUAL if usual in spelled), None)
@@ -81,8 +80,7 @@ def chosen_names(
             f"{origin}: say which column names the regions, with regions.name=...; there are: "
             f"{there}"
         )
-    _say(origin, repr(str(found)))
-    return PolygonNames(_names(table[found]), repr(str(found)))
+    return PolygonNames(_names(table[found]), repr(str(found)), chosen=repr(str(found)))
 
 
 def names_at(table: pd.DataFrame, hierarchy: Hierarchy, level: int, origin: str) -> PolygonNames:
@@ -95,7 +93,3 @@ def _names(values: pd.Series[Any]) -> pd.Series[Any]:
     """Names as text; NA where there is none, or Natural Earth has no code, as for France."""
     found = labels(values)
     return found.mask(found == _NO_CODE)
-
-
-def _say(origin: str, what: str) -> None:
-    log.warning("%s: no regions.name given: regions are named by %s", origin, what)

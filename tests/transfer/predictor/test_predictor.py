@@ -258,8 +258,9 @@ def test_predictions_keep_the_range_that_the_scores_keep() -> None:
     drops = fitted(pairs.assign(score=pairs["score"] - 0.9)).predict(far)
     assert drops["lower"].min() < -0.9 <= drops["predicted"].min()
     for kind, shift in (("error", -0.1), ("skill", 0.0)):
-        found = Predictor(pairs.assign(score=pairs["score"] + shift), ["distance"], kind)  # type: ignore[arg-type]
-        assert found.predict(far)["lower"].min() < 0.0
+        shifted = pairs.assign(score=pairs["score"] + shift)
+        free = Predictor(shifted, ["distance"], kind)  # type: ignore[arg-type]
+        assert free.predict(far)["lower"].min() < 0.0
 
 
 @pytest.mark.slow
