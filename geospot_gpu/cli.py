@@ -237,6 +237,7 @@ def _run(command: str, arguments: list[str], *, drawn: bool) -> bool:
     sys.argv = [f"geospot {command}", *flags, *settings]
     if {"-m", "--multirun"} & set(flags):
         sys.argv += _folder_names(settings)
+    os.environ["MPLBACKEND"] = "agg"  # pictures go to files alone
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     # Threads that spin while they wait for work slow a shared machine down by ten.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -110,9 +110,14 @@ def hasty(signs: list[int], *, positive: bool) -> dict[str, Make]:
 @pytest.fixture
 def few_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands on scores as they are, but hasty, where what they find is not what is tested."""
-    monkeypatch.setattr(predictor, "candidates", hasty)
-    monkeypatch.setattr(predictor, "GROUPINGS", 1)
-    monkeypatch.setattr(correlation, "KENDALL", 9)
+    hurry(monkeypatch)
+
+
+def hurry(patch: pytest.MonkeyPatch) -> None:
+    """Take few models, few divisions of the regions, and few resamples of the slowest statistic."""
+    patch.setattr(predictor, "candidates", hasty)
+    patch.setattr(predictor, "GROUPINGS", 1)
+    patch.setattr(correlation, "KENDALL", 9)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.files.outputs import write_summary
 from geospot_gpu.outcome import conclude, say
-from geospot_gpu.pictures.maps import label
+from geospot_gpu.pictures.maps import label, save
 from geospot_gpu.pictures.transfer import contribution_map
 from geospot_gpu.points.readers import require_geopandas
 from geospot_gpu.transfer.explanation import explain_distance
@@ -32,7 +32,8 @@ def explain(config: DictConfig) -> None:
     with results.replacing() as staged:
         _write_points(points, staged)
         if "lon" in points:
-            contribution_map(points, title, staged / "contributions.png", borders_of(run))
+            figure = contribution_map(points, title, borders_of(run))
+            save(figure, staged / "contributions.png")
         write_summary(staged, found.summary)
     say(found.verdict)
     for side, some in points.groupby("side"):

@@ -14,7 +14,7 @@ from geospot_gpu.config.groupings import within
 from geospot_gpu.files.outputs import write_csv, write_summary
 from geospot_gpu.files.urls import outputs_in
 from geospot_gpu.outcome import conclude, say
-from geospot_gpu.pictures.maps import mapped
+from geospot_gpu.pictures.maps import mapped, save
 from geospot_gpu.pictures.selection import neighbour_map
 from geospot_gpu.selection.neighbours import nearest_regions
 
@@ -60,7 +60,7 @@ def nearest(config: DictConfig) -> None:
         write_csv(table, staged / "nearest.csv", index=False, float_format="%.9g")
         if shown is not None and around is not None:
             polygons = borders_to_draw(typed.regions)
-            neighbour_map(table, shown, around, target, staged / "nearest.png", polygons)
+            save(neighbour_map(table, shown, around, target, polygons), staged / "nearest.png")
         write_summary(staged, summary)
     if len(table) < typed.k:
         say(f"k={typed.k}: there are only {found.candidates} other regions: all are listed")

@@ -11,6 +11,7 @@ from geospot_gpu.files.outputs import write_summary
 from geospot_gpu.files.tables import read_raw_table
 from geospot_gpu.outcome import conclude, say
 from geospot_gpu.pictures.applicability import applicability_map
+from geospot_gpu.pictures.maps import save
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.points.table import Points
 from geospot_gpu.runs.run import Run
@@ -73,8 +74,8 @@ def predict_places(typed: settings.PredictConfig) -> None:
     with results.replacing() as staged:
         found.places.to_parquet(staged / "places.parquet", index=False)
         if "lon" in found.places:
-            picture = staged / "applicability.png"
-            applicability_map(found.places, found.kind, picture, found.score_threshold)
+            figure = applicability_map(found.places, found.kind, found.score_threshold)
+            save(figure, staged / "applicability.png")
         else:
             say("points have no coordinates: no map is drawn")
         write_summary(staged, found.summary)

@@ -21,6 +21,7 @@ from geospot_gpu.config.objects import make_cluster
 from geospot_gpu.config.validation import refuse_unused
 from geospot_gpu.files.outputs import write_summary
 from geospot_gpu.outcome import conclude, say
+from geospot_gpu.pictures.maps import save
 from geospot_gpu.pictures.transfer import prediction_map
 from geospot_gpu.points.readers import read_points, require_geopandas
 from geospot_gpu.regions import Regions, grouping
@@ -63,8 +64,8 @@ def predict(config: DictConfig) -> None:
         found.table.to_parquet(staged / "predictions.parquet", index=False)
         if found.degrees is not None:
             _write_cells(found.best, found.degrees, staged / "map.parquet")
-            picture = staged / "map.png"
-            prediction_map(found.best, found.degrees, scores.kind, picture, found.threshold)
+            figure = prediction_map(found.best, found.degrees, scores.kind, found.threshold)
+            save(figure, staged / "map.png")
         write_summary(staged, found.summary)
     if found.evaluation.warning is not None:
         say(found.evaluation.warning)

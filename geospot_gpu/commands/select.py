@@ -25,7 +25,7 @@ from geospot_gpu.files.outputs import Outputs, write_csv, write_summary
 from geospot_gpu.files.urls import place
 from geospot_gpu.names import Names
 from geospot_gpu.outcome import conclude, say
-from geospot_gpu.pictures.maps import mapped
+from geospot_gpu.pictures.maps import mapped, save
 from geospot_gpu.pictures.selection import point_map, selection_picture
 from geospot_gpu.points.readers import read_points, read_table
 from geospot_gpu.points.table import check_invalid
@@ -159,7 +159,8 @@ def _select_regions(config: settings.SelectConfig, run: Run, results: Outputs) -
     )
     with results.replacing() as staged:
         write_csv(table, staged / "selection.csv", index=False, float_format="%.9g")
-        selection_picture(found, *_mapped(run), staged / "selection.png", borders_of(run))
+        figure = selection_picture(found, *_mapped(run), borders_of(run))
+        save(figure, staged / "selection.png")
         write_summary(staged, summary)
     say(
         f"for {', '.join(found.targets)}, by {config.method} ({found.distance} after each step, "
@@ -232,7 +233,8 @@ def _select_points(config: settings.SelectConfig, run: Run, results: Outputs) ->
         else:
             regions, against = _mapped(run)
             if regions is not None and against is not None:
-                point_map(found, regions, against, staged / "points.png", borders_of(run))
+                figure = point_map(found, regions, against, borders_of(run))
+                save(figure, staged / "points.png")
         write_summary(staged, summary)
     say(f"for {', '.join(found.targets)}, by {config.method}: {text}")
     conclude(results.place, {"points": len(table), "coverage": found.distance})

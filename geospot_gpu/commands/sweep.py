@@ -25,7 +25,8 @@ from geospot_gpu.engine.settings import Engine
 from geospot_gpu.engine.warm import WarmStarts
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.outcome import conclude, say
-from geospot_gpu.pictures.sweep import LARGEST_MATRIX, write_heatmap, write_matrix
+from geospot_gpu.pictures.maps import save
+from geospot_gpu.pictures.sweep import LARGEST_MATRIX, heatmap, write_matrix
 from geospot_gpu.runs.estimate import estimate
 from geospot_gpu.runs.identity import run_identity
 from geospot_gpu.runs.nearest import NearestResult, check_nearest, run_nearest
@@ -117,7 +118,7 @@ def _all_pairs(
 
     def draw(dataset: xarray.Dataset, folder: Path) -> None:
         write_matrix(dataset, folder / "matrix.csv")
-        write_heatmap(dataset, folder / "heatmap.png", square=against is None)
+        save(heatmap(dataset, square=against is None), folder / "heatmap.png")
 
     largest = max(len(side) for side in sides if side is not None)
     result = run_sweep(

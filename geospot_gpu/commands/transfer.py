@@ -13,8 +13,8 @@ from geospot_gpu.config.composed import checked
 from geospot_gpu.config.objects import make_cluster
 from geospot_gpu.files.outputs import write_summary
 from geospot_gpu.outcome import conclude, say
-from geospot_gpu.pictures.spaces import spaces_picture
-from geospot_gpu.pictures.transfer import correlation_picture
+from geospot_gpu.pictures.maps import save
+from geospot_gpu.pictures.spaces import assessment_picture
 from geospot_gpu.transfer.assessment import Assessment, assess_transfer
 
 _SHOWN = 8
@@ -33,12 +33,9 @@ def transfer(config: DictConfig) -> None:
     summary["scores"]["change"] = typed.scores.change
     with results.replacing() as staged:
         found.table.to_parquet(staged / "correlations.parquet", index=False)
-        picture = staged / "transfer.png"
         if len(found.spaces):
             found.spaces.to_parquet(staged / _SPACES, index=False)
-            spaces_picture(found.table, found.spaces, found.distances, scores, verdict, picture)
-        else:
-            correlation_picture(found.table, found.distances, scores, verdict, picture)
+        save(assessment_picture(found), staged / "transfer.png")
         write_summary(staged, summary)
     say(*_report(found))
     say(verdict.text)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from geospot_gpu.pictures.maps import drawing, map_figure, pyplot, save
+from geospot_gpu.pictures.maps import drawing, map_axes
 from geospot_gpu.pictures.sides import side_colours
 from geospot_gpu.transfer.threshold import SIDE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _UNKNOWN = "0.25"
 _PALE = 0.3
@@ -21,8 +23,11 @@ _SMALL = 0.25
 
 @drawing
 def applicability_map(
-    places: pd.DataFrame, kind: str, path: Path, threshold: float | None = None
-) -> None:
+    places: pd.DataFrame,
+    kind: str,
+    threshold: float | None = None,
+    axes: Any | None = None,
+) -> Figure:
     """Places coloured by expected score, pale where outside, dark grey where nothing is known.
 
     With a threshold colours say instead on which side of it scores lie, as far as intervals say;
@@ -32,14 +37,13 @@ def applicability_map(
         places: columns ``lon``, ``lat``, ``expected`` and ``inside``; with a threshold
             ``threshold_side``.
         kind: ``accuracy`` or ``error``.
-        path: the PNG file.
         threshold: a score that matters.
+        axes: to draw on; those of a new figure if not given.
     """
-    plt = pyplot()
     from matplotlib.lines import Line2D
 
     lon, lat = (places[axis].to_numpy(float) for axis in ("lon", "lat"))
-    figure, shown_map = map_figure(plt, lon, lat)
+    figure, shown_map = map_axes(lon, lat, axes=axes)
     axes = shown_map.axes
     expected, inside = places["expected"].to_numpy(float), places["inside"].to_numpy(bool)
     known = np.isfinite(expected)
@@ -53,6 +57,7 @@ def applicability_map(
             cmap="viridis_r" if kind == "error" else "viridis", **look,
         )  # fmt: skip
         bar = figure.colorbar(drawn, ax=axes, label=f"expected {kind}", shrink=0.7)
+        assert bar.solids is not None
         bar.solids.set_alpha(1.0)
         green = drawn.cmap(0.5)
         keys = [
@@ -78,4 +83,4 @@ def applicability_map(
         if shown
     ]  # fmt: skip
     axes.legend(handles=handles, loc="lower left", fontsize=8).set_zorder(4)
-    save(figure, path)
+    return figure

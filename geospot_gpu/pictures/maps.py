@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from geospot_gpu.land import land
 from geospot_gpu.pictures.projection import Azimuthal, EqualEarth, projection_of
 from geospot_gpu.regions import Regions
 from geospot_gpu.regions.countries import country_places
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 log = logging.getLogger("geospot_gpu")
 Array = NDArray[np.float64]
@@ -199,12 +202,20 @@ class Map:
         return next((step for step in _STEPS if span / step <= 7.0), _NET)
 
 
-def map_figure(plt: Any, lon: Array, lat: Array, *, cover: bool = False) -> tuple[Any, Map]:
-    """A figure of one map of these places, in the shape that they have."""
-    figure, axes = plt.subplots(figsize=(11, 5.4), layout="constrained")
-    drawn = Map(axes, lon, lat, cover=cover)
-    ratio = drawn.height_to_width
-    figure.set_size_inches(11, float(np.clip(9.4 * ratio + 0.6, 4.6, 9.0)))
+def map_axes(
+    lon: Array, lat: Array, *, cover: bool = False, axes: Any | None = None
+) -> tuple[Figure, Map]:
+    """A figure and its map of these places.
+
+    Args:
+        lon, lat, cover: as for :class:`Map`.
+        axes: to draw it on; those of a figure in the shape of the places if not given.
+    """
+    if axes is not None:
+        return axes.figure, Map(axes, lon, lat, cover=cover)
+    figure, own = pyplot().subplots(figsize=(11, 5.4), layout="constrained")
+    drawn = Map(own, lon, lat, cover=cover)
+    figure.set_size_inches(11, float(np.clip(9.4 * drawn.height_to_width + 0.6, 4.6, 9.0)))
     return figure, drawn
 
 
@@ -219,10 +230,7 @@ def _degrees(value: float, sides: str) -> str:
 
 
 def pyplot() -> Any:
-    """Matplotlib's pyplot, without a screen."""
-    import matplotlib
-
-    matplotlib.use("Agg")
+    """Matplotlib's pyplot, which draws names as they are."""
     from matplotlib import pyplot as plt
 
     plt.rcParams["text.parse_math"] = False  # names may hold dollars
@@ -240,7 +248,8 @@ def label(name: str) -> str:
     return f" {text}" if text.startswith("_") else text  # Matplotlib leaves such out of legends
 
 
-def save(figure: Any, path: Path) -> None:
+@drawing
+def save(figure: Figure, path: Path) -> None:
     """Write a picture as PNG, and close it."""
     try:
         with warnings.catch_warnings():

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.pictures.maps import Map, drawing, label, map_figure, pyplot, save
+from geospot_gpu.pictures.maps import Map, drawing, label, map_axes, pyplot
 from geospot_gpu.regions import Regions
 from geospot_gpu.selection.points import PointSelection
 from geospot_gpu.selection.regions import Selection
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _TARGET = "C3"
 _MOST_LABELS = 30
@@ -24,9 +26,8 @@ def neighbour_map(
     regions: Regions,
     against: Regions,
     target: str,
-    path: Path,
     borders: Any | None = None,
-) -> None:
+) -> Figure:
     """The points of the nearest regions, coloured by divergence, and those of the target.
 
     Args:
@@ -34,14 +35,12 @@ def neighbour_map(
         regions: where the neighbours are.
         against: where the target is.
         target: its name.
-        path: the PNG file.
         borders: polygons of regions with their ``name``, where regions are such.
     """
-    plt = pyplot()
     places = [_points(regions, name) for name in table["region"]]
     colour = np.repeat(table["divergence"].to_numpy(float), [len(x) for x in places])
     lon, lat = np.concatenate(places).T
-    figure, shown = map_figure(plt, *np.concatenate([*places, _points(against, target)]).T)
+    figure, shown = map_axes(*np.concatenate([*places, _points(against, target)]).T)
     axes = shown.axes
     drawn = shown.scatter(lon, lat, c=colour, cmap="viridis", s=10, zorder=3)
     shown.borders(borders, table["region"])
@@ -51,7 +50,7 @@ def neighbour_map(
             _label(shown, str(rank), np.median(place, axis=0))
     axes.set_title(f"The {len(table)} regions nearest to {label(target)}", fontsize=10)
     figure.colorbar(drawn, ax=axes, label="divergence", shrink=0.7)
-    save(figure, path)
+    return figure
 
 
 @drawing
@@ -59,19 +58,18 @@ def selection_picture(
     selection: Selection,
     regions: Regions | None,
     against: Regions | None,
-    path: Path,
     borders: Any | None = None,
-) -> None:
+) -> Figure:
     """The chosen regions on a map, and the distance after each step with its interval.
 
     Args:
         selection: what was chosen.
         regions: where the chosen regions are; None where nobody knows.
         against: where the targets are, likewise; then there is no map.
-        path: the PNG file.
         borders: polygons of regions with their ``name``, where regions are such.
     """
     plt = pyplot()
+    figure: Figure
     if regions is None or against is None:
         figure, steps = plt.subplots(figsize=(6, 4.6), layout="constrained")
     else:
@@ -79,8 +77,13 @@ def selection_picture(
             1, 2, figsize=(13.5, 4.6), width_ratios=[2.2, 1], layout="constrained"
         )
         _draw_chosen(axes, selection, regions, against, borders)
-    (_draw_quotas if selection.scattered else _draw_steps)(steps, selection)
-    save(figure, path)
+    draw_selection(steps, selection)
+    return figure
+
+
+def draw_selection(axes: Any, selection: Selection) -> None:
+    """What each step improves; the quotas, where samples are scattered."""
+    (_draw_quotas if selection.scattered else _draw_steps)(axes, selection)
 
 
 def _draw_chosen(
@@ -144,19 +147,17 @@ def point_map(
     selection: PointSelection,
     regions: Regions,
     against: Regions,
-    path: Path,
     borders: Any | None = None,
-) -> None:
+) -> Figure:
     """The chosen points, the heavier the larger, and those of the targets.
 
     Args:
         selection: what was chosen.
         regions: where points lie that have no coordinates of their own.
         against: where the targets are.
-        path: the PNG file.
         borders: polygons of regions with their ``name``, where regions are such.
     """
-    plt, table = pyplot(), selection.table
+    table = selection.table
     if "lon" not in table:
         place = dict(zip(regions.names, zip(*_firsts(regions), strict=True), strict=True))
         by_region = table.groupby("region").agg({"order": "min", "weight": "sum"}).reset_index()
@@ -164,7 +165,7 @@ def point_map(
         table = by_region.assign(lon=lon, lat=lat)
     lon, lat = (table[axis].to_numpy(float) for axis in ("lon", "lat"))
     of_targets = np.concatenate([_points(against, name) for name in selection.targets])
-    figure, shown = map_figure(plt, *np.concatenate([np.stack([lon, lat], -1), of_targets]).T)
+    figure, shown = map_axes(*np.concatenate([np.stack([lon, lat], -1), of_targets]).T)
     axes = shown.axes
     _targets(shown, selection.targets, against, borders, alpha=0.35)
     weight = table["weight"].to_numpy(float)
@@ -175,7 +176,7 @@ def point_map(
     )  # fmt: skip
     axes.set_title(f"{len(selection.table)} points for {_listed(selection.targets)}", fontsize=10)
     figure.colorbar(drawn, ax=axes, label="order", shrink=0.7)
-    save(figure, path)
+    return figure
 
 
 def _targets(

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.pictures.maps import drawing, label, pyplot, save
-from geospot_gpu.pictures.transfer import draw_loss
+from geospot_gpu.pictures.maps import drawing, label, pyplot
+from geospot_gpu.pictures.transfer import correlation_picture, draw_loss
+from geospot_gpu.transfer.assessment import Assessment
 from geospot_gpu.transfer.correlation.verdict import LEVEL, Verdict
 from geospot_gpu.transfer.scores.scores import Scores
 from geospot_gpu.transfer.spaces import split
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _BEST = "best of each space"
 _NO_SPACE = "0.3"
+
+
+def assessment_picture(found: Assessment) -> Figure:
+    """Correlations of one space, or of several side by side."""
+    of = found.distances, found.scores, found.verdict
+    if len(found.spaces):
+        return spaces_picture(found.table, found.spaces, *of)
+    return correlation_picture(found.table, *of)
 
 
 @drawing
@@ -28,8 +39,7 @@ def spaces_picture(
     distances: Mapping[str, NDArray[np.float64]],
     scores: Scores,
     verdict: Verdict,
-    path: Path,
-) -> None:
+) -> Figure:
     """Correlations by distance, spaces in colours; their differences; the best one and the loss.
 
     Args:
@@ -38,9 +48,9 @@ def spaces_picture(
         distances: matrices by name, [R, R].
         scores: the scores.
         verdict: what is said above.
-        path: the PNG file.
     """
     plt = pyplot()
+    figure: Figure
     rows = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
     rows = rows.dropna(subset=["value"]).copy()
     names = [split(name) for name in rows["distance"]]
@@ -60,7 +70,7 @@ def spaces_picture(
     middle.tick_params(labelleft=False)
     draw_loss(right, distances, scores, verdict)
     figure.suptitle(verdict.text, fontsize=9, wrap=True)
-    save(figure, path)
+    return figure
 
 
 def _correlations(axes: Any, rows: pd.DataFrame, spaces: list[str], place: dict[str, int]) -> None:

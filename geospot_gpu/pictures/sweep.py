@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geospot_gpu.distances.columns import find
 from geospot_gpu.files.outputs import write_csv
-from geospot_gpu.pictures.maps import drawing, label, pyplot, save
+from geospot_gpu.pictures.maps import drawing, label, pyplot
 
 if TYPE_CHECKING:
     import xarray
+    from matplotlib.figure import Figure
 
 LARGEST_MATRIX = 2000
 """Regions up to which the matrix and the heatmap are written."""
@@ -27,13 +28,13 @@ def write_matrix(dataset: xarray.Dataset, path: Path) -> None:
 
 
 @drawing
-def write_heatmap(dataset: xarray.Dataset, path: Path, *, square: bool) -> None:
+def heatmap(dataset: xarray.Dataset, *, square: bool, axes: Any | None = None) -> Figure:
     """A picture of the matrix, its regions ordered so that similar ones are neighbours.
 
     Args:
         dataset: what :func:`~geospot_gpu.open_run` returned.
-        path: the PNG file.
         square: whether the targets are the sources again.
+        axes: to draw it on; a figure of its own size if not given.
     """
     plt = pyplot()
     name = dataset.attrs["value"]
@@ -41,7 +42,9 @@ def write_heatmap(dataset: xarray.Dataset, path: Path, *, square: bool) -> None:
     rows = _cluster_order(values)
     columns = rows if square else _cluster_order(values.T)
     height, width = (float(np.clip(_INCHES * len(side), 4, 26)) for side in (rows, columns))
-    figure, axes = plt.subplots(figsize=(width + 2.2, height + 1.2), layout="constrained")
+    if axes is None:
+        _, axes = plt.subplots(figsize=(width + 2.2, height + 1.2), layout="constrained")
+    figure: Figure = axes.figure
     shown = np.ma.masked_invalid(values[np.ix_(rows, columns)])
     if square:  # zeros on the diagonal would take half of the colours
         shown[np.diag_indices(len(rows))] = np.ma.masked
@@ -66,7 +69,7 @@ def write_heatmap(dataset: xarray.Dataset, path: Path, *, square: bool) -> None:
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
     bar.set_label(f"{shows.title} ({shows.unit})", fontsize=size)
     bar.ax.tick_params(labelsize=size)
-    save(figure, path)
+    return figure
 
 
 def _cluster_order(values: np.ndarray) -> np.ndarray:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geospot_gpu.pictures.maps import drawing, label, map_figure, pyplot, save
+from geospot_gpu.pictures.maps import drawing, label, map_axes, pyplot
 from geospot_gpu.pictures.sides import side_colours
 from geospot_gpu.transfer.correlation.verdict import LEVEL, Verdict
 from geospot_gpu.transfer.scores.scores import Scores
 from geospot_gpu.transfer.threshold import SIDE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @drawing
@@ -23,18 +25,35 @@ def correlation_picture(
     distances: Mapping[str, NDArray[np.float64]],
     scores: Scores,
     verdict: Verdict,
-    path: Path,
-) -> None:
+) -> Figure:
     """Every distance's correlation with its interval, and the best distance against the loss."""
     plt = pyplot()
-    overall = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
-    ordered = overall.dropna(subset=["value"]).sort_values("value")
+    figure: Figure
+    ordered = correlated(table)
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(11, max(4.0, 0.26 * len(ordered) + 1.4)), layout="constrained"
     )
+    draw_correlations(left, table)
+    if len(ordered):
+        figure.legend(
+            title="family-wise", fontsize=8, title_fontsize=8, loc="outside lower left", ncols=3
+        )
+    draw_loss(right, distances, scores, verdict)
+    figure.suptitle(verdict.text, fontsize=9, wrap=True)
+    return figure
+
+
+def draw_correlations(axes: Any, table: pd.DataFrame) -> None:
+    """Every distance's correlation with its interval, the largest above.
+
+    Args:
+        axes: to draw on.
+        table: of :func:`~geospot_gpu.correlate`.
+    """
+    ordered = correlated(table)
     low, high = ordered["value"] - ordered["lower"], ordered["upper"] - ordered["value"]
     at = np.arange(len(ordered))
-    left.errorbar(ordered["value"], at, xerr=np.maximum([low, high], 0.0), fmt="none", ecolor="0.6")
+    axes.errorbar(ordered["value"], at, xerr=np.maximum([low, high], 0.0), fmt="none", ecolor="0.6")
     certain = ordered["p_family"].to_numpy(float) <= LEVEL
     covariate = (ordered["group"] == "covariate").to_numpy()
     for chosen, colour, key in (
@@ -43,17 +62,16 @@ def correlation_picture(
         (covariate, "0.85", "covariate"),
     ):
         if chosen.any():
-            left.scatter(ordered["value"][chosen], at[chosen], color=colour, label=key, zorder=3)
-    left.axvline(0.0, color="0.8", linewidth=0.8)
-    left.set_yticks(at, labels=ordered["distance"], fontsize=8)
-    left.set_xlabel("Spearman's rho with the loss (95 % interval)")
-    if len(ordered):
-        figure.legend(
-            title="family-wise", fontsize=8, title_fontsize=8, loc="outside lower left", ncols=3
-        )
-    draw_loss(right, distances, scores, verdict)
-    figure.suptitle(verdict.text, fontsize=9, wrap=True)
-    save(figure, path)
+            axes.scatter(ordered["value"][chosen], at[chosen], color=colour, label=key, zorder=3)
+    axes.axvline(0.0, color="0.8", linewidth=0.8)
+    axes.set_yticks(at, labels=ordered["distance"], fontsize=8)
+    axes.set_xlabel("Spearman's rho with the loss (95 % interval)")
+
+
+def correlated(table: pd.DataFrame) -> pd.DataFrame:
+    """The rank correlations over all pairs, the smallest first."""
+    overall = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
+    return overall.dropna(subset=["value"]).sort_values("value")
 
 
 def draw_loss(
@@ -75,9 +93,9 @@ def prediction_map(
     predictions: pd.DataFrame,
     degrees: float,
     kind: str,
-    path: Path,
     threshold: float | None = None,
-) -> None:
+    axes: Any | None = None,
+) -> Figure:
     """Cells of a grid, coloured by predicted score, hatched where a prediction extrapolates.
 
     With a threshold colours say instead on which side of it scores lie, as far as intervals say.
@@ -87,15 +105,14 @@ def prediction_map(
             ``predicted`` and ``extrapolates``; with a threshold ``threshold_side``.
         degrees: size of a cell.
         kind: ``accuracy``, ``error`` or ``skill``.
-        path: the PNG file.
         threshold: a score that matters.
+        axes: to draw on; those of a new figure if not given.
     """
-    plt = pyplot()
     from matplotlib.collections import PolyCollection
     from matplotlib.patches import Patch
 
     lon, lat = (predictions[axis].to_numpy(float) for axis in ("lon", "lat"))
-    figure, drawn_map = map_figure(plt, lon + degrees / 2, lat + degrees / 2, cover=True)
+    figure, drawn_map = map_axes(lon + degrees / 2, lat + degrees / 2, cover=True, axes=axes)
     axes, cells = drawn_map.axes, drawn_map.cells(lon, lat, degrees)
     keys = []
     if threshold is None:
@@ -122,23 +139,22 @@ def prediction_map(
         keys.append(Patch(facecolor="none", edgecolor="0.25", hatch="////", label=unlike))
     if keys:
         axes.legend(handles=keys, loc="lower left", fontsize=8).set_zorder(4)
-    save(figure, path)
+    return figure
 
 
 @drawing
 def contribution_map(
-    points: pd.DataFrame, title: str, path: Path, borders: Any | None = None
-) -> None:
+    points: pd.DataFrame, title: str, borders: Any | None = None, axes: Any | None = None
+) -> Figure:
     """Points of two regions, coloured by what a unit of their mass contributes to the divergence.
 
     Args:
         points: columns ``lon``, ``lat``, ``region``, ``weight`` and ``contribution``.
         title: what is shown.
-        path: the PNG file.
         borders: polygons of regions with their ``name``, where regions are such.
+        axes: to draw on; those of a new figure if not given.
     """
-    plt = pyplot()
-    figure, shown = map_figure(plt, *(points[axis].to_numpy(float) for axis in ("lon", "lat")))
+    figure, shown = map_axes(*(points[axis].to_numpy(float) for axis in ("lon", "lat")), axes=axes)
     axes = shown.axes
     points = points.assign(share=points["contribution"] / points["weight"])
     low, high = np.quantile(points["share"], [0.01, 0.99])
@@ -156,4 +172,4 @@ def contribution_map(
     axes.legend(fontsize=8)
     axes.set_title(title, fontsize=10)
     figure.colorbar(drawn, ax=axes, label="contribution to the divergence, per mass", shrink=0.7)
-    save(figure, path)
+    return figure

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from geospot_gpu.devices import find_device
+from geospot_gpu.displayed import Displayed
 from geospot_gpu.encoders import Spaces
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import Name, Names, name_of
@@ -32,7 +33,7 @@ _SHOWN = 12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Regions(FromPoints, Drawn):
+class Regions(FromPoints, Drawn, Displayed):
     """A ragged collection of named, weighted point clouds.
 
     Region ``r`` is rows ``offsets[r]:offsets[r + 1]`` of every flat array. Points with the same

@@ -14,6 +14,7 @@ import psutil
 from numpy.typing import ArrayLike
 
 from geospot_gpu.cost import GroundCost
+from geospot_gpu.displayed import Displayed
 from geospot_gpu.distances.columns import find
 from geospot_gpu.distances.pairwise import joined
 from geospot_gpu.encoders import Encoder, Spaces
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("geospot_gpu")
 
 
-class Run:
+class Run(Displayed):
     """Distances in a folder, with what they were made from.
 
     Whatever is asked for is read when it is first asked for, and once: regions are drawn from
@@ -164,6 +165,11 @@ class Run:
         catalogue = self._catalogue
         catalogue.look()
         return StoredPairs(self._store.pairs, self.manifest, columns, source, target, catalogue)
+
+    def table(self) -> pd.DataFrame:
+        """One row per region, as :meth:`Regions.table` has it; those of a second table not."""
+        columns = ["name", "n_points", "n_available", "n_distinct", "weight", "lon", "lat"]
+        return stored_regions(self._store, self.manifest)[columns][: len(self.names)]
 
     def row(self, name: Name, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The pairs of one region with all others, or with its neighbours, the nearest first.

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.cost import GroundCost, check_one_scale, check_without_labels
+from geospot_gpu.displayed import Tabled
 from geospot_gpu.engine.method import Solver, method_for
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.engine.settings import Engine, settled
@@ -38,7 +39,7 @@ PointMethod = Literal["coverage", "importance"]
 
 
 @dataclass(frozen=True)
-class PointSelection:
+class PointSelection(Tabled):
     """Points to label or to train on.
 
     Attributes:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from geospot_gpu.cost import GroundCost, check_one_scale
+from geospot_gpu.displayed import Displayed
 from geospot_gpu.engine.method import Solver, method_for
 from geospot_gpu.engine.pair_engine import PairEngine
 from geospot_gpu.engine.settings import Engine, settled
@@ -45,7 +46,7 @@ class BesideScatter(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Selection:
+class Selection(Displayed):
     """Regions to take samples from.
 
     Attributes:

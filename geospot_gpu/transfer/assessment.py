@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from geospot_gpu.displayed import Displayed
 from geospot_gpu.runs.run import Run
 from geospot_gpu.transfer.correlation.between import between_spaces, sentences
 from geospot_gpu.transfer.correlation.correlate import judge
@@ -26,7 +27,7 @@ _GAIN = ("rho", "lower", "upper")
 
 
 @dataclass(frozen=True)
-class Assessment:
+class Assessment(Displayed):
     """Whether distances predict scores.
 
     Attributes:

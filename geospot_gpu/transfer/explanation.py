@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from geospot_gpu.displayed import Displayed
 from geospot_gpu.errors import checks
 from geospot_gpu.names import Name
 from geospot_gpu.runs.run import Run
@@ -14,7 +15,7 @@ from geospot_gpu.transfer.contributions import contributions
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Displayed):
     """What the points of two regions contribute to their divergence.
 
     Attributes:

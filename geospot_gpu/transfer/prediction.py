@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from geospot_gpu.displayed import Displayed
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import Name, Names, name_of
@@ -29,7 +30,7 @@ log = logging.getLogger("geospot_gpu")
 
 
 @dataclass(frozen=True)
-class Predictions:
+class Predictions(Displayed):
     """Expected scores.
 
     Attributes:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from geospot_gpu.pictures.maps import Map, map_figure, pyplot
+from geospot_gpu.pictures.maps import Map, map_axes, pyplot
 from tests.helpers.commands import Geospot
 
 geopandas = pytest.importorskip("geopandas")
@@ -25,7 +25,7 @@ def squares() -> object:
 
 def test_borders_meet_at_the_antimeridian() -> None:
     plt = pyplot()
-    figure, shown = map_figure(plt, np.array([179.0, -179.0]), np.array([-19.0, -19.0]))
+    figure, shown = map_axes(np.array([179.0, -179.0]), np.array([-19.0, -19.0]))
     shown.borders(squares(), ["a", "b"])
     first, second = (line[:, 0] for line in shown.axes.collections[-1].get_segments())
     assert first.max() == pytest.approx(second.min(), abs=1e-12)

@@ -9,7 +9,8 @@ import pytest
 import xarray
 from matplotlib import image
 
-from geospot_gpu.pictures.sweep import _cluster_order, write_heatmap
+from geospot_gpu.pictures.maps import save
+from geospot_gpu.pictures.sweep import _cluster_order, heatmap
 
 
 @pytest.mark.parametrize("square", [True, False])
@@ -26,7 +27,7 @@ def test_names_are_plain_text_in_the_heatmap(
         coords={"source": names, "target": names},
         attrs={"value": "divergence"},
     )
-    write_heatmap(dataset, tmp_path / "map.png", square=square)
+    save(heatmap(dataset, square=square), tmp_path / "map.png")
     pixels = image.imread(tmp_path / "map.png")
     assert min(pixels.shape[:2]) > 300
     assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 50

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.pictures.maps import save
 from geospot_gpu.pictures.sides import side_colours
 from geospot_gpu.pictures.transfer import prediction_map
 from geospot_gpu.transfer.scores.scores import Kind
@@ -75,7 +76,7 @@ def test_of_errors_what_lies_above_is_worse(tmp_path: Path) -> None:
     }
     assert colours["accuracy"]["above"] == colours["error"]["below"]
     assert colours["accuracy"]["below"] == colours["error"]["above"]
-    prediction_map(with_sides(TABLE, 0.7), 10.0, "error", tmp_path / "map.png", 0.7)
+    save(prediction_map(with_sides(TABLE, 0.7), 10.0, "error", 0.7), tmp_path / "map.png")
     drawn = matplotlib.image.imread(tmp_path / "map.png")[..., :3].reshape(-1, 3)
     for colour in colours["error"].values():
         wanted = matplotlib.colors.to_rgb(colour)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from geospot_gpu.arrays import Indices
 from geospot_gpu.cost import check_one_scale, check_without_labels
+from geospot_gpu.displayed import Tabled
 from geospot_gpu.distances.nearest.candidates import Candidates, KnownPairs, Part, coded
 from geospot_gpu.distances.nearest.lower_bounds import (
     HalfSteps,
@@ -34,7 +35,7 @@ of all that lies side by side."""
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Neighbours(Tabled):
     """The regions nearest to a target.
 
     Attributes:

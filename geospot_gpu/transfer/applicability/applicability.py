@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from geospot_gpu.displayed import Displayed
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.files.tables import read_raw_table
 from geospot_gpu.names import Name
@@ -31,7 +32,7 @@ log = logging.getLogger("geospot_gpu")
 
 
 @dataclass(frozen=True)
-class Applicability:
+class Applicability(Displayed):
     """Where one model may be trusted.
 
     Attributes:

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geospot_gpu.displayed import Tabled
+
 Array = NDArray[np.float64]
 LEVEL = 0.05
 """Up to which p-value a gain is claimed."""
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Tabled):
     """How well scores were predicted for pairs both of whose regions were left out.
 
     Attributes:

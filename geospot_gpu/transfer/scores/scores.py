@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from geospot_gpu.displayed import Tabled
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.files.tables import read_raw_table
 from geospot_gpu.names import name_of
@@ -34,7 +35,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 
 @dataclass(frozen=True)
-class Scores:
+class Scores(Tabled):
     """Scores of all pairs of some regions; NaN where there is none.
 
     Attributes:

@@ -10,6 +10,7 @@ import pytest
 import xarray
 from numpy.typing import NDArray
 
+from geospot_gpu.pictures.maps import save
 from geospot_gpu.pictures.spaces import spaces_picture
 from geospot_gpu.transfer.correlation import correlate as correlation
 from geospot_gpu.transfer.correlation.between import between_spaces, sentences
@@ -123,5 +124,5 @@ def test_a_picture_is_drawn(world: tuple[dict[str, Array], Array], tmp_path: Pat
     (table, verdict), rows = judged(world)[0].correlations, judged(world)[1]
     distances, loss = world
     scores = Scores(tuple(NAMES), loss, loss, "error")
-    spaces_picture(table, rows, distances, scores, verdict, tmp_path / "spaces.png")
+    save(spaces_picture(table, rows, distances, scores, verdict), tmp_path / "spaces.png")
     assert (tmp_path / "spaces.png").stat().st_size > 20_000

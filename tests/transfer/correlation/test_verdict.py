@@ -18,6 +18,7 @@ from geospot_gpu.distances import baselines
 from geospot_gpu.distances.columns import evidence, groups, measured, outputs_by_default
 from geospot_gpu.distances.pairwise import all_pairs
 from geospot_gpu.engine.method import Method
+from geospot_gpu.pictures.maps import save
 from geospot_gpu.pictures.transfer import correlation_picture
 from geospot_gpu.runs.solving import solve
 from geospot_gpu.transfer.correlation import correlate as correlation
@@ -316,5 +317,5 @@ def test_pictures_show_distances_under_test_or_none(tmp_path: Path) -> None:
     for distances in ({"coverage": near, "n_source": near.T}, {"ot_value": 0 * near}):
         table, verdict = correlate({n: labelled(d) for n, d in distances.items()}, scores.loss)
         path = tmp_path / f"{verdict.distance}.png"
-        correlation_picture(table, distances, scores, verdict, path)
+        save(correlation_picture(table, distances, scores, verdict), path)
         assert path.stat().st_size > 5_000
