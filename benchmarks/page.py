@@ -1,4 +1,4 @@
-"""Write the tables of benchmarks/README.md anew from the results, and README.md's of columns.
+"""Write the tables of docs/benchmarks/ anew from the results, and README.md's of columns.
 
 python -m benchmarks.page
 """
@@ -16,8 +16,9 @@ from benchmarks.record import RESULTS
 from geospot_gpu.distances.column import Column, Table
 from geospot_gpu.distances.columns import REGISTER
 
-PAGE = Path(__file__).with_name("README.md")
-README = PAGE.parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "docs" / "benchmarks").glob("*.md"))
+README = ROOT / "README.md"
 
 
 def figures(name: str) -> dict[str, Any] | None:
@@ -91,8 +92,9 @@ def rewritten(text: str, table_of: Callable[[str], str]) -> str:
 
 
 def main() -> None:
-    for path, table_of in ((PAGE, table), (README, columns)):
-        path.write_text(rewritten(path.read_text(), table_of))
+    for page in PAGES:
+        page.write_text(rewritten(page.read_text(), table))
+    README.write_text(rewritten(README.read_text(), columns))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from geospot_gpu.kernels.tiles import CostTiles, tile_entries
 from geospot_gpu.sphere import EARTH_RADIUS_KM
 
 # Features beyond which KeOps, which uses no matrix product, loses to streamed tiles on a GPU. On a
-# CPU it never wins: see benchmarks/README.md, "KeOps on a CPU".
+# CPU it never wins: see docs/benchmarks/speed.md, "KeOps on a CPU".
 _MOST_FEATURES = 32
 
 log = logging.getLogger("geospot_gpu")

@@ -3,7 +3,7 @@
 A program holds a tile of costs in registers. A wide tile reads each feature vector for more costs,
 and from 128 x 128 on matrix units rather than the cache set the pace; but all that an entry of the
 tile needs at once has to fit 255 registers of a thread, or is moved to memory and back. The choices
-are those that the compiler finds room for on every architecture (benchmarks/README.md has what
+are those that the compiler finds room for on every architecture (docs/benchmarks/gpu.md has what
 each pass takes of them); nothing is tuned at run time, and values do not depend on it beyond
 rounding.
 """

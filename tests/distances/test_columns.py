@@ -192,8 +192,8 @@ def test_a_function_that_gives_too_little_is_named(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     ("path", "table_of"),
-    [(page.README, page.columns), (page.PAGE, page.table)],
-    ids=["", "figures"],
+    [(page.README, page.columns), *((one, page.table) for one in page.PAGES)],
+    ids=lambda value: value.name if isinstance(value, Path) else "",
 )
 def test_generated_tables_are_current(path: Path, table_of: Callable[[str], str]) -> None:
     text = path.read_text()
