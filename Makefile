@@ -1,6 +1,7 @@
 # make demo   the distance between every two of 63 countries, into runs/world
 # make test   style, types, imports and tests
 # make quick  the tests that are not slow, in a minute
+# make docs   the documentation with their examples executed, into docs/_build
 # make thorough   all tests, with ten times as many examples of Hypothesis: hours
 # make gpu-check   what is known of the GPU's code without a GPU: minutes; make test has part of it
 #
@@ -23,7 +24,7 @@ ifeq ($(filter cpu gpu,$(EXTRA)),)
 $(error EXTRA=$(EXTRA) is unknown: use EXTRA=cpu or EXTRA=gpu)
 endif
 
-.PHONY: demo gpu-check quick test tests thorough types
+.PHONY: demo docs gpu-check quick test tests thorough types
 
 demo: $(READY)
 	$(BIN)/geospot sweep out=runs/world
@@ -33,13 +34,16 @@ test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-logo
-	@$(MAKE) --no-print-directory --jobs=2 types tests
+	@$(MAKE) --no-print-directory --jobs=3 types docs tests
 
 types: $(READY)
 	$(BIN)/mypy
 
 tests: $(READY)
 	$(PYTEST)
+
+docs: $(READY)
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build
 
 quick: $(READY)
 	$(PYTEST) -m 'not slow'
@@ -59,5 +63,5 @@ $(READY): pyproject.toml constraints-cpu.txt constraints-gpu.txt
 	@echo "1/2 installing torch"
 	@$(PIP) torch
 	@echo "2/2 installing geospot_gpu and all that it needs"
-	@$(PIP) --editable '.[$(EXTRA),geo,dev]'
+	@$(PIP) --editable '.[$(EXTRA),geo,dev,docs]'
 	@touch $@

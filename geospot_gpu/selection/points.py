@@ -86,7 +86,8 @@ def select_points(
 ) -> PointSelection:
     """Which single points to label or to train on, so that a model does well on a target.
 
-    Methods:
+    The methods are:
+
     - ``coverage``: the points near to every part of the target, greedily
       (:func:`~geospot_gpu.selection.point_cover.cover_points`); their weights are the shares of the
       target that they are nearest to. Once no point is nearer to any part of it, the rest of the

@@ -104,7 +104,8 @@ def select_regions(
 ) -> Selection:
     """Which regions to take samples from, so that a model does well on a target.
 
-    Methods:
+    The methods are:
+
     - ``coverage``: samples near to every part of the target, greedily, with a guarantee on the gain
       (:func:`~geospot_gpu.selection.facility.cover_greedily`).
     - ``union``: the union of samples that is nearest to the target by divergence, greedily as in
