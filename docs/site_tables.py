@@ -5,6 +5,7 @@ from __future__ import annotations
 import geospot_gpu as gs
 from geospot_gpu.distances.column import Column
 from geospot_gpu.distances.columns import REGISTER
+from site_settings import page as settings_page
 
 ROOMS = {
     "regions": ("points", "regions"),
@@ -71,5 +72,5 @@ def substitutions() -> dict[str, str]:
         "columns_pairs": columns("pairs"),
         "columns_baselines": columns("baselines"),
         "columns_regions": columns(None),
-        "settings": "",
+        "settings": settings_page(),
     }
