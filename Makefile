@@ -1,7 +1,7 @@
 # make demo   the distance between every two of 63 countries, into runs/world
 # make test   style, types, imports and tests
 # make quick  the tests that are not slow, in a minute
-# make docs   the documentation with their examples executed, into docs/_build
+# make docs   the documentation, with its examples run, into docs/_build: two minutes
 # make thorough   all tests, with ten times as many examples of Hypothesis: hours
 # make gpu-check   what is known of the GPU's code without a GPU: minutes; make test has part of it
 #
@@ -34,7 +34,7 @@ test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-logo
-	@$(MAKE) --no-print-directory --jobs=3 types docs tests
+	@$(MAKE) --no-print-directory --jobs=2 tests types docs
 
 types: $(READY)
 	$(BIN)/mypy
@@ -43,7 +43,7 @@ tests: $(READY)
 	$(PYTEST)
 
 docs: $(READY)
-	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs docs/_build
 
 quick: $(READY)
 	$(PYTEST) -m 'not slow'

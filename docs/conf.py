@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ extensions = [
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "geospot_gpu"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 
 myst_enable_extensions = ["deflist", "dollarmath", "substitution"]
 myst_heading_anchors = 4
@@ -44,7 +46,8 @@ autodoc_default_options = {"members": True}
 napoleon_numpy_docstring = False
 
 bibtex_bibfiles = ["references.bib"]
-bibtex_default_style = "alpha"
+bibtex_default_style = "plain"
+bibtex_reference_style = "author_year"
 
 plot_formats = [("svg", 100)]
 plot_html_show_formats = False
@@ -54,11 +57,13 @@ sphinx_gallery_conf = {
     "examples_dirs": str(HERE.parent / "examples" / "gallery"),
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "site_tables.place_of_example",
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
+    "write_computation_times": False,
     "abort_on_example_error": True,
+    "run_stale_examples": True,  # the package may have changed where the example has not
 }
 
 
@@ -66,8 +71,8 @@ def of_scikit_learn(
     app: Sphinx, what: str, name: str, thing: Any, skip: bool, options: object
 ) -> bool | None:
     """Leave out methods that scikit-learn makes, whose texts refer to its own pages."""
-    made = isinstance(thing, Callable) and name.startswith(("set_", "get_metadata"))  # type: ignore[arg-type]
-    return True if made and ("_request" in name or name == "get_metadata_routing") else None
+    made = re.fullmatch(r"set_\w+_request|get_metadata_routing", name)
+    return True if made else None
 
 
 def setup(app: Sphinx) -> None:

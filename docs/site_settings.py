@@ -13,31 +13,33 @@ from typing import Any
 
 import hydra
 from omegaconf import OmegaConf
+from settings_text import MEANINGS
 
 import geospot_gpu as gs
 from geospot_gpu.cli import COMMANDS
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import offer
+from geospot_gpu.config.schema import MISSING
 from geospot_gpu.embedding import EMBEDDERS
 from geospot_gpu.encoders import ENCODERS
 from geospot_gpu.regions.grouping import GROUPINGS
 from geospot_gpu.sinkhorn import SOLVERS
-from settings_text import MEANINGS
 
 Functions = tuple[Callable[..., Any], ...]
 
-GROUPS: dict[str, tuple[type, Functions]] = {
-    "points": (settings.PointsConfig, (gs.read_points, gs.read_dataset)),
-    "against": (settings.AgainstConfig, (gs.read_points,)),
-    "regions": (settings.RegionsConfig, (gs.Regions.from_groups, *GROUPINGS.values())),
-    "cost": (settings.CostConfig, (gs.GroundCost,)),
-    "engine": (settings.EngineConfig, (gs.Engine, gs.Ray)),
-    "scores": (settings.ScoresConfig, (gs.read_scores,)),
-    "targets": (settings.TargetsConfig, (gs.predict_scores, gs.read_points)),
-    "training": (settings.TrainingConfig, (gs.read_points,)),
-    "pool": (settings.PoolConfig, (gs.read_points,)),
+GROUPS: dict[str, Functions] = {
+    "points": (gs.read_points, gs.read_dataset),
+    "against": (gs.read_points,),
+    "regions": (gs.Regions.from_groups, *GROUPINGS.values()),
+    "cost": (gs.GroundCost,),
+    "engine": (gs.Engine, gs.Ray),
+    "scores": (gs.read_scores,),
+    "few": (gs.read_scores,),
+    "targets": (gs.predict_scores, gs.read_points),
+    "training": (gs.read_points,),
+    "pool": (gs.read_points,),
 }
-"""Of groups that several commands have: the schema, and what has their settings as arguments."""
+"""What has the settings of a group, which several commands may have, as arguments."""
 
 CHOICES: dict[str, dict[str, Any]] = {"encoder": ENCODERS, "solver": SOLVERS, "embed": EMBEDDERS}
 """Of groups whose option chooses their settings: what the options make."""
@@ -60,15 +62,17 @@ _ROLE = re.compile(r":\w+:`~?(?:[\w.]*\.)?(\w+)`")
 
 def page() -> str:
     """All commands, then the groups that they share."""
-    parts = [_command(command) for command in COMMANDS]
+    parts: list[str] = []
+    groups: dict[str, tuple[type, dict[str, Any]]] = {}
+    for command in reversed(COMMANDS):  # the first one has the most of a group
+        values = _composed(command)
+        parts.insert(0, _command(command, values))
+        for group, schema in _groups(settings.SCHEMAS[command]):
+            groups[group] = (schema, values[group])
     parts.append("## Groups\n")
-    defaults = {**_composed("predict"), **_composed("select"), **_composed("sweep")}
-    for group, (schema, functions) in GROUPS.items():
-        options = _options(group)
-        parts.append(f"### `{group}`\n")
-        if options:
-            parts.append(options)
-        parts.append(_table(schema, defaults[group], group, functions))
+    for group, (schema, values) in groups.items():
+        parts.append(f"### `{group}`\n\n{_options(group)}")
+        parts.append(_table(schema, values, group, GROUPS.get(group, ())))
     for group, kinds in CHOICES.items():
         parts.append(f"### `{group}`\n")
         for name, kind in kinds.items():
@@ -78,9 +82,16 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def _command(command: str) -> str:
-    schema, values = settings.SCHEMAS[command], _composed(command)
-    groups = [name for name in values if name in GROUPS or name in CHOICES]
+def _groups(schema: type) -> list[tuple[str, type]]:
+    """Settings of a schema that are groups of settings."""
+    hints: dict[str, Any] = typing.get_type_hints(schema)
+    kinds = [(name, kind) for name, kind in hints.items() if isinstance(kind, type)]
+    return [(name, kind) for name, kind in kinds if dataclasses.is_dataclass(kind)]
+
+
+def _command(command: str, values: dict[str, Any]) -> str:
+    schema = settings.SCHEMAS[command]
+    groups = [*(name for name in values if name in CHOICES), *dict(_groups(schema))]
     shared = f"Groups: {', '.join(f'[{name}](#{name})' for name in groups)}.\n" if groups else ""
     table = _table(schema, values, command, CALLED.get(command, ()))
     said = COMMANDS[command][1]
@@ -152,7 +163,7 @@ def _kind(kind: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    if value == settings.MISSING:
+    if value == MISSING:
         return "needed"
     if value in (None, "") or value == {}:
         return ""
@@ -162,7 +173,7 @@ def _shown(value: Any) -> str:
 
 def _options(group: str) -> str:
     """The options of a group as files of conf/, with the comment that each begins with."""
-    return "\n".join(_option_rows(group))
+    return "".join(f"{row}\n" for row in _option_rows(group))
 
 
 def _option_rows(group: str) -> Iterator[str]:

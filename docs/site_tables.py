@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from site_settings import page as settings_page
+
 import geospot_gpu as gs
 from geospot_gpu.distances.column import Column
 from geospot_gpu.distances.columns import REGISTER
-from site_settings import page as settings_page
 
 ROOMS = {
     "regions": ("points", "regions"),
@@ -15,9 +16,19 @@ ROOMS = {
     "runs": ("runs", "files", "errors"),
     "transfer": ("transfer",),
     "selection": ("selection",),
-    "validation": ("validation", "pictures"),
+    "validation": ("validation",),
+    "pictures": ("pictures", "report"),
 }
 """Packages whose public names a page of ``api/`` has."""
+
+EXAMPLES = ("countries", "elsewhere", "collect", "embeddings", "cluster")
+"""In the order in which they are read."""
+
+
+def place_of_example(file: str) -> tuple[int, str]:
+    """Where a script of the gallery stands: those that are new at the end."""
+    name = file.removesuffix(".py")
+    return (EXAMPLES.index(name) if name in EXAMPLES else len(EXAMPLES), name)
 
 
 def public_names() -> dict[str, list[str]]:

@@ -13,7 +13,6 @@ from tempfile import mkdtemp
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 
 import geospot_gpu as gs
 
@@ -53,13 +52,13 @@ engine = gs.Engine(cluster=cluster, device="cpu")
 # is looked at in between, as anybody who opens the folder sees it.
 
 folder = Path(mkdtemp()) / "run"
-names = [f"region {k:02d}" for k in range(len(regions))]
-share = pd.DataFrame(0, index=names, columns=names)
-others = ~np.eye(len(names), dtype=bool)  # a region has no pair with itself
+at = {name: k for k, name in enumerate(regions.names)}
+share = np.zeros((len(at), len(at)))
 for k in range(1, 5):
     run = gs.sweep(folder, regions, outputs=["divergence"], engine=engine, shard=f"{k}/4")
-    there = run.dataset().divergence.notnull().to_pandas().loc[names, names]
-    share = share.mask(others & there & (share == 0), k)
+    i, j = run.pairs.source.map(at).to_numpy(), run.pairs.target.map(at).to_numpy()
+    new = share[i, j] == 0
+    share[i[new], j[new]] = share[j[new], i[new]] = k
     print(f"after share {k} of 4: {len(run.pairs)} pairs are there")
 
 # %%
@@ -75,7 +74,7 @@ print(f"{run.pairs.converged.mean():.0%} of {len(run.pairs)} pairs converged")
 
 colours = plt.get_cmap("tab10")
 figure, (matrix, result) = plt.subplots(1, 2, figsize=(10.5, 4.8), layout="constrained")
-matrix.imshow(share.where(share > 0), cmap=colours, vmin=0.5, vmax=10.5)
+matrix.imshow(np.where(share > 0, share, np.nan), cmap=colours, vmin=0.5, vmax=10.5)
 for k in range(1, 5):
     matrix.scatter([], [], marker="s", color=colours(k - 1), label=f"share {k}")
 figure.legend(*matrix.get_legend_handles_labels(), loc="outside lower left", ncols=4)

@@ -88,7 +88,7 @@ def test_the_metadata_names_version_and_extras(wheel: Path) -> None:
     assert metadata["Version"] == geospot_gpu.__version__
     extras = [
         *("cpu", "gpu", "cloud", "cells", "geo", "raster", "text", "image", "emd"),
-        *("cluster", "dev", "bench"),
+        *("cluster", "dev", "docs", "bench"),
     ]
     assert metadata.get_all("Provides-Extra") == extras
     assert metadata["License-Expression"] == "MIT"
