@@ -80,6 +80,8 @@ if TYPE_CHECKING:
     from geospot_gpu.transfer.correlation.correlate import Correlations, correlate
     from geospot_gpu.transfer.correlation.verdict import Verdict
     from geospot_gpu.transfer.explanation import Explanation, explain_distance
+    from geospot_gpu.transfer.label_shift.correction import PriorCorrection, correct_priors
+    from geospot_gpu.transfer.label_shift.split import split_loss
     from geospot_gpu.transfer.prediction import Predictions, predict_scores
     from geospot_gpu.transfer.predictor.evaluation import Evaluation
     from geospot_gpu.transfer.predictor.predictor import Predictor
@@ -127,6 +129,7 @@ _HOMES = {
     "Precomputed": "geospot_gpu.encoders",
     "Predictions": "geospot_gpu.transfer.prediction",
     "Predictor": "geospot_gpu.transfer.predictor.predictor",
+    "PriorCorrection": "geospot_gpu.transfer.label_shift.correction",
     "Problem": "geospot_gpu.selection.problem",
     "Raster": "geospot_gpu.encoders",
     "Ray": "geospot_gpu.cluster.settings",
@@ -159,6 +162,7 @@ _HOMES = {
     "by_polygons": "geospot_gpu.regions.grouping",
     "by_s2": "geospot_gpu.regions.grouping",
     "contributions": "geospot_gpu.transfer.contributions",
+    "correct_priors": "geospot_gpu.transfer.label_shift.correction",
     "correlate": "geospot_gpu.transfer.correlation.correlate",
     "draw_nearest_distances": "geospot_gpu.pictures.validation",
     "embed": "geospot_gpu.embedding.embed",
@@ -175,6 +179,7 @@ _HOMES = {
     "register_feature_cost": "geospot_gpu.feature_costs",
     "select_points": "geospot_gpu.selection.points",
     "select_regions": "geospot_gpu.selection.regions",
+    "split_loss": "geospot_gpu.transfer.label_shift.split",
     "sweep": "geospot_gpu.runs.making",
     "with_class_costs": "geospot_gpu.distances.class_costs",
 }
@@ -215,6 +220,7 @@ __all__ = [
     "Precomputed",
     "Predictions",
     "Predictor",
+    "PriorCorrection",
     "Problem",
     "Raster",
     "Ray",
@@ -247,6 +253,7 @@ __all__ = [
     "by_polygons",
     "by_s2",
     "contributions",
+    "correct_priors",
     "correlate",
     "draw_nearest_distances",
     "embed",
@@ -263,6 +270,7 @@ __all__ = [
     "register_feature_cost",
     "select_points",
     "select_regions",
+    "split_loss",
     "sweep",
     "with_class_costs",
 ]

@@ -16,10 +16,12 @@ from geospot_gpu.outcome import conclude, say
 from geospot_gpu.pictures.maps import save
 from geospot_gpu.pictures.spaces import assessment_picture
 from geospot_gpu.transfer.assessment import Assessment, assess_transfer
+from geospot_gpu.transfer.label_shift.report import FILES as LABEL_FILES
+from geospot_gpu.transfer.label_shift.report import label_report
 
 _SHOWN = 8
 _SPACES = "spaces.parquet"
-_FILES = ("correlations.parquet", _SPACES, "transfer.png", "summary.json")
+_FILES = ("correlations.parquet", _SPACES, *LABEL_FILES, "transfer.png", "summary.json")
 
 
 def transfer(config: DictConfig) -> None:
@@ -31,11 +33,16 @@ def transfer(config: DictConfig) -> None:
         found = assess_transfer(run, scores, seed=typed.seed)
     summary, verdict = found.summary, found.verdict
     summary["scores"]["change"] = typed.scores.change
+    labels = label_report(scores, seed=typed.seed)
+    if labels is not None:
+        summary["labels"] = labels.summary
     with results.replacing() as staged:
         found.table.to_parquet(staged / "correlations.parquet", index=False)
         if len(found.spaces):
             found.spaces.to_parquet(staged / _SPACES, index=False)
         save(assessment_picture(found), staged / "transfer.png")
+        if labels is not None:
+            labels.write(staged)
         write_summary(staged, summary)
     say(*_report(found))
     say(verdict.text)
@@ -43,6 +50,8 @@ def transfer(config: DictConfig) -> None:
         say(sentence)
     if found.evaluation is not None:
         say(found.evaluation.text)
+    for sentence in () if labels is None else labels.texts:
+        say(sentence)
     figures = {"verdict": verdict.verdict, "regions": summary["regions"], "pairs": summary["pairs"]}
     conclude(results.place, {**figures, "missing": scores.missing})
 

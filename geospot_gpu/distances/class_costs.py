@@ -22,13 +22,11 @@ from geospot_gpu.engine.classes import check_labels, positions_of
 from geospot_gpu.engine.method import Method, Solver
 from geospot_gpu.engine.settings import Engine, settled
 from geospot_gpu.errors import GeospotError, checks
-from geospot_gpu.points.labels import are_numbers, known
+from geospot_gpu.points.labels import are_numbers, bins, known
 from geospot_gpu.regions import Regions
 from geospot_gpu.sinkhorn import Sinkhorn
 
 MOST_CLASSES = 256
-BINS = 10
-"""Of labels that are numbers: about equally many points in each."""
 _POINTS = 500
 """Of each class that its distances are found from."""
 _DIGITS = 6
@@ -81,7 +79,7 @@ def with_class_costs(
     weight = regions.weight.cpu().numpy()[there]
     if are_numbers(regions.label):
         values = np.asarray(regions.label[there], np.float64)
-        edges = _lowest(values, weight)
+        edges = bins(values, weight)
         at = np.searchsorted(edges[1:], values, side="right")
         means = np.bincount(at, weight * values) / np.bincount(at, weight)
         table = np.abs(means[:, None] - means)
@@ -103,15 +101,6 @@ def with_table(method: Method, regions: Regions, engine: Engine) -> Method:
     check_labels(regions, method.cost)
     cost = with_class_costs(method.cost, regions, solver=method.solver, engine=engine)
     return method if cost is method.cost else replace(method, cost=cost)
-
-
-def _lowest(values: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The lowest number of each bin, ascending."""
-    order = np.argsort(values, kind="stable")
-    share = np.cumsum(weight[order]) - weight[order]
-    tenths = np.arange(BINS) / BINS * weight.sum()
-    at = np.minimum(np.searchsorted(share, tenths - 1e-12 * weight.sum()), len(values) - 1)
-    return np.unique(values[order][at])
 
 
 def _with(

@@ -17,6 +17,8 @@ Labels = NDArray[Any]
 
 MOST_WHOLE = 20
 """So many different whole numbers are classes; more of them are numbers."""
+BINS = 10
+"""Of labels that are numbers: about equally many points in each."""
 
 
 def as_labels(values: Any, name: str, origin: str) -> Labels:
@@ -118,6 +120,23 @@ def _of_kind(labels: Labels, like: Labels) -> Labels:
             "labels do not compare: those of one table are classes and of the other numbers: give "
             "both columns of one kind"
         ) from None
+
+
+def bins(values: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The lowest number of each bin, ascending, of :data:`BINS` of about equal mass; fewer of ties.
+
+    Args:
+        values: numbers [n].
+        weight: mass of each, [n].
+
+    >>> bins(np.arange(20.0), np.ones(20)).tolist()
+    [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0]
+    """
+    order = np.argsort(values, kind="stable")
+    share = np.cumsum(weight[order]) - weight[order]
+    tenths = np.arange(BINS) / BINS * weight.sum()
+    at = np.minimum(np.searchsorted(share, tenths - 1e-12 * weight.sum()), len(values) - 1)
+    return np.unique(values[order][at])
 
 
 def in_order(labels: Labels) -> NDArray[np.int64]:

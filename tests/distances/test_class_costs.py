@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 
 import geospot_gpu as gs
-from geospot_gpu.distances.class_costs import BINS
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
+from geospot_gpu.points.labels import BINS
 from tests.helpers.clouds import cost_matrix, exact_transport, random_regions, weights
 
 PLAIN = gs.GroundCost(geo_weight=0.5)

@@ -14,7 +14,7 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.names import Names
 from geospot_gpu.transfer.scores.membership import Membership
 from geospot_gpu.transfer.scores.samples import Samples
-from geospot_gpu.transfer.scores.together import Pairs, match_sources
+from geospot_gpu.transfer.scores.together import Pairs
 from geospot_gpu.transfer.scores.values import Measure
 
 log = logging.getLogger("geospot_gpu")
@@ -67,24 +67,51 @@ def aggregate(
     >>> round(aggregate(np.array([3.0, -4.0]), "rmse").score, 3)
     3.536
     """
-    influence, score = _influence(value, measure)
+    influence, score = influence_of(value, measure)
     n = len(value)
-    rows = np.arange(n)
     seeds = 1 if seed is None else len(np.unique(seed))
-    own = rows if sample is None else sample
-    if seeds == 1 or seed is None:
-        samples = len(np.unique(own))
-        variance = _variance(influence, own)
-        if measure == "mean" and np.ptp(value) == 0.0 and value[0] in (0.0, 1.0) and samples > 1:
-            share = (value[0] * samples + 2.0) / (samples + 4.0)
-            variance = share * (1.0 - share) / (samples + 4.0)
-        return Aggregate(score, float(np.sqrt(variance)), samples)
-    by_seed, by_row = _variance(influence, seed), _variance(influence, rows)
-    if sample is None:
-        return Aggregate(score, float(np.sqrt(by_row * seeds + by_seed)), n / seeds)
-    by_sample = _variance(influence, sample)
-    variance = max(by_sample + by_seed - by_row, by_sample, by_seed)
-    return Aggregate(score, float(np.sqrt(variance)), len(np.unique(sample)))
+    samples = n / seeds if seeds > 1 else n
+    if sample is not None:
+        samples = len(np.unique(sample))
+    alike = measure == "mean" and np.ptp(value) == 0.0 and value[0] in (0.0, 1.0)
+    if alike and seeds == 1 and samples > 1:
+        share = (value[0] * samples + 2.0) / (samples + 4.0)
+        return Aggregate(score, float(np.sqrt(share * (1.0 - share) / (samples + 4.0))), samples)
+    return Aggregate(score, spread([Moved(influence / n, sample, seed)]), samples)
+
+
+class Moved(NamedTuple):
+    """By how much each row of samples from one place moves a figure."""
+
+    by: Array
+    """Its influence over how many rows there are, [N]."""
+    sample: NDArray[np.int64] | None
+    """Which rows are of the same sample, [N]; None where that is not known."""
+    seed: NDArray[np.int64] | None
+    """Which rows are of the same seed, [N]; None where there is one."""
+
+
+def spread(places: Sequence[Moved]) -> float:
+    """Standard error of a figure that samples of several places move, drawn apart in each.
+
+    Its variance is as :func:`aggregate` has it; seeds are those of all places together.
+
+    Args:
+        places: what moves it.
+    """
+    by_row = sum(_variance(one.by, np.arange(len(one.by))) for one in places)
+    seeds = [np.zeros(len(one.by), np.int64) if one.seed is None else one.seed for one in places]
+    count = len(np.unique(np.concatenate(seeds)))
+    known = [one.sample for one in places if one.sample is not None]
+    by_sample = by_row
+    if len(known) == len(places):
+        by_sample = sum(_variance(one.by, of) for one, of in zip(places, known, strict=True))
+    if count == 1:
+        return float(np.sqrt(by_sample))
+    by_seed = _variance(np.concatenate([one.by for one in places]), np.concatenate(seeds))
+    if len(known) < len(places):
+        return float(np.sqrt(by_row * count + by_seed))
+    return float(np.sqrt(max(by_sample + by_seed - by_row, by_sample, by_seed)))
 
 
 def pairs_of(samples: Samples, membership: Membership, names: Sequence[str]) -> Pairs:
@@ -101,8 +128,9 @@ def pairs_of(samples: Samples, membership: Membership, names: Sequence[str]) -> 
     Raises:
         GeospotError: no source is a region of the sweep.
     """
-    known = pd.Series(list(names), dtype="string")
-    at, unions = match_sources(samples.names["source"], known, samples.where)
+    at, unions = samples.sources(names)
+    valued = np.isfinite(samples.value[membership.sample])
+    membership = Membership(membership.sample[valued], membership.region[valued])
     of = at[membership.sample]
     lost = len(np.unique(membership.sample[of < 0]))
     if lost:
@@ -140,7 +168,7 @@ def scores_by(samples: Samples, table: pd.DataFrame, by: list[str]) -> pd.DataFr
     Returns:
         The columns ``by``, ``score``, ``weight`` (how many samples) and ``std_error``.
     """
-    which = _identity(samples)
+    which = samples.identity
     seed = None
     if "seed" in samples.names:
         seed = pd.factorize(samples.names["seed"])[0]
@@ -158,21 +186,8 @@ def scores_by(samples: Samples, table: pd.DataFrame, by: list[str]) -> pd.DataFr
     return found.astype({"weight": float})
 
 
-def _identity(samples: Samples) -> NDArray[np.int64] | None:
-    """Which rows are of one sample: by ids, or else by places; None where neither is known."""
-    if "id" in samples.names:
-        known = pd.factorize(samples.names["id"])[0]
-        return np.where(known < 0, np.arange(len(known)) + len(known), known)  # none is another's
-    place = samples.place
-    if samples.points is None or (place < 0).any():
-        return None
-    found: NDArray[np.int64] = np.unique(
-        (samples.points.lon + 1j * samples.points.lat)[place], return_inverse=True
-    )[1]
-    return found
-
-
-def _influence(value: Array, measure: Measure) -> tuple[Array, float]:
+def influence_of(value: Array, measure: Measure) -> tuple[Array, float]:
+    """By how much each value moves the score times their number [N], and the score."""
     if measure == "mean":
         score = float(value.mean())
         return value - score, score
@@ -181,8 +196,8 @@ def _influence(value: Array, measure: Measure) -> tuple[Array, float]:
     return (squares - score**2) / (2.0 * score) if score > 0.0 else np.zeros_like(value), score
 
 
-def _variance(influence: Array, cluster: NDArray[np.int64]) -> float:
+def _variance(moved: Array, cluster: NDArray[np.int64]) -> float:
     _, at = np.unique(cluster, return_inverse=True)
-    sums = np.bincount(at, influence) / len(influence)
+    sums = np.bincount(at, moved)
     count = len(sums)
     return float((sums**2).sum() * count / (count - 1)) if count > 1 else float("nan")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -17,7 +17,8 @@ from geospot_gpu.names import Names, keys, labels, match_names, name_of
 from geospot_gpu.points.readers import read_points
 from geospot_gpu.points.readers.columns import spelling, usual_pair
 from geospot_gpu.points.table import Points
-from geospot_gpu.transfer.scores.values import VALUES, Measure, find, named, values
+from geospot_gpu.transfer.scores.together import Unions, match_sources
+from geospot_gpu.transfer.scores.values import VALUES, Measure, find, named, probabilities, values
 
 log = logging.getLogger("geospot_gpu")
 
@@ -50,6 +51,9 @@ class Samples:
             ``source``, ``target``, ``id`` and ``seed`` those that it has.
         headers: of the columns of these roles, as they are written.
         where: the table, for messages.
+        prediction, label: classes as text, NA where one is unknown, or numbers; None where the
+            table does not say, [n].
+        probability: of classes, [n, K]; None where the table does not say.
     """
 
     value: NDArray[np.float64]
@@ -59,6 +63,9 @@ class Samples:
     names: Mapping[SampleRole, pd.Series[Any]]
     headers: Mapping[SampleRole, str]
     where: str
+    prediction: pd.Series[Any] | None = None
+    label: pd.Series[Any] | None = None
+    probability: pd.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.value)
@@ -66,7 +73,12 @@ class Samples:
     def take(self, index: NDArray[np.int64]) -> Samples:
         """Those at ``index``."""
         names = {role: column.iloc[index] for role, column in self.names.items()}
-        return replace(self, value=self.value[index], row=self.row[index], names=names)
+        return replace(
+            self, value=self.value[index], row=self.row[index], names=names,
+            prediction=None if self.prediction is None else self.prediction.iloc[index],
+            label=None if self.label is None else self.label.iloc[index],
+            probability=None if self.probability is None else self.probability.iloc[index],
+        )  # fmt: skip
 
     @property
     def place(self) -> NDArray[np.int64]:
@@ -76,6 +88,27 @@ class Samples:
         rows = pd.Index(self.points.attributes.index)
         found: NDArray[np.int64] = rows.get_indexer(pd.Index(self.row)).astype(np.int64)
         return found
+
+    @property
+    def identity(self) -> NDArray[np.int64] | None:
+        """Which rows are of one sample, by ids or else by places, [n]; None where unknown."""
+        if "id" in self.names:
+            known = pd.factorize(self.names["id"])[0]
+            return np.where(known < 0, np.arange(len(known)) + len(known), known)  # of no other
+        place = self.place
+        if self.points is None or (place < 0).any():
+            return None
+        where = (self.points.lon + 1j * self.points.lat)[place]
+        return np.unique(where, return_inverse=True)[1].astype(np.int64)
+
+    def sources(self, names: Sequence[str]) -> tuple[NDArray[np.int64], Unions]:
+        """Where the source of each row stands among names of regions, and the unions after them.
+
+        Raises:
+            GeospotError: a name can be read in several ways.
+        """
+        known = pd.Series(list(names), dtype="string")
+        return match_sources(self.names["source"], known, self.where)
 
 
 def is_samples(
@@ -131,6 +164,7 @@ def read_samples(
     id: object = None,
     model: object = None,
     shots: object = None,
+    unlabelled: bool = False,
 ) -> Samples:
     """The samples of a table, of one model.
 
@@ -142,6 +176,7 @@ def read_samples(
         source, target, id: headers of columns that are called otherwise.
         score: header of the column of ``correct`` or ``error``, if it was named.
         model, shots: which of several to take.
+        unlabelled: keep rows with a prediction and no label, too, whose value is NaN.
 
     Raises:
         GeospotError: a column is missing, a value is not of its kind, or there are several models
@@ -152,7 +187,7 @@ def read_samples(
             f"{where}: has a row per sample, of which no skill follows: set scores.kind=accuracy "
             "or scores.kind=error"
         )
-    value, measure = values(table, where, kind, score)
+    value, measure, prediction, label = values(table, where, kind, score)
     given = {"source": source, "target": target, "id": id}
     columns: dict[SampleRole, str] = {}
     for role in get_args(SampleRole):
@@ -165,18 +200,23 @@ def read_samples(
         raise GeospotError(f"{where}: no row has a value: fill its columns")
     if not kept.all():
         log.warning("%s: %d of %d rows have no value, left out", where, (~kept).sum(), len(kept))
+    if unlabelled and prediction is not None:
+        kept |= prediction.notna().to_numpy(bool)
     for role, wanted in (("model", model), ("shots", shots)):
         kept &= _chosen(names.pop(role, None), role, wanted, where, kept)  # type: ignore[call-overload]
-    rows = np.flatnonzero(kept)
-    return Samples(
-        value[rows],
+    every = Samples(
+        value,
         measure,
-        rows + 1,
+        np.arange(len(value)) + 1,
         _points(table, where, set(columns.values())),
-        {role: column.iloc[rows] for role, column in names.items()},
+        names,
         columns,
         where,
+        prediction,
+        label,
+        probabilities(table, where) if kind == "accuracy" and label is not None else None,
     )
+    return every.take(np.flatnonzero(kept))
 
 
 def _headers(table: RawTable) -> pd.DataFrame:

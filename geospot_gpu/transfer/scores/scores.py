@@ -19,6 +19,7 @@ from geospot_gpu.runs.run import Run
 from geospot_gpu.transfer.scores.aggregate import pairs_of
 from geospot_gpu.transfer.scores.membership import regions_of
 from geospot_gpu.transfer.scores.samples import is_samples, read_samples, refuse_samples
+from geospot_gpu.transfer.scores.single import in_regions
 from geospot_gpu.transfer.scores.table import ROLES, Role, read_pairs
 from geospot_gpu.transfer.scores.together import without_other_targets
 
@@ -51,6 +52,10 @@ class Scores(Tabled):
         unions: regions of sources that are several together, by the name of the source.
         of_unions: scores of these: ``source``, ``target``, ``score``, and ``weight`` and
             ``std_error`` where there are those; the target may be the source.
+        samples: single predictions with labels, a row for each and the region that it lies in:
+            ``source``, ``target``, ``value`` (NaN without a label), ``label``, and what the table
+            has of ``prediction``, ``sample`` (which rows are of one), ``seed`` and
+            ``probability_CLASS``; None where scores are of pairs, or labels are not given.
     """
 
     regions: tuple[str, ...]
@@ -63,6 +68,7 @@ class Scores(Tabled):
     of_unions: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame({"source": [], "target": [], "score": []})
     )
+    samples: pd.DataFrame | None = None
 
     @property
     def missing(self) -> int:
@@ -163,16 +169,19 @@ def read_scores(
     }
     where = str(table) if isinstance(table, str | Path) else "scores"
     raw = read_raw_table(table, "scores")
+    single = None
     of_samples: dict[str, Any] = {"id": id, "model": model, "shots": shots}
     if is_samples(raw, **headers, id=id):
-        samples = read_samples(raw, where, kind, **headers, **of_samples)
+        samples = read_samples(raw, where, kind, **headers, **of_samples, unlabelled=True)
         if "source" not in samples.names:
             raise GeospotError(
                 f"{where}: has no column source, so its samples are of one model: name the column "
                 "of the region that each model is from with scores.source=..., or see what one "
                 "model says with geospot predict training=FILE, or source=REGION"
             )
-        found = pairs_of(samples, regions_of(samples, names, run), names)
+        membership = regions_of(samples, names, run)
+        found = pairs_of(samples, membership, names)
+        single = in_regions(samples, membership, names)
     else:
         refuse_samples(of_samples, where)
         found = read_pairs(raw, where, headers, names)
@@ -219,7 +228,7 @@ def read_scores(
         of_unions[side] = [every[k] for k in of_unions[side]]
     return Scores(
         tuple(names[k] for k in order), values, changes, kind,
-        unions=unions, of_unions=of_unions, **known,
+        unions=unions, of_unions=of_unions, samples=single, **known,
     )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""What of a transfer's loss is due to labels, and what correcting class priors recovers."""
