@@ -2,26 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from geospot_gpu.distances.column import Column
-
-if TYPE_CHECKING:
-    from geospot_gpu.arrays import Indices
-    from geospot_gpu.regions import Regions
-
-
-def _label_shift(regions: Regions, left: Indices, right: Indices) -> Any:
-    from geospot_gpu.distances.label_shift import label_shift
-
-    return label_shift(regions, left, right).value
-
-
-def _label_shift_error(regions: Regions, left: Indices, right: Indices) -> Any:
-    from geospot_gpu.distances.label_shift import label_shift
-
-    return label_shift(regions, left, right).error
-
 
 BASELINES: tuple[Column, ...] = (
     Column(
@@ -116,7 +97,6 @@ BASELINES: tuple[Column, ...] = (
         unit="1, or that of the label",
         table="baselines",
         of_features=False,
-        compute=_label_shift,
     ),
     Column(
         "label_shift_error",
@@ -127,6 +107,5 @@ BASELINES: tuple[Column, ...] = (
         unit="1, or that of the label",
         table="baselines",
         of_features=False,
-        compute=_label_shift_error,
     ),
 )

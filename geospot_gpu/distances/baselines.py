@@ -15,6 +15,7 @@ from torch import Tensor
 from geospot_gpu.arrays import Columns, Indices
 from geospot_gpu.distances.column import DIRECTIONS
 from geospot_gpu.distances.columns import stored_in
+from geospot_gpu.distances.label_shift import label_shift
 from geospot_gpu.distances.proxy_a import proxy_a_distance
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.errors.memory import out_of_memory
@@ -107,6 +108,9 @@ def baselines(
     if "nearest_great_circle_km" in asked:
         names = [f"nearest_great_circle_km_{direction}" for direction in DIRECTIONS]
         found |= dict(zip(names, _nearest_km(regions, left, right), strict=True))
+    if asked & {"label_shift", "label_shift_error"}:
+        shift = label_shift(regions, left, right)
+        found |= {"label_shift": shift.value, "label_shift_error": shift.error}
     kernel_means = asked & {"mean_feature_distance", "energy_distance", "gaussian_mmd"}
     if kernel_means:
         selves = {
