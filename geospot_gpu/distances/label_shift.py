@@ -36,7 +36,10 @@ def label_shift(regions: Regions, left: Indices, right: Indices) -> Shift:
     Shares of k labels are near normal, ``F - G`` with variance
     ``v = F (1 - F) / k + G (1 - G) / k'``. So chance adds to each term the mean of a folded normal
     less the absolute mean (Leone, Nelson & Nottingham 1961, The folded normal distribution), which
-    is taken off. It is known only as well as ``F - G`` is: of very few labels some of it remains.
+    is taken off. For it ``F - G`` is scaled to the size that it has without chance,
+    ``sum (F - G)^2`` being ``sum v`` too large on average: at the differences as they are found,
+    which are too large, chance would seem to add less than it does. No shift is below 0, so that of
+    very few labels some of it remains.
     Where signs of ``F - G`` are right, the shift is a difference of two means of some h(label),
     whose variance is ``Var h / k + Var h / k'``: that is the error.
 
@@ -88,7 +91,10 @@ def _of_pair(
     levels = np.minimum(np.cumsum(shares, axis=1) if numbers else shares, 1.0)  # as rounded
     difference = levels[0] - levels[1]
     spread = np.sqrt((levels * (1.0 - levels) / k).sum(0))
-    value = float(((np.abs(difference) - _chance(difference, spread)) * steps).sum())
+    squares = float((difference**2 * steps).sum())
+    excess = float((spread**2 * steps).sum())
+    scale = np.sqrt(max(1.0 - excess / squares, 0.0)) if squares > 0.0 else 0.0
+    value = float(((np.abs(difference) - _chance(scale * difference, spread)) * steps).sum())
     if numbers:  # sum_x s(x) w(x) over all x from the label on
         h = np.cumsum((np.sign(difference) * steps)[::-1])[::-1]
     else:

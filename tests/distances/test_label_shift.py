@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
 import geospot_gpu as gs
@@ -43,7 +44,7 @@ def test_it_is_total_variation_of_shares_less_what_chance_adds(k: int) -> None:
     classes: Labels = ["u", "v", "w"]
     weight = [0.5 * k, 0.3 * k, 0.2 * k, 0.2 * k, 0.3 * k, 0.5 * k]
     found = shift(classes, classes, weight)
-    assert 0.0 < found.value[0] <= 0.3
+    assert 0.0 <= found.value[0] < 0.3  # three points, of which chance alone makes as much
     assert found.error[0] > 0.0
     many = shift(["u"] * 500 + ["v"] * 300 + ["w"] * 200, ["u"] * 200 + ["v"] * 300 + ["w"] * 500)
     assert many.value[0] == pytest.approx(0.3, abs=0.01)
@@ -91,6 +92,24 @@ def test_chance_is_taken_off_and_the_error_is_that_of_samples(
         assert within.mean() > 0.85
 
 
+def test_of_equal_shares_most_of_what_chance_adds_is_taken_off() -> None:
+    """Twenty labels of five classes each: plain shares are 0.25 apart, for nothing."""
+    generator = np.random.default_rng(0)
+    pairs = 150
+    drawn = generator.choice(list("uvwxy"), size=(2 * pairs, 20))
+    regions = gs.Regions.from_points(
+        lon=np.linspace(-90, 90, drawn.size),
+        lat=np.zeros(drawn.size),
+        region=np.repeat([f"{r:03d}" for r in range(2 * pairs)], 20).tolist(),
+        label=drawn.ravel().tolist(),
+    )
+    found = label_shift(regions, np.arange(pairs), np.arange(pairs, 2 * pairs)).value
+    shares = (drawn[:, :, None] == np.array(list("uvwxy"))).mean(1)
+    plain = 0.5 * np.abs(shares[:pairs] - shares[pairs:]).sum(1)
+    assert plain.mean() > 0.23
+    assert found.mean() < 0.42 * plain.mean()
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.sampled_from("uvwx"), min_size=1, max_size=12),
@@ -116,3 +135,22 @@ def test_it_is_unknown_without_labels() -> None:
     assert np.isnan(label_shift(plain, np.array([0]), np.array([1])).value).all()
     table = gs.baselines(plain, np.array([0]), np.array([1]), ["label_shift", "label_shift_error"])
     assert table.isna().all(axis=None)
+
+
+def test_shift_and_error_are_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def counted(regions: gs.Regions, *ends: NDArray[np.int64]) -> Shift:
+        asked.append(ends)
+        return label_shift(regions, *ends)
+
+    monkeypatch.setattr("geospot_gpu.distances.baselines.label_shift", counted)
+    regions = regions_of(["u", "v", "u"], ["v", "v", "u"])
+    table = gs.baselines(regions, np.array([0]), np.array([1]))
+    assert len(asked) == 1
+    pair = label_shift(regions, np.array([0]), np.array([1]))
+    assert table[["label_shift", "label_shift_error"]].to_numpy().tolist() == [
+        [pair.value[0], pair.error[0]]
+    ]
+    only = gs.baselines(regions, np.array([0]), np.array([1]), ["label_shift"])
+    assert list(only) == ["label_shift"]
