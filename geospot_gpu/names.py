@@ -24,6 +24,7 @@ log = logging.getLogger("geospot_gpu")
 _WHOLE_AS_FLOAT = re.compile(r"([+-]?\d+)\.0*")
 _LARGEST_EXACT = 2**53
 """Whole numbers below this are exact in float64."""
+_LEADING_ZEROS = r"^\s*([+-]?)0+(?=\d)"
 _SHOWN = 3
 
 Name = str | bytes | int | float | np.generic | tuple[Any, ...]
@@ -92,6 +93,21 @@ def labels(values: pd.Series[Any]) -> pd.Series[Any]:
     texts = pd.array([name_of(value, str(values.name)) for value in distinct], dtype="string")
     found = texts.take(codes, allow_fill=True)
     return pd.Series(found, index=values.index, name=values.name)
+
+
+def as_ids_of(wanted: pd.Series[Any], own: pd.Series[Any]) -> pd.Series[Any]:
+    """Ids of one table as they are among those of another, where 0713 may have been read as 713.
+
+    Args:
+        wanted: text, from :func:`labels`.
+        own: the column of ids of the other table, as it was read.
+
+    >>> as_ids_of(pd.Series(["0713"], dtype="string"), pd.Series([713])).tolist()
+    ['713']
+    """
+    if not pd.api.types.is_numeric_dtype(own):
+        return wanted
+    return wanted.str.replace(_LEADING_ZEROS, r"\1", regex=True)
 
 
 def keys(values: pd.Series[Any]) -> pd.Series[Any]:

@@ -91,6 +91,8 @@ def make_regions(
         region = own.region or first.region
         usual, given = (arguments(side, read_points, without=["source"]) for side in (first, own))
         given = {key: value for key, value in given.items() if value is not None}
+        if first.labels is not None:  # a file of labels is of the points of one table
+            usual = {key: value for key, value in usual.items() if key not in ("label", "labels")}
         settings = usual | given
         if first.located and config.cost.geo_weight == 0.0:  # nothing needs coordinates
             settings["located"] = None

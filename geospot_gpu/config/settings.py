@@ -316,7 +316,7 @@ def inputs(settings: Any) -> list[str]:
     if not isinstance(settings, Mapping):
         return []
     found = [inputs(value) for value in settings.values()]
-    own = [settings.get(key) for key in ("path", "features", "prices", "reference")]
+    own = [settings.get(key) for key in ("path", "labels", "features", "prices", "reference")]
     if isinstance(report := settings.get("transfer"), str):
         own.append(f"{report}/summary.json")
     return [path for path in own if isinstance(path, str)] + [path for few in found for path in few]
@@ -334,5 +334,5 @@ def _make_absolute(settings: dict[str, Any]) -> None:
     for key, value in settings.items():
         if isinstance(value, dict):
             _make_absolute(value)
-        elif key in ("path", "reference", "root") and isinstance(value, str) and value:
+        elif key in ("path", "labels", "reference", "root") and isinstance(value, str) and value:
             settings[key] = str(expanded(value).absolute())

@@ -89,6 +89,7 @@ class FromPoints:
         crs: str | None = None,
         located: bool | None = True,
         label: str | None = None,
+        labels: str | Path | pd.DataFrame | Any | None = None,
         invalid: Invalid = "error",
         encoder: str | Encoder = "geoclip",
         **options: Any,
@@ -106,6 +107,7 @@ class FromPoints:
             located: as for :func:`~geospot_gpu.read_points`: False where points have no
                 coordinates, and regions differ by their features alone.
             label: column of labels, classes or numbers; empty cells are unknown ones.
+            labels: instead, a file of labels by ids; see :func:`~geospot_gpu.read_points`.
             invalid: ``error`` refuses invalid rows, ``drop`` leaves them out.
             encoder: ``geoclip``, ``none`` or an :class:`~geospot_gpu.encoders.Encoder`.
             options: as in :meth:`from_groups`.
@@ -123,6 +125,7 @@ class FromPoints:
             crs=crs,
             located=located,
             label=label,
+            labels=labels,
             text=text,
             invalid=invalid,
         )

@@ -70,7 +70,7 @@ def test_every_setting_that_names_a_file_is_an_input() -> None:
         *("arguments", "column", "crs", "mode", "order", "preset", "space", "spaces", "split"),
         *("units", "bands", "variable", "shots"),
     }
-    assert found - others == {"path", "features", "prices"}
+    assert found - others == {"path", "labels", "features", "prices"}
 
 
 @pytest.mark.slow

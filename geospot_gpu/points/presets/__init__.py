@@ -21,7 +21,7 @@ from geospot_gpu.points.presets import (
     geoyfcc,
     povertymap,
 )
-from geospot_gpu.points.readers.points import label_of
+from geospot_gpu.points.readers.labels import label_of
 from geospot_gpu.points.table import Invalid, Points
 
 PRESETS: dict[str, Callable[[Path], pd.DataFrame]] = {

@@ -22,6 +22,7 @@ from geospot_gpu.points.readers.columns import (
 from geospot_gpu.points.readers.degrees import degrees
 from geospot_gpu.points.readers.frames import frame_of_object
 from geospot_gpu.points.readers.geometry import shapes_of
+from geospot_gpu.points.readers.labels import label_of, labels_of_file
 from geospot_gpu.points.readers.shapes import (
     AREA,
     Places,
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("geospot_gpu")
 
+_Named = tuple[str | None, Any]
+"""A column of labels, and a file of them."""
+
 
 def read_points(
     source: str | Path | pd.DataFrame | geopandas.GeoDataFrame | Any,
@@ -49,6 +53,7 @@ def read_points(
     crs: str | None = None,
     located: bool | None = True,
     label: str | None = None,
+    labels: str | Path | pd.DataFrame | Any | None = None,
     text: Iterable[str | None] = (),
     invalid: Invalid = "error",
 ) -> Points:
@@ -71,6 +76,8 @@ def read_points(
         located: whether points have coordinates. False takes none: regions then differ by their
             features alone; with None it is as the table has them.
         label: column of labels, classes or numbers; empty cells are unknown ones.
+        labels: instead, a file of labels with a row for each that is known: the column of ids that
+            the points have, too, and ``label``, or what ``label`` names.
         text: columns of a CSV file that hold names, where ``007`` is not the number 7.
         invalid: ``error`` refuses invalid rows, ``drop`` leaves them out and counts them.
 
@@ -84,8 +91,8 @@ def read_points(
             frame = read_table(Path(origin), checks.listed(text, "text"))
         log.debug("%s: %d rows of %s", origin, len(frame), ", ".join(map(str, frame.columns)))
         if not _is_located(frame, origin, (lon, lat, crs), located):
-            return _without_places(frame, origin, weight, invalid, label)
-        return _points(frame, origin, lon, lat, weight, crs, invalid, label)
+            return _without_places(frame, origin, weight, invalid, (label, labels))
+        return _points(frame, origin, lon, lat, weight, crs, invalid, (label, labels))
 
 
 def _points(
@@ -96,7 +103,7 @@ def _points(
     weight: str | None,
     crs: str | None,
     invalid: Invalid,
-    label: str | None,
+    label: _Named,
 ) -> Points:
     """Points of a data frame; see :func:`read_points`."""
     twice = frame.columns[frame.columns.duplicated()]
@@ -120,7 +127,7 @@ def _points(
         attributes=pd.DataFrame(frame),
         origin=origin,
         invalid=invalid,
-        label=label_of(frame, label, origin),
+        label=_labels(frame, label, origin),
     )
     points.warn_of_zeros()
     return points
@@ -146,20 +153,23 @@ def _is_located(
 
 
 def _without_places(
-    frame: Any, origin: str, weight: str | None, invalid: Invalid, label: str | None
+    frame: Any, origin: str, weight: str | None, invalid: Invalid, label: _Named
 ) -> Points:
     """Points of a table that differ by their features alone."""
     mass = None if weight is None else _numbers(column(frame, weight, "points.weight", origin))
     if has_geometry(frame):
         frame = frame.drop(columns=frame.geometry.name)
     table = pd.DataFrame(frame)
-    labels = label_of(table, label, origin)
+    labels = _labels(table, label, origin)
     return Points.build(weight=mass, attributes=table, origin=origin, invalid=invalid, label=labels)
 
 
-def label_of(frame: pd.DataFrame, label: str | None, origin: str) -> pd.Series[Any] | None:
-    """The column of labels, where one is named."""
-    return None if label is None else column(frame, label, "points.label", origin)
+def _labels(frame: pd.DataFrame, named: _Named, origin: str) -> pd.Series[Any] | None:
+    """Labels of a column or of a file, where one is named."""
+    label, file = named
+    if file is None:
+        return label_of(frame, label, origin)
+    return labels_of_file(frame, file, label, origin)
 
 
 def with_geometry(frame: pd.DataFrame, origin: str, crs: str | None = None) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from geospot_gpu.config import settings
 from geospot_gpu.config.groupings import grouped
 from geospot_gpu.errors import GeospotError
-from geospot_gpu.names import Names, labels, match_names, name_key
+from geospot_gpu.names import Names, as_ids_of, labels, match_names, name_key
 from geospot_gpu.points.readers.columns import column
 from geospot_gpu.points.table import Points
 from geospot_gpu.regions import Regions
@@ -28,7 +28,6 @@ log = logging.getLogger("geospot_gpu")
 _SPATIAL = frozenset({"country", "polygons", "levels", "grid", "h3", "s2"})
 """Groupings that say of any place which region it lies in."""
 _LISTED = 5
-_LEADING_ZEROS = r"^\s*([+-]?)0+(?=\d)"
 
 
 class Membership(NamedTuple):
@@ -115,10 +114,8 @@ def own_rows(samples: Samples, regions: Regions) -> NDArray[np.int64] | None:
     if Names([str(one) for one in points.attributes.columns]).find(header) is None:
         return None
     own = column(points.attributes, header, "scores.id", points.origin)
-    asked, ids = samples.names["id"], labels(own)
-    if pd.api.types.is_numeric_dtype(own):  # 0713 was read as a number there
-        asked = asked.str.replace(_LEADING_ZEROS, r"\1", regex=True)
-    found = match_names(asked, ids)
+    ids = labels(own)
+    found = match_names(as_ids_of(samples.names["id"], own), ids)
     known = ids.map(lambda one: name_key(str(one)))
     twice = known.duplicated(keep=False).to_numpy(bool)
     again = found[(found >= 0) & twice[np.maximum(found, 0)]]
