@@ -19,6 +19,7 @@ from geospot_gpu.devices import upload
 from geospot_gpu.engine import solved
 from geospot_gpu.engine.arriving import Arriving, Found
 from geospot_gpu.engine.batching import batches_of_similar_size
+from geospot_gpu.engine.class_starts import ClassStarts
 from geospot_gpu.engine.classes import classes_of
 from geospot_gpu.engine.method import Method, Solver, check_compatible, check_entropic
 from geospot_gpu.engine.needs import Need
@@ -40,6 +41,7 @@ from geospot_gpu.sinkhorn.coverage import damping
 from geospot_gpu.sinkhorn.divergence import SelfTerms
 from geospot_gpu.sinkhorn.emd import EMD, MOST_COSTS, check_installed, solve_exactly
 from geospot_gpu.sinkhorn.geomloss import GeomLoss, anneal
+from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 log = logging.getLogger("geospot_gpu")
 
@@ -84,6 +86,9 @@ class PairEngine:
             upload(regions.weight, self.device, method.dtype),
             None if classes is None else upload(torch.from_numpy(classes), self.device),
         )
+        self._class_starts = None
+        if classes is not None and isinstance(method.solver, Sinkhorn):
+            self._class_starts = ClassStarts(regions, classes, method.cost, method.epsilon)
         self.budget = engine.budget_bytes()
         self.sampling_error = SamplingError(regions, self.points)
         self._iterate: solved.Iterate = iterate
@@ -275,9 +280,11 @@ class PairEngine:
             return self._solve_exactly(self.solver, spec, (source, target), needs)
         settings = self._settings(symmetric=symmetric)
         warm = None
+        if self._class_starts is not None and not symmetric:
+            settings = settings._replace(start=self._class_starts.of(*index, target))
         if self.warm is not None and not symmetric:
             warm = self.warm.of(self._digests(*index), target)
-            settings = settings._replace(start=warm.start())
+            settings = settings._replace(start=warm.start(settings.start))
         kernel = self._build(spec, self.cost, source, target)
         if "nearest" in needs:
             kernel.expect_nearest()

@@ -71,11 +71,18 @@ class WarmBatch(NamedTuple):
     pairs: list[tuple[str, str]]
     target: CloudBatch
 
-    def start(self) -> Tensor | None:
-        """Potentials [B, M] of the targets; zero for pairs that are new, None where all are."""
+    def start(self, other: Tensor | None) -> Tensor | None:
+        """Potentials [B, M] of the targets.
+
+        Args:
+            other: those of pairs that are new; zero if None.
+
+        Returns:
+            None where all are zero.
+        """
         if not any(pair in self.starts.known for pair in self.pairs):
-            return None
-        start = torch.zeros_like(self.target.weight)
+            return other
+        start = torch.zeros_like(self.target.weight) if other is None else other.clone()
         for values, rows, places in self._known():
             found = values[upload(rows, values.device)]
             start.view(-1)[upload(places, start.device)] = found.to(start)
