@@ -49,14 +49,8 @@ def read(task: Task, folder: Path) -> pd.DataFrame:
 def scores(task: Task, folder: Path, seed: int) -> pd.DataFrame:
     """Scores of each region's model in each region; ``n`` is the number of samples scored."""
     table = read(task, folder)
-    generator = np.random.default_rng(seed)
     x, y = inputs(task, table)
-    trained: dict[str, NDArray[np.int64]] = {}
-    tested: dict[str, NDArray[np.int64]] = {}
-    for name, members in table.groupby(task.region).indices.items():
-        rows = generator.permutation(members)[:MOST]
-        cut = round(TRAINED * len(rows))
-        trained[str(name)], tested[str(name)] = rows[:cut], rows[cut:]
+    trained, tested = held_out(task, table, seed)
     found = []
     for source, rows in trained.items():
         trained_model = model(task, seed).fit(x[rows], y[rows])
@@ -64,6 +58,20 @@ def scores(task: Task, folder: Path, seed: int) -> pd.DataFrame:
             reached = score(task, y[others], trained_model.predict(x[others]))
             found.append((source, target, reached, len(others)))
     return pd.DataFrame(found, columns=["source", "target", "score", "n"])
+
+
+def held_out(
+    task: Task, table: pd.DataFrame, seed: int
+) -> tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.int64]]]:
+    """Rows by region that its model is trained on, and that models are tested on."""
+    generator = np.random.default_rng(seed)
+    trained: dict[str, NDArray[np.int64]] = {}
+    tested: dict[str, NDArray[np.int64]] = {}
+    for name, members in table.groupby(task.region).indices.items():
+        rows = generator.permutation(members)[:MOST]
+        cut = round(TRAINED * len(rows))
+        trained[str(name)], tested[str(name)] = rows[:cut], rows[cut:]
+    return trained, tested
 
 
 def measured_scores(task: Task, folder: Path, seed: int, regions: Sequence[str]) -> Scores:

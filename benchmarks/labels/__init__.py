@@ -1,0 +1,1 @@
+"""What labels are worth: distances that know them, and class priors that are corrected."""
