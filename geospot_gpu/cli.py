@@ -46,7 +46,7 @@ COMMANDS = {
 """Module of each command, which has a function of the same name, and one line about it."""
 
 _SHORT = (
-    (re.compile(r"^(scores|targets|training|pool)="), r"\1.path="),
+    (re.compile(r"^(scores|targets|training|few|pool)="), r"\1.path="),
     (re.compile(r"^root="), "points.root="),
 )
 """Keys that are short for others."""

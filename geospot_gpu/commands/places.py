@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from geospot_gpu.commands.results import open_sweep
+from geospot_gpu.commands.results import COLUMNS, open_sweep
 from geospot_gpu.config import settings
 from geospot_gpu.config.objects import make_cluster
 from geospot_gpu.config.validation import refuse_unused
@@ -46,7 +46,12 @@ def predict_places(typed: settings.PredictConfig) -> None:
         raise GeospotError("scores is needed: give scores=FILE")
     pairs = "scores of pairs of regions"
     unused = dict.fromkeys(
-        ("scores.source", "scores.change", "targets.region", "targets.weight"), pairs
+        (
+            *("scores.source", "scores.change", "targets.region", "targets.weight"),
+            *(f"few.{key}" for key in ("path", *COLUMNS)),
+            "label_budget",
+        ),
+        pairs,
     )
     unused |= unused_of_targets(typed, "lon", "lat")
     if typed.training.path is None:

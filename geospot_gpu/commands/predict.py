@@ -1,4 +1,4 @@
-"""The command ``geospot predict``: expected scores in regions that have no labels."""
+"""The command ``geospot predict``: expected scores in regions with no labels, or a few."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from geospot_gpu.commands.places import (
     predict_places,
     unused_of_targets,
 )
-from geospot_gpu.commands.results import open_sweep, scores_of
+from geospot_gpu.commands.results import COLUMNS, headers_of, open_sweep, scores_of
 from geospot_gpu.config import settings
 from geospot_gpu.config.composed import checked
 from geospot_gpu.config.objects import make_cluster
@@ -26,6 +26,7 @@ from geospot_gpu.pictures.transfer import prediction_map
 from geospot_gpu.points.readers import read_points, require_geopandas
 from geospot_gpu.regions import Regions, grouping
 from geospot_gpu.runs.run import Run
+from geospot_gpu.transfer import knowledge
 from geospot_gpu.transfer.prediction import predict_scores
 from geospot_gpu.transfer.threshold import SIDE, UNCLEAR
 
@@ -43,6 +44,8 @@ def predict(config: DictConfig) -> None:
     grid = typed.targets.path is None
     unused = unused_of_targets(typed, "region", "lon", "lat", "weight")
     unused |= {f"training.{key}": "training=FILE" for key in ("lon", "lat")}
+    if typed.few.path is None:
+        unused |= {f"few.{key}": "few=FILE" for key in COLUMNS}
     refuse_unused(typed, settings.PredictConfig(), unused)
     files, stale = ((*_FILES, *_MAP), ()) if grid else (_FILES, _MAP)
     stale = (*stale, *PLACES_FILES[:2])
@@ -58,6 +61,9 @@ def predict(config: DictConfig) -> None:
             degrees=typed.targets.degrees,
             points=typed.targets.points,
             threshold=typed.threshold,
+            few=typed.few.path,
+            headers=headers_of(typed.few),
+            label_budget=typed.label_budget,
             seed=typed.seed,
         )
     with results.replacing() as staged:
@@ -73,6 +79,9 @@ def predict(config: DictConfig) -> None:
     if targets is not None:
         say(targets.account())
     say(found.evaluation.text)
+    say(knowledge.sentence(found.known))
+    if found.labels is not None:
+        say(found.labels["text"])
     say(found.verdict)
     figures = {"sources": len(found.sources), "targets": len(found.best)}
     conclude(results.place, {**figures, "extrapolates": found.extrapolated})

@@ -21,6 +21,9 @@ from geospot_gpu.transfer.scores.scores import Scores, read_scores
 
 log = logging.getLogger("geospot_gpu")
 
+COLUMNS = ("source", "target", "score", "id", "model", "shots")
+"""Settings of tables of scores that say which column is which, or what to take of it."""
+
 
 def open_sweep(
     config: settings.TransferConfig | settings.SelectConfig | settings.ExplainConfig,
@@ -84,10 +87,10 @@ def scores_of(config: settings.TransferConfig, run: Run) -> Scores:
         kind=given.kind,  # type: ignore[arg-type]
         change=given.change,  # type: ignore[arg-type]
         regions=run,
-        source=given.source,
-        target=given.target,
-        score=given.score,
-        id=given.id,
-        model=given.model,
-        shots=given.shots,
+        **headers_of(given),
     )
+
+
+def headers_of(given: settings.ScoresConfig | settings.FewConfig) -> dict[str, str | None]:
+    """Which columns of tables of scores are which, and which model of several is meant."""
+    return {name: getattr(given, name) for name in COLUMNS}

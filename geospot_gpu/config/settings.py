@@ -205,6 +205,19 @@ class TrainingConfig:
 
 
 @dataclass
+class FewConfig:
+    """Group ``few``: scores at a few labelled points of targets, in columns as of ``scores``."""
+
+    path: Optional[str] = None
+    source: Optional[str] = None
+    target: Optional[str] = None
+    score: Optional[str] = None
+    id: Optional[str] = None
+    model: Optional[str] = None
+    shots: Optional[str] = None
+
+
+@dataclass
 class TransferConfig:
     """All of ``geospot transfer``."""
 
@@ -222,6 +235,8 @@ class PredictConfig(TransferConfig):
 
     source: Any = None
     threshold: Optional[float] = None
+    label_budget: Optional[int] = None
+    few: FewConfig = field(default_factory=FewConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     targets: TargetsConfig = field(default_factory=TargetsConfig)
 

@@ -16,7 +16,9 @@ from geospot_gpu.runs.run import Run
 from geospot_gpu.transfer.correlation.between import between_spaces, sentences
 from geospot_gpu.transfer.correlation.correlate import judge
 from geospot_gpu.transfer.correlation.verdict import LEAST_TO_JUDGE, Verdict
+from geospot_gpu.transfer.knowledge import knowledge, removed
 from geospot_gpu.transfer.predictor.evaluation import Evaluation
+from geospot_gpu.transfer.predictor.pairs import features_in
 from geospot_gpu.transfer.predictor.predictor import Predictor
 from geospot_gpu.transfer.scores.scores import Scores
 from geospot_gpu.transfer.training import distances_of, evidence_for, training_pairs
@@ -84,6 +86,7 @@ class Assessment(Displayed):
             ]
         if self.evaluation is not None:
             found["predictor"] = self.evaluation.summary
+            found["knowledge"] = removed(self.evaluation.known)
         return found
 
 
@@ -120,6 +123,9 @@ def assess_transfer(run: Run, scores: Scores, *, seed: int = 0) -> Assessment:
     evaluation = None
     if len(scores.regions) >= LEAST_TO_JUDGE:
         pairs, names, parts, _ = training_pairs(loaded, scores)
-        evaluation = Predictor(pairs, names, scores.kind, seed=seed, parts=parts).evaluation
+        evaluation = Predictor(
+            pairs, names, scores.kind,
+            seed=seed, parts=parts, knowledge=knowledge(loaded, features_in(pairs)),
+        ).evaluation  # fmt: skip
     spaces = between_spaces(table, gain)
     return Assessment(table, verdict, scores, distances, evaluation, spaces)

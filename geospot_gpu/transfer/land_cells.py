@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.errors import GeospotError, checks
@@ -26,6 +27,21 @@ class LandCells(NamedTuple):
     in degrees."""
     degrees: float
     """Size of a cell."""
+
+    def groups(self, places: Points) -> dict[str, NDArray[np.int64]]:
+        """Places by the names of the cells that they lie in."""
+        west, south = (
+            np.floor((side + half) / self.degrees) * self.degrees - half
+            for side, half in ((places.lon, 180.0), (places.lat, 90.0))
+        )
+        names = pd.Series([_name(*corner) for corner in zip(west, south, strict=True)])
+        known = set(self.regions.names)
+        found = names.groupby(names).indices.items()
+        return {str(name): np.asarray(rows) for name, rows in found if name in known}
+
+
+def _name(west: float, south: float) -> str:
+    return f"{west:g},{south:g}"
 
 
 def land_cells(degrees: float, points: int, seed: int, encoder: Encoder, device: str) -> LandCells:
@@ -62,7 +78,7 @@ def land_cells(degrees: float, points: int, seed: int, encoder: Encoder, device:
             dry = np.flatnonzero(land(x, y))[:count]
             if len(dry) < min(count, _LEAST):
                 continue
-            name = f"{west:g},{south:g}"
+            name = _name(west, south)
             corners.append((name, west, south))
             lon.append(x[dry])
             lat.append(y[dry])

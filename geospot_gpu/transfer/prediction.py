@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,20 @@ from geospot_gpu.displayed import Displayed
 from geospot_gpu.encoders import Encoder
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import Name, Names, name_of
+from geospot_gpu.points.table import Points
 from geospot_gpu.regions import Regions
 from geospot_gpu.runs.run import Run
 from geospot_gpu.transfer.evidence import Loaded, features, tidy
+from geospot_gpu.transfer.knowledge import knowledge, removed
 from geospot_gpu.transfer.land_cells import LandCells, land_cells
 from geospot_gpu.transfer.other_regions import Ends, distances_between, sources_of
 from geospot_gpu.transfer.predictor.evaluation import Evaluation
+from geospot_gpu.transfer.predictor.few.gained import gained_by
+from geospot_gpu.transfer.predictor.few.predictions import check_either
+from geospot_gpu.transfer.predictor.pairs import features_in
 from geospot_gpu.transfer.predictor.predictor import Predictor
+from geospot_gpu.transfer.scores.few import read_few
+from geospot_gpu.transfer.scores.membership import Among
 from geospot_gpu.transfer.scores.scores import Kind, Scores, bounds
 from geospot_gpu.transfer.spaces import Space
 from geospot_gpu.transfer.threshold import checked_threshold, side_clause, side_counts, with_sides
@@ -44,6 +52,8 @@ class Predictions(Displayed):
         degrees: size of a cell where targets are cells of a grid, else None.
         evaluation: what the predictor is worth.
         threshold: the score that ``best`` is compared with, if one was given.
+        labels: what a few labels change, or would, where they are asked about: ``text``, a
+            sentence, and figures, as ``summary.json`` has them.
     """
 
     table: pd.DataFrame
@@ -53,6 +63,7 @@ class Predictions(Displayed):
     degrees: float | None
     evaluation: Evaluation
     threshold: float | None = None
+    labels: Mapping[str, Any] | None = None
 
     @property
     def extrapolated(self) -> int:
@@ -68,6 +79,14 @@ class Predictions(Displayed):
         )
 
     @property
+    def known(self) -> dict[str, float]:
+        """Errors for regions left out, once each source of knowledge is there beside others."""
+        found = dict(self.evaluation.known)
+        if self.labels is not None:
+            found[f"{self.labels['labels']:g} labels"] = self.labels["error_left_out"]
+        return found
+
+    @property
     def summary(self) -> dict[str, Any]:
         """The figures, as ``summary.json`` has them."""
         return {
@@ -77,6 +96,8 @@ class Predictions(Displayed):
             "extrapolates": self.extrapolated,
             **side_counts(self.best, self.threshold),
             "predictor": self.evaluation.summary,
+            "knowledge": removed(self.known),
+            **({} if self.labels is None else {"labels": self.labels}),
         }
 
 
@@ -89,9 +110,12 @@ def predict_scores(
     degrees: float = 10.0,
     points: int = 200,
     threshold: float | None = None,
+    few: str | Path | pd.DataFrame | None = None,
+    headers: Mapping[str, str | None] | None = None,
+    label_budget: int | None = None,
     seed: int = 0,
 ) -> Predictions:
-    """Scores to expect in regions that have no labels, with 90 % intervals.
+    """Scores to expect in regions that have no labels or a few, with 90 % intervals.
 
     Args:
         run: of all pairs of the regions that have scores.
@@ -105,17 +129,24 @@ def predict_scores(
         degrees: size of a cell of the grid.
         points: drawn on the land of each cell.
         threshold: a score; where an interval excludes it is said.
+        few: scores of the sources at a few labelled points of targets, or their single predictions
+            there, which are combined with what is predicted
+            (:func:`~geospot_gpu.transfer.scores.few.read_few`).
+        headers: of its columns, where they have others, as :func:`~geospot_gpu.read_scores` has
+            them.
+        label_budget: of how many labels to say what they would do for each interval.
         seed: of groups of regions and of the points of cells.
 
     Raises:
         GeospotError: as :func:`~geospot_gpu.assess_transfer`; there are fewer than eight regions
-            with scores, the source has none, features of targets do not compare, or the threshold
-            is no score.
+            with scores, the source has none, features of targets do not compare, the threshold is
+            no score, or labels are not understood, of no target, or given with ``label_budget``.
     """
     loaded = evidence_for(run, scores)
     limits = bounds(scores.kind, scores.score)
     threshold = checked_threshold(threshold, scores.kind, limits)
     chosen, unions = _sources(source, scores, run.names)
+    check_either(few, label_budget)
     cells: LandCells | None = None
     if targets is None:
         loaded = loaded.among(_of_coordinates(loaded))
@@ -123,9 +154,17 @@ def predict_scores(
             cells = land_cells(degrees, points, seed, _encoder(run, loaded), _device(run))
         targets = cells.regions
     _check_targets(targets, loaded)
+    labels = None
+    if few is not None:
+        among = Among(targets, _nowhere if cells is None else cells.groups, "the targets")
+        of_sources = {name: unions.get(name, (name,)) for name in chosen}
+        labels = read_few(few, scores.kind, of_sources, run.names, among, headers or {})
     training = training_pairs(loaded, scores)
     names = training.distances
-    predictor = Predictor(training.pairs, names, scores.kind, seed=seed, parts=training.unions)
+    predictor = Predictor(
+        training.pairs, names, scores.kind,
+        seed=seed, parts=training.unions, knowledge=knowledge(loaded, features_in(training.pairs)),
+    )  # fmt: skip
     several = len(loaded.runs) > 1
     with run.engine.pool():
         ends = {
@@ -137,24 +176,34 @@ def predict_scores(
         }
         distances = distances_between(loaded, ends, names)
     sources = next(iter(ends.values())).sources
-    of_sources = None
+    home = None
     if (own := training.at_home) is not None:
-        of_sources = np.array(
+        home = np.array(
             [
                 own[name] if name in own else mean_at_home(loaded, own, unions[name])
                 for name in sources.names
             ]
         )
-    known = features(distances, sources, targets, of_sources)
+    known = features(distances, sources, targets, home)
     pairs = tidy(known, list(sources.names), list(targets.names))
-    table = with_sides(predictor.predict(pairs), threshold)
+    predicted = predictor.predict(pairs, few=labels, label_budget=label_budget)
+    table = with_sides(predicted, threshold)
     best = _best(table, scores.kind)
     if cells is not None:
         best = best.merge(cells.corners, on="target")
     size = None if cells is None else cells.degrees
+    gained = None
+    if labels is not None or label_budget is not None:
+        some = pd.Series([label_budget]) if labels is None else predicted["labels"]
+        count = float(some[some > 0].median())
+        gained = gained_by(table, count, predictor.worth(count, labels)).summary
     return Predictions(
-        table, best, scores.kind, sources.names, size, predictor.evaluation, threshold
+        table, best, scores.kind, sources.names, size, predictor.evaluation, threshold, gained
     )
+
+
+def _nowhere(_: Points) -> None:
+    """Of regions that places do not define."""
 
 
 def _of_coordinates(loaded: Loaded) -> list[Space]:

@@ -120,7 +120,7 @@ TWINS: list[tuple[str, Callable[..., Any], str]] = [
 ]
 """What commands call, and a group in which some of its arguments are settings."""
 OBJECTS = ("regions", "against", "cost", "solver", "engine", "pool", "prices", "distances")
-TABLES = ("table", "loss", "weight", "pairs", "parts", "kind", "progress")
+TABLES = ("table", "loss", "weight", "pairs", "parts", "knowledge", "kind", "progress")
 
 
 @pytest.mark.parametrize(("command", "function", "group"), TWINS)

@@ -149,9 +149,9 @@ def test_predictions_are_made_of_features_in_every_space(
     asked: list[pd.DataFrame] = []
     predict = Predictor.predict
 
-    def watched(self: Predictor, pairs: pd.DataFrame) -> pd.DataFrame:
+    def watched(self: Predictor, pairs: pd.DataFrame, **labels: Any) -> pd.DataFrame:
         asked.append(pairs)
-        return predict(self, pairs)
+        return predict(self, pairs, **labels)
 
     monkeypatch.setattr(Predictor, "predict", watched)
     found = gs.predict_scores(run, scores, targets=targets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Evaluation(Tabled):
         predicted: the predictions themselves, means over the groupings, in the order of the pairs;
             NaN where all other pairs share a group with one.
         lower, upper: their intervals.
+        known: errors once each source of knowledge is there beside those before it, that of the
+            constant first; empty where sources are not told apart.
     """
 
     error: float
@@ -54,6 +56,7 @@ class Evaluation(Tabled):
     predicted: Array
     lower: Array
     upper: Array
+    known: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def best_single(self) -> str | None:

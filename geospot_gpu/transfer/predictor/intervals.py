@@ -79,6 +79,7 @@ class Calibration:
         grouping: of the regions, by which the intervals are tried.
 
     Attributes:
+        apart: scale of the error of each pair, learned without its regions, [K].
         lower, upper: ends of the intervals of the pairs, learned without their regions, [K].
     """
 
@@ -92,7 +93,7 @@ class Calibration:
             return Logarithms(waves(0.06 / features.shape[1]))
 
         sized = Table(features, sizes(residuals), table.weight)
-        apart = left_out({"scale": make}, sized, grouping)["scale"] ** _TRUST
+        self.apart = apart = left_out({"scale": make}, sized, grouping)["scale"] ** _TRUST
         known = np.isfinite(apart)
         scaled = residuals / apart
         self.lower, self.upper = np.full((2, len(predicted)), np.nan)
@@ -106,6 +107,11 @@ class Calibration:
 
     def around(self, x: Array, predicted: Array) -> tuple[Array, Array]:
         """Lower and upper ends for predictions [M] from features [M, F]."""
-        size = self._scale.predict(np.column_stack([x, predicted]))
-        scale = np.clip(size, *self._sizes) ** _TRUST
+        scale = self.scale(x, predicted)
         return predicted + self._tails.below * scale, predicted + self._tails.above * scale
+
+    def scale(self, x: Array, predicted: Array) -> Array:
+        """How large errors are relative to each other, [M]."""
+        size = self._scale.predict(np.column_stack([x, predicted]))
+        found: Array = np.clip(size, *self._sizes) ** _TRUST
+        return found

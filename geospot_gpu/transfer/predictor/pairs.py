@@ -19,13 +19,18 @@ _LEAST_SPREAD = 0.01
 """The variance beyond sampling is at least this share of the variance."""
 
 
-def check(pairs: object, *columns: str) -> None:
+def check(pairs: object, *columns: str, what: str = "pairs") -> None:
     """Raise unless this is a table with rows and such columns."""
-    table: pd.DataFrame = checks.instance(pairs, pd.DataFrame, "pairs")
+    table: pd.DataFrame = checks.instance(pairs, pd.DataFrame, what)
     for name in columns:
-        column(table, name, "pairs", "pairs")
+        column(table, name, what, what)
     if len(table) == 0:
-        raise GeospotError("pairs: there are none: give a row for each")
+        raise GeospotError(f"{what}: there are none: give a row for each")
+
+
+def features_in(pairs: pd.DataFrame) -> list[str]:
+    """Names of the columns that are learned from."""
+    return [str(name) for name in pairs.columns if name not in NO_FEATURES]
 
 
 def numbers(values: pd.Series[Any]) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -17,13 +18,23 @@ from geospot_gpu.transfer.correlation.resampling import relabellings
 from geospot_gpu.transfer.predictor.agreement import Agreement
 from geospot_gpu.transfer.predictor.candidates import CONSTANTS, candidates
 from geospot_gpu.transfer.predictor.evaluation import Evaluation
+from geospot_gpu.transfer.predictor.few.combination import FewLabels
+from geospot_gpu.transfer.predictor.few.left_out import LeftOut
+from geospot_gpu.transfer.predictor.few.noise import Noise
+from geospot_gpu.transfer.predictor.few.predictions import (
+    check_either,
+    noise_of,
+    variance_of_scores,
+    with_budget,
+    with_labels,
+)
 from geospot_gpu.transfer.predictor.gain import gain_p
 from geospot_gpu.transfer.predictor.intervals import Calibration
 from geospot_gpu.transfer.predictor.left_out import Grouping, Table, left_out
 from geospot_gpu.transfer.predictor.pairs import (
-    NO_FEATURES,
     check,
     ends_of,
+    features_in,
     features_of,
     scores_of,
     weights_of,
@@ -69,6 +80,8 @@ class Predictor:
             of the pairs do.
         seed: of the groups.
         parts: regions of sources that are several together, by name.
+        knowledge: features by what has to be known for them, what is had first coming first: what
+            each source adds to those before it is measured.
 
     Raises:
         GeospotError: there are fewer than eight regions, a feature is not finite, or a weight is
@@ -84,12 +97,13 @@ class Predictor:
         *,
         seed: int = 0,
         parts: Mapping[str, Sequence[str]] | None = None,
+        knowledge: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         check(pairs, "source", "target", "score")
         distances = checks.texts(distances, "distances")
         checks.one_of(kind, get_args(Kind), "kind")
         generator = np.random.default_rng(checks.whole(seed, "seed", least=0))
-        self._features = [c for c in pairs.columns if c not in NO_FEATURES]
+        self._features = features_in(pairs)
         if not self._features:
             raise GeospotError("pairs: there are no features: add a column of distances")
         for name in distances:
@@ -117,11 +131,23 @@ class Predictor:
                 counted.update()
         predicted = np.mean([one.predicted for one in trials], axis=0)
         self._calibration = Calibration(table, predicted, targets, groupings[0])
+        self._kind, self._seed = kind, seed
+        self._pairs, self._left_out = pairs, (y, predicted, self._calibration.apart, targets)
         orders = relabellings(len(names), PERMUTATIONS, generator)
         self.evaluation = evaluated(
             trials, dict(zip(distances, columns, strict=True)), table, self._calibration,
             (sources, targets), orders, self._bounds, positive=positive,
         )  # fmt: skip
+        if knowledge:
+            known = self._known(knowledge, distances, table, groupings[0], signs, positive=positive)
+            whole = mean_error(trials[0].predicted, table)
+            # In the unit of all divisions, as only the first is tried with less.
+            unit = self.evaluation.error / whole if whole > 0.0 else 1.0
+            constant = f"always the {self.evaluation.constant}"
+            errors = {name: unit * error for name, error in known.items()}
+            errors[list(knowledge)[-1]] = self.evaluation.error
+            first = {constant: self.evaluation.error_of_constant}
+            self.evaluation = replace(self.evaluation, known=first | errors)
         self._model = Agreement(makers, table, self.evaluation.constant, self.evaluation.share)
         low, high = table.x.min(0), table.x.max(0)
         margin = _MARGIN * (high - low)
@@ -129,25 +155,59 @@ class Predictor:
         near = np.isin(self._features, list(distances))
         self._range = np.where(near, -np.inf, low - margin), high + margin
 
+    def _known(
+        self, knowledge: Mapping[str, Sequence[str]], distances: Sequence[str], table: Table,
+        grouping: Grouping, signs: Sequence[int], *, positive: bool,
+    ) -> dict[str, float]:  # fmt: skip
+        """Errors in one division with the features of some sources of knowledge, but for all."""
+        found: dict[str, float] = {}
+        names: list[str] = []
+        for source in list(knowledge)[:-1]:
+            names += knowledge[source]
+            columns = [self._features.index(name) for name in names]
+            some = table._replace(x=table.x[:, columns])
+            makers = candidates([signs[k] for k in columns], positive=positive)
+            at = [k for k, name in enumerate(names) if name in distances]
+            trial = tried(left_out(makers, some, grouping), some, at, grouping, positive=positive)
+            found[source] = mean_error(trial.predicted, table)
+        return found
+
     @out_of_memory("predicting scores", "give fewer targets, or larger cells with targets.degrees")
-    def predict(self, pairs: pd.DataFrame) -> pd.DataFrame:
+    def predict(
+        self,
+        pairs: pd.DataFrame,
+        *,
+        few: pd.DataFrame | None = None,
+        label_budget: int | None = None,
+    ) -> pd.DataFrame:
         """Expected scores of pairs, with intervals that contain nine of ten.
 
         Args:
             pairs: ``source``, ``target``, the features of the training pairs, and maybe ``score``.
+            few: scores of some of the pairs at a few labelled points of the target: ``source``,
+                ``target``, ``score``, and ``n``, how many, or ``std_error``. Prediction and labels
+                are combined by precision
+                (:class:`~geospot_gpu.transfer.predictor.few.combination.FewLabels`).
+            label_budget: of how many labels to say what they would do for the intervals.
 
         Returns:
             Columns ``source``, ``target``, ``score`` (null where it is not known), ``predicted``,
             ``lower``, ``upper`` and ``extrapolates``: whether a distance is larger, or another
             feature smaller or larger, than all that was seen, so that neither prediction nor
-            interval can be trusted.
+            interval can be trusted. With ``few`` and ``label_budget`` the columns of
+            :func:`~geospot_gpu.transfer.predictor.few.predictions.with_labels` and
+            :func:`~geospot_gpu.transfer.predictor.few.predictions.with_budget`.
+
+        Raises:
+            GeospotError: a feature is missing or not finite; a row of ``few`` is no pair, twice
+                there, no score or without ``n`` and ``std_error``; or both are given.
         """
         check(pairs, "source", "target", *self._features)
         x = features_of(pairs, self._features)
         predicted = np.clip(self._model.predict(x), *self._bounds)
         lower, upper = self._calibration.around(x, predicted)
         low, high = self._range
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
                 "source": pairs["source"].to_numpy(),
                 "target": pairs["target"].to_numpy(),
@@ -158,6 +218,41 @@ class Predictor:
                 "extrapolates": ((x < low) | (x > high)).any(1),
             }
         )
+        if few is None and label_budget is None:
+            return table
+        check_either(few, label_budget)
+        scale = self._calibration.scale(x, table["predicted"].to_numpy())
+        if label_budget is not None:
+            budget = checks.whole(label_budget, "label_budget", least=1)
+            return with_budget(table, scale, budget, *self._known_of())
+        assert few is not None
+        return with_labels(table, scale, few, *self._known_of(few))
+
+    def worth(self, count: float, few: pd.DataFrame | None = None) -> Mapping[str, float]:
+        """What so many labels of each target are worth, tried on regions that were left out.
+
+        Args:
+            count: of labels.
+            few: as for :meth:`predict`, from which the noise of labels may be known.
+
+        Returns:
+            Mean absolute ``error`` of prediction and labels together, ``covered``, the share of the
+            scores inside their interval, its mean ``width``, and ``trust``, the factor of the
+            variance of predictions that served best.
+        """
+        known, noise, seed = self._known_of(few)
+        worth = FewLabels(known, noise, seed=seed).worth(count)
+        return {"error": worth.error, "covered": worth.covered, "width": worth.width,
+                "trust": worth.trust}  # fmt: skip
+
+    def _known_of(self, few: pd.DataFrame | None = None) -> tuple[LeftOut, Noise, int]:
+        """Pairs that were left out, the noise of labels, and a seed."""
+        noise = noise_of(self._kind, self._pairs, *([] if few is None else [few]))
+        score, predicted, scale, targets = self._left_out
+        variance = variance_of_scores(self._pairs, score, noise)
+        return (
+            LeftOut.of(score, predicted, scale, targets, variance, self._bounds), noise, self._seed
+        )  # fmt: skip
 
 
 def evaluated(

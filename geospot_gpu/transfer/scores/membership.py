@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +39,16 @@ class Membership(NamedTuple):
     """Position among the names of the regions."""
 
 
+class Among(NamedTuple):
+    """Regions that samples may lie in."""
+
+    regions: Regions
+    groups: Callable[[Points], Mapping[str, NDArray[np.int64]] | None]
+    """Places by the names of the regions that they lie in; None where places alone do not say."""
+    whose: str
+    """Whose regions they are, for messages."""
+
+
 def regions_of(samples: Samples, names: Sequence[str], run: Run | None) -> Membership:
     """Which regions samples lie in; a sample may lie in several, as in a country and a union.
 
@@ -61,23 +72,41 @@ def regions_of(samples: Samples, names: Sequence[str], run: Run | None) -> Membe
     Raises:
         GeospotError: nothing says where samples lie, or they lie in no region at all.
     """
+    among = None
+    if run is not None:
+        among = Among(run.regions, partial(_spatial, run=run), "the sweep")
+    return members_of(samples, names, among)
+
+
+def members_of(samples: Samples, names: Sequence[str], among: Among | None) -> Membership:
+    """The same in any regions.
+
+    Args:
+        samples: what to place.
+        names: of the regions.
+        among: the regions; None where only names are known.
+
+    Raises:
+        GeospotError: as :func:`regions_of`.
+    """
+    whose = "the sweep" if among is None else among.whose
     if "target" in samples.names:
         found = _by_name(samples, names)
-    elif run is None:
+    elif among is None:
         raise GeospotError(
             f"{samples.where}: has a row per sample and no column region: give it one, or the run "
             "instead of its names, read_scores(..., regions=run), to find regions by coordinates "
             "or ids"
         )
-    elif (rows := own_rows(samples, run.regions)) is not None:
+    elif (rows := own_rows(samples, among.regions)) is not None:
         known = np.flatnonzero(rows >= 0)
-        found = _of_rows(known, rows[known], run.regions)
+        found = _of_rows(known, rows[known], among.regions)
     elif samples.points is not None:
-        _say_of_ids(samples, run)
-        found = _by_place(samples, run)
+        _say_of_ids(samples, among.regions)
+        found = _by_place(samples, among)
     elif "id" in samples.names:
         raise GeospotError(
-            f"{samples.where}: {run.regions.sources[0].points.origin} has no column "
+            f"{samples.where}: {among.regions.sources[0].points.origin} has no column "
             f"{samples.headers['id']} to find its samples by: name another with scores.id=..., or "
             "give the column region"
         )
@@ -89,13 +118,13 @@ def regions_of(samples: Samples, names: Sequence[str], run: Run | None) -> Membe
     inside = len(np.unique(found.sample))
     if inside == 0:
         raise GeospotError(
-            f"{samples.where}: none of its {len(samples):,} samples lies in a region of the sweep; "
+            f"{samples.where}: none of its {len(samples):,} samples lies in a region of {whose}; "
             f"{_hint(samples, names)}"
         )
     if inside < len(samples):
         log.warning(
-            "%s: %d of %d samples lie in no region of the sweep, left out%s",
-            *(samples.where, len(samples) - inside, len(samples), _which(samples, found)),
+            "%s: %d of %d samples lie in no region of %s, left out%s",
+            *(samples.where, len(samples) - inside, len(samples), whose, _which(samples, found)),
         )
     return found
 
@@ -133,12 +162,12 @@ def _by_name(samples: Samples, names: Sequence[str]) -> Membership:
     return Membership(inside, at[inside])
 
 
-def _say_of_ids(samples: Samples, run: Run) -> None:
+def _say_of_ids(samples: Samples, regions: Regions) -> None:
     """Say that ids are of no use, where there are some."""
     if "id" in samples.names:
         log.warning(
             "%s: samples are found by coordinates, for %s has no column %s to find them by",
-            *(samples.where, run.regions.sources[0].points.origin, samples.headers["id"]),
+            *(samples.where, regions.sources[0].points.origin, samples.headers["id"]),
         )
 
 
@@ -151,19 +180,19 @@ def _of_rows(sample: NDArray[np.int64], row: NDArray[np.int64], regions: Regions
     return Membership(*(np.concatenate(side) for side in zip(*parts, strict=True)))
 
 
-def _by_place(samples: Samples, run: Run) -> Membership:
+def _by_place(samples: Samples, among: Among) -> Membership:
     assert samples.points is not None
     here = np.flatnonzero(samples.place >= 0)
     if not len(here):
         return Membership(here, here)
     places = samples.points.take(samples.place[here])
-    groups = _spatial(places, run)
+    groups = among.groups(places)
     if groups is None:
-        row = _nearest(places, run)
+        row = _nearest(places, among.regions)
         inside = np.flatnonzero(row >= 0)
-        return _of_rows(here[inside], row[inside], run.regions)
+        return _of_rows(here[inside], row[inside], among.regions)
     known, parts = Names(list(groups)), []
-    for k, name in enumerate(run.names):
+    for k, name in enumerate(among.regions.names):
         members = [name] if name in known else name.split("+")
         own = [groups[list(groups)[known[one]]] for one in members if one in known]
         rows = np.unique(np.concatenate(own)) if own else np.zeros(0, np.int64)
@@ -186,11 +215,10 @@ def _spatial(places: Points, run: Run) -> dict[str, NDArray[np.int64]] | None:
     return grouped(config.regions, places, None)
 
 
-def _nearest(places: Points, run: Run) -> NDArray[np.int64]:
-    """The nearest point of the run, -1 where it is too far away, [n]."""
+def _nearest(places: Points, regions: Regions) -> NDArray[np.int64]:
+    """The nearest point of the regions, -1 where it is too far away, [n]."""
     from scipy.spatial import cKDTree
 
-    regions = run.regions
     points = regions.sources[0].points
     points.check_located("finding regions by coordinates", "give the column region or id")
     rows = np.unique(np.concatenate([source.rows for source in regions.sources]))

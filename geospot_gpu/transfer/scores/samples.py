@@ -153,6 +153,11 @@ def has_sources(table: RawTable) -> bool:
     return find(table, _ROLES["source"]) is not None
 
 
+def has_targets(table: RawTable) -> bool:
+    """Whether a table says in a column of its own which region each row is of."""
+    return find(table, _ROLES["target"]) is not None
+
+
 def read_samples(
     table: RawTable,
     where: str,

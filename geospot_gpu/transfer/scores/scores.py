@@ -189,7 +189,7 @@ def read_scores(
     pairs = without_other_targets(found, len(names), where)
     _check(pairs, where, every)
     if change != "raw":
-        _check_range(pairs["score"], where, kind)
+        check_range(pairs["score"], where, kind)
     several = pairs["source"] >= len(names)
     together, pairs = pairs[several], pairs[~several]
     if not len(pairs):
@@ -267,7 +267,8 @@ def _check(pairs: pd.DataFrame, where: str, names: list[str]) -> None:
         raise GeospotError(f"{where}: all scores are of one target: give at least two")
 
 
-def _check_range(score: pd.Series[Any], where: str, kind: Kind) -> None:
+def check_range(score: pd.Series[Any], where: str, kind: Kind) -> None:
+    """Raise where a score is not of its kind."""
     low, high = score.min(), score.max()
     if kind == "accuracy" and not 0.0 <= low <= high <= 1.0:
         percent = "divide percentages by 100 or give them a percent sign, or " if low >= 0.0 else ""

@@ -47,8 +47,9 @@ _LISTED = 5
 
 
 def read_pairs(
-    table: RawTable, where: str, given: Mapping[Role, str | None], regions: Sequence[str]
-) -> Pairs:
+    table: RawTable, where: str, given: Mapping[Role, str | None], regions: Sequence[str],
+    whose: str = "the sweep does not",
+) -> Pairs:  # fmt: skip
     """The pairs of a table that have a score.
 
     A column is found by the words in its header, which may be parted by blanks, signs or capitals:
@@ -63,6 +64,7 @@ def read_pairs(
         where: what it is, for messages.
         given: the headers that were named.
         regions: all names that it may have.
+        whose: who does not have others, for messages.
 
     Returns:
         The pairs, with the unions that are among them; of ``weight``, how many samples the score
@@ -81,7 +83,7 @@ def read_pairs(
         )
     else:
         pairs = _matrix(columns, chosen["source"])
-    pairs, unions = _positions(pairs, where, known, table.row)
+    pairs, unions = _positions(pairs, where, known, table.row, whose)
     names = [*regions, *unions]
 
     def cell(name: str) -> Any:
@@ -331,7 +333,7 @@ def _of_sources(columns: _Columns, blank: list[bool]) -> int:
 
 
 def _positions(
-    pairs: pd.DataFrame, where: str, known: pd.Series[Any], row: str
+    pairs: pd.DataFrame, where: str, known: pd.Series[Any], row: str, whose: str
 ) -> tuple[pd.DataFrame, Unions]:
     """The pairs with regions as positions, and unions; averages over regions are left out."""
     for side in ("source", "target"):
@@ -356,7 +358,7 @@ def _positions(
     if unknown:
         more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
         raise GeospotError(
-            f"{where}: regions that the sweep does not have: {', '.join(unknown[:_LISTED])}{more}; "
+            f"{where}: regions that {whose} have: {', '.join(unknown[:_LISTED])}{more}; "
             f"{Names(known).hint(unknown[0])}"
         )
     source, target = at[: len(pairs)], at[len(pairs) :]
