@@ -66,7 +66,8 @@ def _check_fit(config: settings.SelectConfig) -> None:
     of_pool = ("path", "features", "id", "lon", "lat")
     needed: dict[str, str] = {}
     if config.over == "regions":
-        needed |= {"neighbours": "over=points"} | {f"pool.{key}": "over=points" for key in of_pool}
+        needed |= dict.fromkeys(("neighbours", "purpose"), "over=points")
+        needed |= {f"pool.{key}": "over=points" for key in of_pool}
         if config.method != "nearest":
             needed["by"] = "method=nearest"
         if config.method != "random":
@@ -75,6 +76,8 @@ def _check_fit(config: settings.SelectConfig) -> None:
             needed["max_regions"] = "a method that chooses: coverage, union, nearest or random"
     else:
         needed |= dict.fromkeys(of_regions, "over=regions")
+        if config.purpose == "score":
+            needed |= dict.fromkeys(("neighbours", "include_target", "method"), "purpose=train")
         if config.method == "importance":
             needed["seed"] = "method=coverage"
         else:
@@ -192,6 +195,7 @@ def _select_points(config: settings.SelectConfig, run: Run, results: Outputs) ->
         _named(config.target, "target"),
         None if config.budget is None else checks.whole(config.budget, "budget"),
         method=config.method,  # type: ignore[arg-type]
+        purpose=config.purpose,  # type: ignore[arg-type]
         pool=pool,
         against=run.against,
         exclude=config.exclude,
@@ -209,7 +213,12 @@ def _select_points(config: settings.SelectConfig, run: Run, results: Outputs) ->
     if found.guarantee is not None:
         text += f"; the gain is at least {100 * found.guarantee:.1f} % of the best possible"
     covering = int((table["by"] == "coverage").sum())
-    if config.method == "coverage" and covering < len(table):
+    if config.purpose == "score":
+        text = (
+            f"{len(table)} of its {found.available:,} points, a stratified sample whose plain mean "
+            "is unbiased: label them, and give the model's values there to geospot predict few=FILE"
+        )
+    elif config.method == "coverage" and covering < len(table):
         text += (
             f"; from {covering} points on none is nearer to any part of the target, and "
             f"{len(table) - covering} are drawn by importance"
@@ -218,6 +227,7 @@ def _select_points(config: settings.SelectConfig, run: Run, results: Outputs) ->
         "verdict": text,
         "targets": found.targets,
         "method": config.method,
+        "purpose": config.purpose,
         "points": len(table),
         "by": {str(way): int(count) for way, count in table["by"].value_counts().items()},
         "available": found.available,
@@ -236,7 +246,8 @@ def _select_points(config: settings.SelectConfig, run: Run, results: Outputs) ->
                 figure = point_map(found, regions, against, borders_of(run))
                 save(figure, staged / "points.png")
         write_summary(staged, summary)
-    say(f"for {', '.join(found.targets)}, by {config.method}: {text}")
+    by = "for its score" if config.purpose == "score" else f"by {config.method}"
+    say(f"for {', '.join(found.targets)}, {by}: {text}")
     conclude(results.place, {"points": len(table), "coverage": found.distance})
 
 

@@ -151,6 +151,7 @@ class SelectConfig:
     target: Any = MISSING
     over: str = "regions"
     method: str = "coverage"
+    purpose: str = "train"
     budget: Optional[float] = None
     max_regions: Optional[int] = None
     quota: Optional[int] = None

@@ -26,6 +26,7 @@ from geospot_gpu.selection.point_cover import cover_points
 from geospot_gpu.selection.pool import Pool, PoolCosts
 from geospot_gpu.selection.problem import Asked, resolve
 from geospot_gpu.selection.quota import quota_costs
+from geospot_gpu.selection.strata import sample_for_score
 from geospot_gpu.sinkhorn.solver import Sinkhorn
 
 Array = NDArray[np.float64]
@@ -36,6 +37,7 @@ _DRAWN_FROM = 256
 """Points of the pool near each target point that what ``coverage`` leaves is drawn from."""
 
 PointMethod = Literal["coverage", "importance"]
+Purpose = Literal["train", "score"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,12 @@ class PointSelection(Tabled):
     Attributes:
         targets: names of the targets.
         table: one row per point, the first one the most useful: ``order`` (from 1), ``id``,
-            ``weight``, ``by`` (``coverage`` or ``importance``, whose weight it is), ``lon`` and
-            ``lat`` where points have coordinates, and ``region`` where the pool has regions.
+            ``weight``, ``by`` (``coverage``, ``importance`` or ``score``, whose weight it is),
+            ``lon`` and ``lat`` where points have coordinates, and ``region`` where the pool has
+            regions.
         available: how many points there were to choose from.
-        distance: mean cost from the targets' points to the nearest chosen one, or of the plan.
+        distance: mean cost from the targets' points to the nearest chosen one, or of the plan; to
+            the nearest of the sources where points are chosen to estimate a score.
         guarantee: of ``coverage``, at least this share of the best possible gain is reached.
         evaluations: of ``coverage``, how many gains of single points were computed again.
         converged: whether the weights of importance did, where any were wanted.
@@ -71,6 +75,7 @@ def select_points(
     budget: int | None = None,
     *,
     method: PointMethod = "coverage",
+    purpose: Purpose = "train",
     pool: Pool | None = None,
     against: Regions | None = None,
     exclude: Iterable[Name] = (),
@@ -86,7 +91,10 @@ def select_points(
 ) -> PointSelection:
     """Which single points to label or to train on, so that a model does well on a target.
 
-    The methods are:
+    With ``purpose="score"`` it is points of the target itself, to find how well a model does there:
+    a stratified sample, whose plain mean is unbiased
+    (:func:`~geospot_gpu.selection.strata.sample_for_score`), to be given to ``geospot predict
+    few=``. Otherwise the methods are:
 
     - ``coverage``: the points near to every part of the target, greedily
       (:func:`~geospot_gpu.selection.point_cover.cover_points`); their weights are the shares of the
@@ -100,13 +108,15 @@ def select_points(
         target: name of a region, of several, or names with what they count.
         budget: how many points to choose; for ``importance`` the weightiest, or all.
         method: how to choose.
-        pool: the points to choose from.
+        purpose: ``train``, or ``score`` to estimate the score of a model in the target.
+        pool: the points to choose from; the target's own where the purpose is its score.
         against: the targets, where they are a table of their own.
         exclude: names of regions whose points are no candidates.
-        have: regions whose samples are there already, all of them or the given numbers.
+        have: regions whose samples are there already, all of them or the given numbers; where the
+            purpose is a score those that the model was trained on, all others if not given.
         include_target: whether points of a target may be chosen.
         neighbours: points of the pool that each target point may take from, for ``importance``.
-        seed: of what ``coverage`` draws by importance.
+        seed: of what ``coverage`` draws by importance, and of the sample for a score.
         id: column that names points; their rows, counted from 1, if not given.
         cost: ground cost, on one scale; as for :func:`~geospot_gpu.pairwise` if not given.
         solver: for importance; its ``rho`` is the price of using the pool unevenly. What
@@ -128,6 +138,9 @@ def select_points(
         raise GeospotError(
             f"method={method} is unknown for points: use one of {', '.join(get_args(PointMethod))}"
         )
+    checks.one_of(purpose, get_args(Purpose), "purpose")
+    if purpose == "score" and method != "coverage":
+        raise GeospotError(f"method={method} has no effect on purpose=score: leave it out")
     if method == "coverage" and budget is None:
         raise GeospotError("budget is needed: give how many points to choose")
     budget = checks.optional(checks.whole)(budget, "budget")
@@ -145,9 +158,14 @@ def select_points(
         raise GeospotError("have has no effect on method=importance: use method=coverage")
     if pool is not None:
         checks.instance(pool, Pool, "pool", "as Pool.of_table makes it")
+    elif purpose == "score":
+        pool = Pool.of_regions(asked.regions, asked.targets)
     else:
         pool = _pool(asked, include_target=include_target)
     pair_engine = PairEngine(asked.regions, how, engine)
+    if purpose == "score":
+        assert budget is not None
+        return _for_score(asked, pair_engine, engine, pool, budget, seed, id)
     with engine.pool():  # the pool is encoded
         costs = PoolCosts(pair_engine, asked.targets, asked.shares, pool)
     names = [asked.regions.names[t] for t in asked.targets]
@@ -185,6 +203,26 @@ def select_points(
         chosen.evaluations,
         converged,
     )
+
+
+def _for_score(
+    asked: Asked, pair_engine: PairEngine, engine: Engine, pool: Pool, budget: int, seed: int,
+    id: str | None,
+) -> PointSelection:  # fmt: skip
+    """Points of the target at which to try a model."""
+    if len(asked.targets) > 1:
+        raise GeospotError("purpose=score: give one target, as each has a score of its own")
+    sources = asked.have if len(asked.have) else asked.candidates
+    if not len(sources):
+        raise GeospotError("purpose=score: no other region is left that a model could be from")
+    with engine.pool():
+        costs = PoolCosts(pair_engine, sources, np.full(len(sources), 1.0 / len(sources)), pool)
+    _check_budget(budget, pool)
+    found = sample_for_score(costs, budget, seed)
+    weight = np.full(len(found.chosen), 1.0 / len(found.chosen))
+    table = _table(pool, found.chosen, weight, "score", id)
+    names = [asked.regions.names[t] for t in asked.targets]
+    return PointSelection(names, table, len(pool), found.distance, None, None, True)
 
 
 def _drawn(
@@ -226,7 +264,7 @@ def _pool(asked: Asked, *, include_target: bool) -> Pool:
 
 
 def _table(
-    pool: Pool, chosen: NDArray[np.int64], weight: Array, by: PointMethod, id: str | None
+    pool: Pool, chosen: NDArray[np.int64], weight: Array, by: PointMethod | Purpose, id: str | None
 ) -> pd.DataFrame:
     rows = pool.rows[chosen]
     table = pd.DataFrame(

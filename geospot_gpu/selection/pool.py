@@ -144,6 +144,11 @@ class PoolCosts:
         self.rows = max(16, entries // len(mass))
         """Points of the pool whose costs are found at once."""
 
+    @property
+    def uses_features(self) -> bool:
+        """Whether costs depend on features, and not on places alone."""
+        return self._cost.uses_features
+
     def pieces(self) -> Iterator[tuple[NDArray[np.int64], PointArrays]]:
         """All points of the pool, as many at a time as suit the processor, and their positions.
 

@@ -176,6 +176,10 @@ def test_select_points(run: Geospot, tmp_path: Path) -> None:
     assert (source["region"] != "r03").all()
     assert (tmp_path / "chosen" / "points.png").stat().st_size > 10_000
     assert done.stdout.splitlines()[-1].startswith(f"points={len(table)} coverage=")
+    to_try = run(*SELECT, "over=points", "budget=6", "purpose=score", "have=r01", "out=tries")
+    assert to_try.returncode == 0, to_try.stderr
+    assert "6 of its 30 points, a stratified sample whose plain mean is unbiased" in to_try.stdout
+    assert set(pd.read_parquet(tmp_path / "tries" / "points.parquet")["region"]) == {"r03"}
     weights = run(*SELECT, "over=points", "method=importance", "out=weights")
     assert weights.returncode == 0, weights.stderr
     table = pd.read_parquet(tmp_path / "weights" / "points.parquet")
@@ -263,6 +267,11 @@ def test_nearest_of_a_target_in_another_table(run: Geospot, tmp_path: Path) -> N
         ((*SELECT, "budget=9", "pool=x.csv", "out=o"), "pool.path=x.csv has no effect"),
         ((*SELECT, "budget=9", "transfer=no", "out=o"), "transfer=no: holds no report of geospot"),
         ((*SELECT, "budget=9", "over=points", "transfer=x", "out=o"), "transfer=x has no effect"),
+        ((*SELECT, "budget=9", "purpose=score", "out=o"), "purpose=score has no effect without"),
+        (
+            (*SELECT, "over=points", "budget=9", "purpose=score", "include_target=true", "out=o"),
+            "include_target=true has no effect without purpose=train",
+        ),
         ((*SELECT, "budget=9", "have=3", "out=o"), "have=3 is no region here"),
         ((*SELECT, "budget=9", "over=points", "pool.features=x.npy", "out=o"), "without pool=FILE"),
         ((*NEAREST, "kk=3", "out=o"), "there is no setting 'kk'; did you mean 'k'?"),
