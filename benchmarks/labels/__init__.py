@@ -1,1 +1,1 @@
-"""What labels are worth: distances that know them, and class priors that are corrected."""
+"""What labels are worth, a few of a target or all, on real data with a measured gap."""

@@ -14,9 +14,9 @@ from benchmarks.transfer.jackknife import jackknife_z
 from geospot_gpu.transfer.correlation.resampling import relabellings
 from geospot_gpu.transfer.predictor import predictor as settings
 from geospot_gpu.transfer.predictor.candidates import CONSTANTS, Make, candidates
+from geospot_gpu.transfer.predictor.evaluated import evaluated
 from geospot_gpu.transfer.predictor.intervals import Calibration
 from geospot_gpu.transfer.predictor.left_out import Grouping, Table, left_out
-from geospot_gpu.transfer.predictor.predictor import evaluated
 from geospot_gpu.transfer.predictor.trial import Trial, mean_error, tried
 from geospot_gpu.transfer.scores.scores import Kind, bounds
 

@@ -15,6 +15,7 @@ from geospot_gpu.files.outputs import write_summary
 from geospot_gpu.outcome import conclude, say
 from geospot_gpu.pictures.maps import save
 from geospot_gpu.pictures.spaces import assessment_picture
+from geospot_gpu.transfer import knowledge
 from geospot_gpu.transfer.assessment import Assessment, assess_transfer
 from geospot_gpu.transfer.label_shift.report import FILES as LABEL_FILES
 from geospot_gpu.transfer.label_shift.report import label_report
@@ -49,7 +50,7 @@ def transfer(config: DictConfig) -> None:
     for sentence in found.of_spaces:
         say(sentence)
     if found.evaluation is not None:
-        say(found.evaluation.text)
+        say(found.evaluation.text, knowledge.sentence(found.evaluation.known))
     for sentence in () if labels is None else labels.texts:
         say(sentence)
     figures = {"verdict": verdict.verdict, "regions": summary["regions"], "pairs": summary["pairs"]}

@@ -44,6 +44,9 @@ def test_spaces_are_compared(tmp_path: Path, geospot_here: Geospot) -> None:
     assert row["text"].startswith("place above noise by +")
     assert row["text"] in done.stdout.splitlines()
     assert summary["best_distance"] == f"place.{row['distance']}"
+    known = [row["known"] for row in summary["knowledge"]]
+    assert known[1:] == ["coordinates", "inputs"]
+    assert "error for regions left out: always the " in done.stdout
     stored = pd.read_parquet(tmp_path / "report" / "spaces.parquet")
     assert {"divergence", "coverage_reversed", "proxy_a_distance"} <= set(stored["distance"])
     assert stored["best"].sum() == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import get_args
 
@@ -16,8 +16,8 @@ from geospot_gpu.points.readers import column
 from geospot_gpu.progress import Progress
 from geospot_gpu.transfer.correlation.resampling import relabellings
 from geospot_gpu.transfer.predictor.agreement import Agreement
-from geospot_gpu.transfer.predictor.candidates import CONSTANTS, candidates
-from geospot_gpu.transfer.predictor.evaluation import Evaluation
+from geospot_gpu.transfer.predictor.candidates import candidates
+from geospot_gpu.transfer.predictor.evaluated import errors_by_knowledge, evaluated
 from geospot_gpu.transfer.predictor.few.combination import FewLabels
 from geospot_gpu.transfer.predictor.few.left_out import LeftOut
 from geospot_gpu.transfer.predictor.few.noise import Noise
@@ -28,7 +28,6 @@ from geospot_gpu.transfer.predictor.few.predictions import (
     with_budget,
     with_labels,
 )
-from geospot_gpu.transfer.predictor.gain import gain_p
 from geospot_gpu.transfer.predictor.intervals import Calibration
 from geospot_gpu.transfer.predictor.left_out import Grouping, Table, left_out
 from geospot_gpu.transfer.predictor.pairs import (
@@ -39,7 +38,7 @@ from geospot_gpu.transfer.predictor.pairs import (
     scores_of,
     weights_of,
 )
-from geospot_gpu.transfer.predictor.trial import SHARES, Trial, level, line_of, mean_error, tried
+from geospot_gpu.transfer.predictor.trial import tried
 from geospot_gpu.transfer.scores.scores import Kind, bounds
 
 Array = NDArray[np.float64]
@@ -132,6 +131,7 @@ class Predictor:
         predicted = np.mean([one.predicted for one in trials], axis=0)
         self._calibration = Calibration(table, predicted, targets, groupings[0])
         self._kind, self._seed = kind, seed
+        self._of_noise: dict[Noise, FewLabels] = {}
         self._pairs, self._left_out = pairs, (y, predicted, self._calibration.apart, targets)
         orders = relabellings(len(names), PERMUTATIONS, generator)
         self.evaluation = evaluated(
@@ -139,38 +139,22 @@ class Predictor:
             (sources, targets), orders, self._bounds, positive=positive,
         )  # fmt: skip
         if knowledge:
-            known = self._known(knowledge, distances, table, groupings[0], signs, positive=positive)
-            whole = mean_error(trials[0].predicted, table)
-            # In the unit of all divisions, as only the first is tried with less.
-            unit = self.evaluation.error / whole if whole > 0.0 else 1.0
-            constant = f"always the {self.evaluation.constant}"
-            errors = {name: unit * error for name, error in known.items()}
-            errors[list(knowledge)[-1]] = self.evaluation.error
-            first = {constant: self.evaluation.error_of_constant}
-            self.evaluation = replace(self.evaluation, known=first | errors)
+            places = {
+                source: [self._features.index(name) for name in names]
+                for source, names in knowledge.items()
+            }
+            known = errors_by_knowledge(
+                places,
+                lambda some: candidates([signs[k] for k in some], positive=positive),
+                columns, table, groupings[0], trials[0], self.evaluation, positive=positive,
+            )  # fmt: skip
+            self.evaluation = replace(self.evaluation, known=known)
         self._model = Agreement(makers, table, self.evaluation.constant, self.evaluation.share)
         low, high = table.x.min(0), table.x.max(0)
         margin = _MARGIN * (high - low)
         # Nearer than all that was seen is no reason for doubt.
         near = np.isin(self._features, list(distances))
         self._range = np.where(near, -np.inf, low - margin), high + margin
-
-    def _known(
-        self, knowledge: Mapping[str, Sequence[str]], distances: Sequence[str], table: Table,
-        grouping: Grouping, signs: Sequence[int], *, positive: bool,
-    ) -> dict[str, float]:  # fmt: skip
-        """Errors in one division with the features of some sources of knowledge, but for all."""
-        found: dict[str, float] = {}
-        names: list[str] = []
-        for source in list(knowledge)[:-1]:
-            names += knowledge[source]
-            columns = [self._features.index(name) for name in names]
-            some = table._replace(x=table.x[:, columns])
-            makers = candidates([signs[k] for k in columns], positive=positive)
-            at = [k for k, name in enumerate(names) if name in distances]
-            trial = tried(left_out(makers, some, grouping), some, at, grouping, positive=positive)
-            found[source] = mean_error(trial.predicted, table)
-        return found
 
     @out_of_memory("predicting scores", "give fewer targets, or larger cells with targets.degrees")
     def predict(
@@ -224,9 +208,9 @@ class Predictor:
         scale = self._calibration.scale(x, table["predicted"].to_numpy())
         if label_budget is not None:
             budget = checks.whole(label_budget, "label_budget", least=1)
-            return with_budget(table, scale, budget, *self._known_of())
+            return with_budget(table, scale, budget, self._labels())
         assert few is not None
-        return with_labels(table, scale, few, *self._known_of(few))
+        return with_labels(table, scale, few, self._labels(few))
 
     def worth(self, count: float, few: pd.DataFrame | None = None) -> Mapping[str, float]:
         """What so many labels of each target are worth, tried on regions that were left out.
@@ -237,85 +221,25 @@ class Predictor:
 
         Returns:
             Mean absolute ``error`` of prediction and labels together, ``covered``, the share of the
-            scores inside their interval, its mean ``width``, and ``trust``, the factor of the
-            variance of predictions that served best.
+            scores inside their interval, ``worst_target``, the smallest such share of a target, the
+            mean ``width``, and ``trust``, the factor of the variance of predictions that served
+            best.
         """
-        known, noise, seed = self._known_of(few)
-        worth = FewLabels(known, noise, seed=seed).worth(count)
-        return {"error": worth.error, "covered": worth.covered, "width": worth.width,
-                "trust": worth.trust}  # fmt: skip
+        worth = self._labels(few).worth(count)
+        return {
+            "error": worth.error,
+            "covered": worth.covered,
+            "worst_target": worth.worst_target,
+            "width": worth.width,
+            "trust": worth.trust,
+        }
 
-    def _known_of(self, few: pd.DataFrame | None = None) -> tuple[LeftOut, Noise, int]:
-        """Pairs that were left out, the noise of labels, and a seed."""
+    def _labels(self, few: pd.DataFrame | None = None) -> FewLabels:
+        """What combines predictions with labels; kept, for it tries many."""
         noise = noise_of(self._kind, self._pairs, *([] if few is None else [few]))
-        score, predicted, scale, targets = self._left_out
-        variance = variance_of_scores(self._pairs, score, noise)
-        return (
-            LeftOut.of(score, predicted, scale, targets, variance, self._bounds), noise, self._seed
-        )  # fmt: skip
-
-
-def evaluated(
-    trials: Sequence[Trial],
-    distances: Mapping[str, int],
-    table: Table,
-    calibration: Calibration,
-    ends: tuple[Sequence[Indices], Indices],
-    orders: Indices,
-    limits: tuple[float, float],
-    *,
-    positive: bool,
-) -> Evaluation:
-    """What trials, and the intervals around the means of their predictions, come to.
-
-    Args:
-        trials: of several groupings.
-        distances: which feature each distance is.
-        table: pairs.
-        calibration: of the means of their predictions.
-        ends: positions of the regions of sources and of targets.
-        orders: permutations of the regions.
-        limits: between which scores lie.
-        positive: as :func:`~geospot_gpu.transfer.predictor.candidates.candidates` has it.
-    """
-    sources, targets = ends
-    columns = list(distances.values())
-    predicted = np.mean([one.predicted for one in trials], axis=0)
-    known = np.isfinite(predicted)
-    # Of several regions together there is no one to relabel.
-    apart = known if len(sources) == 1 else known & (sources[1] < 0)
-
-    def averaged(values: Iterable[float]) -> float:
-        return float(np.mean(list(values)))
-
-    def p_over(simple: Array) -> float:
-        pair = sources[0][apart], targets[apart]
-        score, weight = table.y[apart], table.weight[apart]
-        return gain_p(predicted[apart], simple[apart], score, weight, pair, orders)
-
-    errors = {name: averaged(one.errors[name] for one in trials) for name in trials[0].errors}
-    constant = min(CONSTANTS, key=lambda name: errors[name])
-    alone = np.mean([one.alone for one in trials], axis=0)
-    singles = [one.single for one in trials if one.single is not None]
-    lower, upper = (np.clip(end, *limits) for end in (calibration.lower, calibration.upper))
-    inside = ((lower <= table.y) & (table.y <= upper))[known]
-    of_targets = pd.Series(inside).groupby(targets[known]).mean()
-    return Evaluation(
-        error=averaged(mean_error(one.predicted, table) for one in trials),
-        errors=errors,
-        single=dict(zip(distances, alone.tolist(), strict=True)),
-        constant=constant,
-        share=SHARES[int(np.argmin(np.mean([one.of_share for one in trials], axis=0)))],
-        error_of_constant=averaged(mean_error(one.constant, table) for one in trials),
-        error_of_single=averaged(mean_error(one, table) for one in singles) if singles else None,
-        p_over_constant=p_over(np.full(len(table.y), level(table, constant))),
-        p_over_single=p_over(line_of(table, columns[int(np.argmin(alone))], positive=positive))
-        if singles
-        else None,
-        covered=float(inside.mean()),
-        worst_target=float(of_targets.min()),
-        width=float((upper - lower)[known].mean()),
-        predicted=predicted,
-        lower=lower,
-        upper=upper,
-    )
+        if noise not in self._of_noise:
+            score, predicted, scale, targets = self._left_out
+            variance = variance_of_scores(self._pairs, score, noise)
+            known = LeftOut.of(score, predicted, scale, targets, variance, self._bounds)
+            self._of_noise[noise] = FewLabels(known, noise, seed=self._seed)
+        return self._of_noise[noise]

@@ -123,7 +123,7 @@ def few(**columns: object) -> pd.DataFrame:
 
 def labelled(table: pd.DataFrame) -> pd.DataFrame:
     known = left_out(0.2, (0, 1), 0.6)
-    return with_labels(PAIRS, np.ones(3), table, known, Noise("accuracy", 1.0), 0)
+    return with_labels(PAIRS, np.ones(3), table, FewLabels(known, Noise("accuracy", 1.0)))
 
 
 def test_pairs_without_labels_stay_as_they_are() -> None:
@@ -148,7 +148,7 @@ def test_a_standard_error_stands_for_a_number_of_labels() -> None:
 
 def test_a_budget_narrows_intervals() -> None:
     known = left_out(0.2, (0, 1), 0.6)
-    found = with_budget(PAIRS, np.ones(3), 20, known, Noise("accuracy", 1.0), 0)
+    found = with_budget(PAIRS, np.ones(3), 20, FewLabels(known, Noise("accuracy", 1.0)))
     width = found["width_with_labels"].to_numpy()
     np.testing.assert_allclose(found["narrower"], 1 - width / 0.8)
     assert (found["narrower"] > 0.3).all()

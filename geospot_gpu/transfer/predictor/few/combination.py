@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.transfer.predictor.few.left_out import LeftOut
@@ -29,6 +30,7 @@ class Worth(NamedTuple):
         tails: of intervals, in spreads.
         error: mean absolute error.
         covered: share of the scores inside their interval.
+        worst_target: the smallest such share of a target.
         width: mean width of the intervals.
     """
 
@@ -36,6 +38,7 @@ class Worth(NamedTuple):
     tails: Tails
     error: float
     covered: float
+    worst_target: float
     width: float
 
 
@@ -83,6 +86,11 @@ class FewLabels:
         generator = np.random.default_rng(seed)
         self._normal = generator.normal(size=(DRAWS, len(known.score)))
         self._worth: dict[int, Worth] = {}
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Between which scores lie."""
+        return self._known.limits
 
     def worth(self, count: float) -> Worth:
         """What so many labels of each target are worth."""
@@ -169,5 +177,6 @@ class FewLabels:
             Tails(below, above),
             error,
             float(np.average(inside, weights=every)),
+            float(pd.Series(inside).groupby(target).mean().min()),
             float(np.average(upper - lower, weights=every)),
         )

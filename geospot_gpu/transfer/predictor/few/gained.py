@@ -43,7 +43,8 @@ class Gained:
         return (
             f"{said} 90 % intervals by {100 * self.narrower:.0f} %, from {self.width:.3g} to "
             f"{self.width_with:.3g} wide on average; tried on regions left out, the error is "
-            f"{self.worth['error']:.3g} and intervals hold {100 * self.worth['covered']:.0f} %"
+            f"{self.worth['error']:.3g} and intervals hold {100 * self.worth['covered']:.0f} %, "
+            f"{100 * self.worth['worst_target']:.0f} % in the worst target"
         )
 
     @property
@@ -58,6 +59,7 @@ class Gained:
             "narrower": self.narrower,
             "error_left_out": self.worth["error"],
             "covered_left_out": self.worth["covered"],
+            "worst_target_covered_left_out": self.worth["worst_target"],
             "trust": self.worth["trust"],
         }
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.transfer.predictor.few.combination import FewLabels
-from geospot_gpu.transfer.predictor.few.left_out import LeftOut
 from geospot_gpu.transfer.predictor.few.noise import OF_NORMAL, Noise, pooled, unit_variance
 from geospot_gpu.transfer.predictor.pairs import check, numbers
 from geospot_gpu.transfer.scores.scores import Kind
@@ -66,7 +65,7 @@ def variance_of_scores(pairs: pd.DataFrame, score: Array, noise: Noise) -> Array
 
 
 def with_labels(
-    table: pd.DataFrame, scale: Array, few: pd.DataFrame, known: LeftOut, noise: Noise, seed: int
+    table: pd.DataFrame, scale: Array, few: pd.DataFrame, labels: FewLabels
 ) -> pd.DataFrame:
     """Predictions combined with the scores of a few labels.
 
@@ -74,9 +73,7 @@ def with_labels(
         table: ``source``, ``target``, ``predicted``, ``lower`` and ``upper``.
         scale: of the errors of the predictions, [M].
         few: ``source``, ``target``, ``score``, and ``n`` or ``std_error``.
-        known: pairs that were left out.
-        noise: of labels.
-        seed: of draws.
+        labels: what combines both.
 
     Returns:
         The table with both together where there are labels; ``labels`` (how many, 0 where there are
@@ -99,10 +96,9 @@ def with_labels(
             f"few: {' to '.join(map(str, asked[int(np.argmax(at < 0))]))} is no pair that is "
             "predicted: leave it out"
         )
-    labels = FewLabels(known, noise, seed=seed)
     predicted = table["predicted"].to_numpy(float)[at]
     shown = numbers(few["score"])
-    low, high = known.limits
+    low, high = labels.limits
     wrong = ~((shown >= low) & (shown <= high))
     if wrong.any():
         raise GeospotError(
@@ -144,16 +140,13 @@ def _counts(few: pd.DataFrame, asked: pd.MultiIndex, variance: Array) -> Array:
     return count
 
 
-def with_budget(
-    table: pd.DataFrame, scale: Array, budget: int, known: LeftOut, noise: Noise, seed: int
-) -> pd.DataFrame:
+def with_budget(table: pd.DataFrame, scale: Array, budget: int, labels: FewLabels) -> pd.DataFrame:
     """Predictions, with how much so many labels of each target would narrow its interval.
 
     Returns:
         The table with ``width_with_labels``, the expected width of the interval, and ``narrower``,
         by which share of its width now it would be narrower.
     """
-    labels = FewLabels(known, noise, seed=seed)
     width = labels.widths(table["predicted"].to_numpy(float), scale, float(budget))
     now = (table["upper"] - table["lower"]).to_numpy(float)
     narrower = 1.0 - np.divide(width, now, out=np.ones_like(width), where=now > 0.0)
