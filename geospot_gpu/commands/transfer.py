@@ -22,7 +22,10 @@ from geospot_gpu.transfer.label_shift.report import label_report
 
 _SHOWN = 8
 _SPACES = "spaces.parquet"
-_FILES = ("correlations.parquet", _SPACES, *LABEL_FILES, "transfer.png", "summary.json")
+_FILES = (
+    *("correlations.parquet", "pairs.parquet", _SPACES, *LABEL_FILES, "transfer.png"),
+    "summary.json",
+)
 
 
 def transfer(config: DictConfig) -> None:
@@ -39,6 +42,7 @@ def transfer(config: DictConfig) -> None:
         summary["labels"] = labels.summary
     with results.replacing() as staged:
         found.table.to_parquet(staged / "correlations.parquet", index=False)
+        found.pairs.to_parquet(staged / "pairs.parquet", index=False)
         if len(found.spaces):
             found.spaces.to_parquet(staged / _SPACES, index=False)
         save(assessment_picture(found), staged / "transfer.png")

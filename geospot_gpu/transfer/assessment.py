@@ -26,6 +26,7 @@ from geospot_gpu.transfer.training import distances_of, evidence_for, training_p
 log = logging.getLogger("geospot_gpu")
 
 _GAIN = ("rho", "lower", "upper")
+_SAID = ("predicted", "lower", "upper")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Assessment(Displayed):
         spaces: which space predicts better, as
             :func:`~geospot_gpu.transfer.correlation.between.between_spaces` has it; no rows where
             the run has one space.
+        pairs: one row per pair of different regions with a score: ``source``, ``target``,
+            ``score``, ``loss`` (more is worse), every distance, and ``predicted`` with ``lower``
+            and ``upper``, said without either region; null where there is no predictor.
     """
 
     table: pd.DataFrame
@@ -50,6 +54,7 @@ class Assessment(Displayed):
     distances: Mapping[str, NDArray[np.float64]]
     evaluation: Evaluation | None
     spaces: pd.DataFrame
+    pairs: pd.DataFrame
 
     @property
     def left_out(self) -> dict[str, str]:
@@ -120,12 +125,38 @@ def assess_transfer(run: Run, scores: Scores, *, seed: int = 0) -> Assessment:
         weight=None if scores.weight is None else loss.copy(data=scores.weight),
         seed=seed,
     )
-    evaluation = None
+    evaluation, said = None, None
     if len(scores.regions) >= LEAST_TO_JUDGE:
         pairs, names, parts, _ = training_pairs(loaded, scores)
         evaluation = Predictor(
             pairs, names, scores.kind,
             seed=seed, parts=parts, knowledge=knowledge(loaded, features_in(pairs)),
         ).evaluation  # fmt: skip
+        said = pairs[["source", "target"]].assign(
+            **{name: getattr(evaluation, name) for name in _SAID}
+        )
     spaces = between_spaces(table, gain)
-    return Assessment(table, verdict, scores, distances, evaluation, spaces)
+    every = _pairs(scores, distances, said)
+    return Assessment(table, verdict, scores, distances, evaluation, spaces, every)
+
+
+def _pairs(
+    scores: Scores, distances: Mapping[str, NDArray[np.float64]], said: pd.DataFrame | None
+) -> pd.DataFrame:
+    """What :class:`Assessment` has of pairs.
+
+    Args:
+        scores, distances: as there.
+        said: predictions by ``source`` and ``target``, made without either.
+    """
+    known = np.isfinite(scores.score)
+    np.fill_diagonal(known, False)
+    i, j = np.nonzero(known)
+    names = np.array(scores.regions, object)
+    found = {"score": scores.score, "loss": scores.loss.to_numpy(), **distances}
+    table = pd.DataFrame({"source": names[i], "target": names[j]}).assign(
+        **{name: values[i, j] for name, values in found.items()}
+    )
+    if said is None:
+        return table.assign(**dict.fromkeys(_SAID, np.nan))
+    return table.merge(said, how="left", on=["source", "target"])

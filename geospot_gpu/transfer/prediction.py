@@ -91,6 +91,7 @@ class Predictions(Displayed):
         """The figures, as ``summary.json`` has them."""
         return {
             "verdict": self.verdict,
+            "kind": self.kind,
             "sources": len(self.sources),
             "targets": len(self.best),
             "extrapolates": self.extrapolated,

@@ -24,7 +24,7 @@ COMMANDS = {
     "nearest": ("nearest", *PLAIN, "target=r03", "k=2"),
 }
 FILES = {
-    "transfer": {"correlations.parquet", "transfer.png", "summary.json"},
+    "transfer": {"correlations.parquet", "pairs.parquet", "transfer.png", "summary.json"},
     "predict": {"predictions.parquet", "summary.json"},
     "explain": {
         *("contributions.parquet", "contributions.geojson", "contributions.png", "summary.json"),
