@@ -1,4 +1,4 @@
-# make demo   the distance between every two of 63 countries, into runs/world
+# make demo   the distance between every two of 63 countries, and a page of them, into runs/world
 # make test   style, types, imports and tests
 # make quick  the tests that are not slow, in a minute
 # make docs   the documentation, with its examples run, into docs/_build: two minutes
@@ -28,7 +28,8 @@ endif
 
 demo: $(READY)
 	$(BIN)/geospot sweep out=runs/world
-	@echo "see runs/world: matrix.csv and heatmap.png, or geospot_gpu.open_run('runs/world') in Python"
+	$(BIN)/geospot report sweep=runs/world out=runs/world/report.html
+	@echo "open runs/world/report.html, or geospot_gpu.open_run('runs/world') in Python"
 
 test: $(READY)
 	$(BIN)/ruff check

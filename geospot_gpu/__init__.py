@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         by_s2,
     )
     from geospot_gpu.regions.sampling import Sampling
+    from geospot_gpu.report.write import write_report
     from geospot_gpu.runs.making import sweep
     from geospot_gpu.runs.run import Run, open_run
     from geospot_gpu.runs.stored_pairs import StoredPairs
@@ -182,6 +183,7 @@ _HOMES = {
     "split_loss": "geospot_gpu.transfer.label_shift.split",
     "sweep": "geospot_gpu.runs.making",
     "with_class_costs": "geospot_gpu.distances.class_costs",
+    "write_report": "geospot_gpu.report.write",
 }
 
 __all__ = [
@@ -273,6 +275,7 @@ __all__ = [
     "split_loss",
     "sweep",
     "with_class_costs",
+    "write_report",
 ]
 
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "explain": ("geospot_gpu.commands.explain", "which places drive a distance"),
     "select": ("geospot_gpu.commands.select", "which samples to take for a target"),
     "nearest": ("geospot_gpu.commands.nearest", "the regions most like one of them"),
+    "report": ("geospot_gpu.commands.report", "one page of all that a run holds"),
     "import": (
         "geospot_gpu.commands.import_reference",
         "outputs of the published code, as tables for the others",

@@ -23,11 +23,9 @@ if not torch.cuda.is_available():  # before Triton is imported, by torch.compile
     os.environ["TRITON_INTERPRET"] = "1"
 
 import geospot_gpu as gs
-from geospot_gpu.transfer.correlation import correlate as correlation
-from geospot_gpu.transfer.predictor import predictor
-from geospot_gpu.transfer.predictor.candidates import Make, candidates
 from tests.helpers.commands import GEOSPOT, Geospot, code_of
 from tests.helpers.examples import examples
+from tests.helpers.hasty import hurry
 from tests.helpers.s3 import ObjectServer
 
 # How long an example takes says something about the machine, not about the code.
@@ -101,23 +99,10 @@ def _rendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(Figure, "savefig", RENDER)
 
 
-def hasty(signs: list[int], *, positive: bool) -> dict[str, Make]:
-    """The models that take no time."""
-    every = candidates(signs, positive=positive)
-    return {name: every[name] for name in ("mean", "median", "linear")}
-
-
 @pytest.fixture
 def few_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands on scores as they are, but hasty, where what they find is not what is tested."""
     hurry(monkeypatch)
-
-
-def hurry(patch: pytest.MonkeyPatch) -> None:
-    """Take few models, few divisions of the regions, and few resamples of the slowest statistic."""
-    patch.setattr(predictor, "candidates", hasty)
-    patch.setattr(predictor, "GROUPINGS", 1)
-    patch.setattr(correlation, "KENDALL", 9)
 
 
 @pytest.fixture

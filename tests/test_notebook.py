@@ -18,7 +18,7 @@ from geospot_gpu.errors import GeospotError
 from geospot_gpu.notebook import plots, tables
 from geospot_gpu.notebook.tables import page, small_map
 from geospot_gpu.pictures.maps import pyplot
-from tests.conftest import hurry
+from tests.helpers.hasty import hurry
 
 EVIL = "<img onerror=alert(1)>"
 NAMES = [EVIL, "=cmd()", *"abcdefgh"]

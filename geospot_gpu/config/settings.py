@@ -253,6 +253,20 @@ class ExplainConfig:
     target: str = MISSING
 
 
+@dataclass
+class ReportConfig:
+    """All of ``geospot report``."""
+
+    sweep: str = MISSING
+    transfer: Optional[str] = None
+    predict: Optional[str] = None
+    select: Optional[str] = None
+    explain: Optional[str] = None
+    multirun: Optional[str] = None
+    out: str = MISSING
+    overwrite: bool = False
+
+
 @with_arguments_of(embed, only=("id", "overwrite", "device"))
 @dataclass
 class EmbedConfig(Settings):
@@ -292,6 +306,7 @@ SCHEMAS: dict[str, type] = {
     "explain": ExplainConfig,
     "select": SelectConfig,
     "nearest": NearestConfig,
+    "report": ReportConfig,
     "import": ImportConfig,
     "embed": EmbedConfig,
     "doctor": DoctorConfig,

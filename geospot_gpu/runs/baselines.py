@@ -61,11 +61,7 @@ def stored_baselines(
     Returns:
         Columns ``source``, ``target`` and the baselines, one row per pair.
     """
-    # Some depend on all regions, by the width of their kernel.
-    width = simple.kernel_width(regions)
-    store = PairStore(place.child("baselines"), "baselines", f"width {width!r}")
-    grid = Grid(np.ones(len(regions), np.int64), None, "cpu")
-    catalogue = Catalogue(store, keys, grid, len(regions))
+    store, catalogue, width = _stored(place, keys, regions)
     columns = stored_in("baselines")
     asked = np.array([outputs is None or column.name in outputs for column in columns])
     known, found = _known(catalogue, left, right, columns)
@@ -81,6 +77,34 @@ def stored_baselines(
         merge(store, catalogue)
     names = [name for k in np.flatnonzero(asked) for name in columns[k].stored]
     return PairTable(left, right, {n: found[n] for n in names}).to_pandas(regions.names)
+
+
+def kept_baselines(
+    place: Place, keys: list[str], regions: Regions, left: Indices, right: Indices
+) -> Columns:
+    """Baselines of pairs as far as they are stored in a sweep's place; none is computed.
+
+    Args:
+        place, keys, regions, left, right: as for :func:`stored_baselines`.
+
+    Returns:
+        Values [K] of every stored column of which some pair has one, NaN of the others.
+    """
+    _, catalogue, _ = _stored(place, keys, regions)
+    found: Columns = {}
+    for column in stored_in("baselines"):
+        there, values = catalogue.find(left, right, column.stored, [column.name])
+        if there.any():
+            found |= {name: np.where(there, values[name], np.nan) for name in column.stored}
+    return found
+
+
+def _stored(place: Place, keys: list[str], regions: Regions) -> tuple[PairStore, Catalogue, float]:
+    """Where baselines are stored, what of them there is, and the width of their kernel."""
+    width = simple.kernel_width(regions)  # some depend on all regions by it
+    store = PairStore(place.child("baselines"), "baselines", f"width {width!r}")
+    grid = Grid(np.ones(len(regions), np.int64), None, "cpu")
+    return store, Catalogue(store, keys, grid, len(regions)), width
 
 
 def _known(

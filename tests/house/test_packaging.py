@@ -80,6 +80,7 @@ def test_the_wheel_holds_kernels_and_configuration_inside_the_package(
         assert paths
         assert {f"geospot_gpu/{path.relative_to(source)}" for path in paths} <= set(names)
     assert "geospot_gpu/py.typed" in names
+    assert "geospot_gpu/report/assets/page.html" in names
 
 
 def test_the_metadata_names_version_and_extras(wheel: Path) -> None:
