@@ -216,7 +216,7 @@ def calls(folder: Path) -> dict[str, Call]:
             gs.read_points,
             {
                 "source": path["points.csv"], "lon": "lon", "lat": "lat", "weight": None,
-                "crs": None, "located": True, "text": (), "invalid": "error",
+                "crs": None, "located": True, "text": (), "invalid": "error", "labels": None,
             },
         ),
         "read_dataset": Call(

@@ -127,6 +127,15 @@ def test_classes_are_the_same_however_they_are_written() -> None:
     pd.testing.assert_frame_equal(gs.split_loss(read(flagged)), gs.split_loss(read(table)))
 
 
+@pytest.mark.parametrize("function", [gs.split_loss, gs.correct_priors])
+@pytest.mark.parametrize("scores", [None, "scores.csv", 7, pd.DataFrame(), object()])
+def test_what_are_no_scores_is_refused(function: Any, scores: object) -> None:
+    with pytest.raises(
+        gs.GeospotError, match=r"scores is of type \w+: give a Scores, as read_scores"
+    ):
+        function(scores)
+
+
 def test_what_cannot_be_split_is_refused_or_said(caplog: pytest.LogCaptureFixture) -> None:
     pairs = pd.DataFrame(
         {"source": list("AABB"), "target": list("ABAB"), "score": [0.9, 0.5, 0.4, 0.8]}
