@@ -61,10 +61,22 @@ def test_every_setting_that_names_a_file_is_an_input() -> None:
     others = {
         *("out", "sweep", "device", "cache", "root", "reference"),  # folders
         "transfer",  # a folder whose summary.json is an input: commands/test_selection.py
+        *("predict", "select", "explain", "multirun"),  # folders that geospot report reads
         *("model", "weights"),  # of models, which no output is called like
         *("source", "target", "region", "lon", "lat", "weight", "id", "name", "score", "columns"),
         "label",
-        *("by", "over", "method", "have", "include", "exclude", "unions", "kind", "change"),
+        *(
+            "by",
+            "over",
+            "method",
+            "have",
+            "include",
+            "exclude",
+            "unions",
+            "kind",
+            "change",
+            "purpose",
+        ),
         *("invalid", "feature", "scaling", "precision", "memory_budget"),
         *("backend", "storage", "outputs", "shard", "pairs", "address"),
         *("arguments", "column", "crs", "mode", "order", "preset", "space", "spaces", "split"),
