@@ -31,7 +31,7 @@ def test_features_are_sorted_by_what_has_to_be_known() -> None:
         "inputs": ["inputs.coverage_reversed", "inputs.proxy_a_distance"],
         "label shift": ["label_shift"],
     }  # fmt: skip
-    alone = Loaded({None: _Run(False)}, {}, np.ones((1, 1), bool))  # type: ignore[arg-type, dict-item]
+    alone = Loaded({None: _Run(False)}, {}, np.ones((1, 1), bool))  # type: ignore[dict-item]
     assert knowledge(alone, ["coverage"]) == {"inputs": ["coverage"]}
 
 
