@@ -15,9 +15,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes share the cores
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -120,13 +120,13 @@ class Case(NamedTuple):
     """What was found of one target with so many labels.
 
     Attributes:
-        count: of labels.
+        labels: how many.
         how: they were drawn.
         table: of the pairs, ``truth``, ``shown``, ``before``, ``predicted`` and the ends and
             expected width of the intervals.
     """
 
-    count: int
+    labels: int
     how: str
     table: pd.DataFrame
 
@@ -194,7 +194,7 @@ def figures(found: list[Case]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for count in COUNTS:
         for how in ("random", "chosen"):
-            tables = [one.table for one in found if (one.count, one.how) == (count, how)]
+            tables = [one.table for one in found if (one.labels, one.how) == (count, how)]
             if tables:
                 rows.append({"labels": count, "points": how, **line(tables)})
     return rows
@@ -203,7 +203,7 @@ def figures(found: list[Case]) -> list[dict[str, object]]:
 def line(tables: list[pd.DataFrame]) -> dict[str, object]:
     """Errors, intervals, and what was said of them beforehand."""
 
-    def mean(values: list[Array]) -> float:
+    def mean(values: Sequence[Any]) -> float:
         return float(np.mean([np.mean(value) for value in values]))
 
     def error(name: str) -> float:
