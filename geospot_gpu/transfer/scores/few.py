@@ -88,7 +88,7 @@ def _read(
 ) -> tuple[pd.DataFrame, list[frozenset[str]]]:  # fmt: skip
     """Scores by positions of sources and names of targets, and the regions of each source."""
     raw = read_raw_table(table, "few")
-    of_rows: dict[Role, str | None] = {role: headers.get(role) for role in ROLES}
+    of_rows: dict[Role, Any] = {role: headers.get(role) for role in ROLES}
     given: Any = {key: headers.get(key) for key in ("id", "model", "shots")}
     samples = is_samples(raw, **of_rows, id=given["id"])
     if of_rows["source"] is None:
