@@ -89,7 +89,7 @@ def _accounts(run: Run) -> list[str]:
 
 
 def _settings(run: Run) -> list[tuple[str, str]]:
-    manifest, cost, solver = run.manifest, run.cost, run.solver
+    manifest, solver = run.manifest, run.solver
     found = [
         ("folder", str(run.folder)),
         ("regions", number(len(run.names))),
@@ -101,12 +101,11 @@ def _settings(run: Run) -> list[tuple[str, str]]:
         ("distance", run.value),
         ("outputs", ", ".join(manifest.get("outputs") or [])),
     ]
-    for name, part in (("cost", cost), ("solver", solver)):
+    for name in ("cost", "solver"):
         found += [
             (f"{name}: {key}", number(value) if isinstance(value, int | float) else str(value))
             for key, value in manifest["identity"][name].items()
         ]
-        assert part is not None
-    if solver.epsilon and (km := cost.epsilon_km(solver.epsilon)) is not None:
+    if solver.epsilon and (km := run.cost.epsilon_km(solver.epsilon)) is not None:
         found.append(("epsilon blurs like", f"{km:,.0f} km of great circle"))
     return found

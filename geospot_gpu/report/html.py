@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -164,8 +164,3 @@ def _cell(value: Any, numeric: bool) -> str:
 
 def _class(kind: str) -> str:
     return f' class="{kind}"' if kind else ""
-
-
-def joined(parts: Sequence[str]) -> str:
-    """Markup one after the other."""
-    return "".join(parts)
