@@ -39,6 +39,7 @@ OWN = {
     "sweep": BASE,
     "nearest": BASE | {"target": "A", "k": "1"},
     "explain": {"sweep": "run", "source": "A", "target": "B"},
+    "report": {"sweep": "run"},
     "transfer": {"sweep": "run", "scores.path": "scores.csv", "scores.kind": "accuracy"},
     "predict": {"sweep": "run", "scores.path": "scores.csv", "scores.kind": "accuracy"},
     "select": {"sweep": "run", "target": "A", "budget": "4"},

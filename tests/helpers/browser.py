@@ -34,6 +34,18 @@ class Opened:
             self.get(testid).click()
         return Path(download.value.path()).read_text("utf-8")
 
+    def redrawn(self, testid: str, former: str, *, again: bool = False) -> str:
+        """What a canvas shows once that is another picture than a former one, or it again."""
+        self.page.wait_for_function(
+            """([id, former, again]) => {
+                const canvas = document.querySelector(`[data-testid="${id}"]`);
+                return (canvas.toDataURL() === former) === again;
+            }""",
+            arg=[testid, former, again],
+            timeout=10_000,
+        )
+        return self.drawn(testid)
+
     def drawn(self, testid: str) -> str:
         """What a canvas shows, as text that is equal where pictures are."""
         shown: str = self.get(testid).evaluate("canvas => canvas.toDataURL()")

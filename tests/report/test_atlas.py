@@ -39,7 +39,7 @@ def test_a_name_colours_all_others_and_shows_the_row(opened: Opened, made: Path)
     assert [name for name, _ in rows(opened)] == list(expected.index)
     assert [x for _, x in rows(opened)] == pytest.approx(expected.to_list(), rel=1e-3, abs=1e-7)
     for view, former in zip(("map", "matrix", "plane", "tree"), before, strict=True):
-        assert opened.drawn(view) != former
+        opened.redrawn(view, former)
     saved = list(csv.reader(io.StringIO(opened.saved("csv-row"))))
     assert saved[0] == ["rank", "region", "divergence", "lower", "upper"]
     assert {row[1] for row in saved} >= {HOSTILE[0], f"'{HOSTILE[1]}"}
@@ -118,24 +118,20 @@ def test_the_keyboard_does_all_that_the_mouse_does(opened: Opened) -> None:
 def test_nearer_farther_and_all(opened: Opened, view: str) -> None:
     every = opened.drawn(view)
     opened.get(f"{view}-nearer").click()
-    opened.page.wait_for_timeout(50)
-    near = opened.drawn(view)
-    assert near != every
+    near = opened.redrawn(view, every)
     opened.get(f"{view}-nearer").click()
-    opened.page.wait_for_timeout(50)
+    nearer = opened.redrawn(view, near)
     opened.get(f"{view}-farther").click()
+    opened.redrawn(view, nearer)
     opened.get(f"{view}-all").click()
-    opened.page.wait_for_timeout(50)
-    assert opened.drawn(view) == every
+    opened.redrawn(view, every, again=True)
 
 
 def test_colours_and_page(opened: Opened) -> None:
     former = opened.drawn("matrix")
     for colours in ("cividis", "greys"):
         opened.get("colours").select_option(colours)
-        opened.page.wait_for_timeout(50)
-        assert opened.drawn("matrix") != former
-        former = opened.drawn("matrix")
+        former = opened.redrawn("matrix", former)
     papers = set()
     for theme in ("light", "dark", "auto"):
         opened.get("theme").select_option(theme)

@@ -35,7 +35,7 @@ def test_transfer(opened: Opened, made: Path) -> None:
     assert opened.get("covered").inner_text().startswith(f"{inside} of {len(pairs)} measured")
     former = opened.drawn("loss")
     opened.get("transfer-distance").select_option("mean_great_circle_km")
-    assert opened.drawn("loss") != former
+    opened.redrawn("loss", former)
     opened.get("transfer-region").select_option("r04")
     assert opened.get("transfer-status").inner_text() == "pairs with r04: 18 of 90"
     for view in ("loss", "predicted"):
@@ -77,8 +77,7 @@ def test_what_the_tool_cannot_know_is_hidden(opened: Opened, made: Path) -> None
     former = opened.drawn("predict-map")
     opened.get("hide-unknown").check()
     assert "are not known, and hidden" in said.inner_text()
-    opened.page.wait_for_timeout(50)
-    assert opened.drawn("predict-map") != former
+    opened.redrawn("predict-map", former)
     opened.get("hide-unknown").uncheck()
     for what in ("width", "side", "expected"):
         opened.get("predict-colour").select_option(what)
@@ -101,8 +100,7 @@ def test_select_and_explain(opened: Opened, made: Path) -> None:
     former = opened.drawn("explain-map")
     for side, name in (("source", "r01"), ("target", "r07")):
         opened.get("explain-side").select_option(side)
-        opened.page.wait_for_timeout(50)
-        assert opened.drawn("explain-map") != former
+        former = opened.redrawn("explain-map", former)
         opened.get("explain-map").focus()
         opened.page.keyboard.press("ArrowDown")
         assert opened.page.locator("#tip").inner_text().startswith(name)

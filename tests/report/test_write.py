@@ -24,10 +24,15 @@ FOLDERS = {"transfer": "correlations.parquet", "select": "selection.csv"}
 
 
 @pytest.fixture
-def run(tmp_path: Path, geospot_here: Geospot) -> Geospot:
-    """``geospot`` in a folder with a sweep of four regions."""
+def four(tmp_path: Path) -> None:
+    """The points of four regions."""
     some = points()
     some[some["region"] < "r04"].to_csv(tmp_path / "points.csv", index=False)
+
+
+@pytest.fixture
+def run(four: None, geospot_here: Geospot) -> Geospot:
+    """``geospot`` in a folder with a sweep of four regions."""
     assert geospot_here("sweep", *PLAIN, "outputs=[divergence]", "out=run").returncode == 0
     return geospot_here
 
@@ -64,17 +69,17 @@ def test_names_cannot_end_what_holds_them() -> None:
         ("regions=grid", "regions.degrees=20"),
         ("pairs=nearest", "k=2"),
         ("preset=paper",),
-        ("solver=geomloss",),
     ],
 )
+@pytest.mark.usefixtures("four")
 def test_the_command_makes_the_sweep_again(
-    run: Geospot, tmp_path: Path, settings: tuple[str, ...]
+    geospot_here: Geospot, tmp_path: Path, settings: tuple[str, ...]
 ) -> None:
-    first = counts(run("sweep", *PLAIN, *settings, f"out='{AGAIN}'"))
+    first = counts(geospot_here("sweep", *PLAIN, *settings, f"out='{AGAIN}'"))
     manifest = gs.Run.open(tmp_path / AGAIN).manifest
     command = sweep_command(manifest, str(tmp_path / AGAIN))
     assert command is not None
-    again = run(*shlex.split(command)[1:])
+    again = geospot_here(*shlex.split(command)[1:])
     assert counts(again) == (first[0], 0, first[0], first[3])
     after = gs.Run.open(tmp_path / AGAIN).manifest["config"]
     assert {k: v for k, v in after.items() if k != "out"} == {
