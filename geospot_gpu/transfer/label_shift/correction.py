@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from geospot_gpu.transfer.label_shift.split import pairs_of_one_model
 from geospot_gpu.transfer.scores.aggregate import aggregate
 from geospot_gpu.transfer.scores.scores import Scores
 from geospot_gpu.transfer.scores.values import PROBABILITY, columns_of_probability
+
+log = logging.getLogger("geospot_gpu")
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -136,6 +139,11 @@ def _classed(scores: Scores) -> tuple[pd.DataFrame, list[str]]:
         columns = [f"{PROBABILITY}{name}" for name in classes]
         found = found.reindex(columns=list(dict.fromkeys([*found.columns, *columns])))
         there = found[[f"{PROBABILITY}{name}" for name in known]].notna().all(axis=1)
+        if not there.all():
+            log.warning(
+                "%d of %d predictions lack probabilities and take no part in correcting priors",
+                *(int((~there).sum()), len(there)),
+            )
         found[columns] = found[columns].fillna(0.0)
         found = found[there]
     return found[found["said"] >= 0].reset_index(drop=True), classes

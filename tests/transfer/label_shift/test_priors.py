@@ -144,6 +144,14 @@ def test_classes_that_one_region_lacks_do_no_harm() -> None:
         np.testing.assert_allclose(sums, 1.0, atol=1e-9)
 
 
+def test_predictions_without_probabilities_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    table = table_of(100)
+    table.loc[150:, "probability_u"] = np.nan
+    found, _ = of_a(read(table))
+    assert found["n"].tolist() == [30, 30]
+    assert "150 of 600 predictions lack probabilities and take no part" in caplog.text
+
+
 def test_mistakes_are_one_line() -> None:
     table = table_of(20)
     wrong = table.copy()
