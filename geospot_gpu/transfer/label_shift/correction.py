@@ -56,7 +56,8 @@ def correct_priors(scores: Scores, *, labels: int = 20, seed: int = 0) -> PriorC
     known, its probabilities are multiplied by the ratio of both, and the likeliest class is taken.
     Shares of the target are found three ways:
 
-    - ``em``: from probabilities there (:func:`~geospot_gpu.transfer.label_shift.priors.em_priors`).
+    - ``em``: from probabilities there (:func:`~geospot_gpu.transfer.label_shift.priors.em_priors`),
+      against what the model says at home on average, which weights of classes in training change.
     - ``confusion``: in their place where the table has predictions alone, from these
       (:func:`~geospot_gpu.transfer.label_shift.priors.confusion_priors`).
     - ``labels``: from some labels there, drawn at random
@@ -196,6 +197,7 @@ class _Model:
         if said.probability is None:
             self._table = priors.class_probabilities(said.code, truth, self.prior)
         else:
+            self._expects = said.probability.mean(0)  # of classes, however they were weighed
             self._calibrate = priors.calibrated(said.probability, truth)
             self._honest_prior = self._calibrate(said.probability).mean(0)
 
@@ -208,7 +210,7 @@ class _Model:
         if method == "labels":
             return priors.label_priors(labels, self.prior)
         if said.probability is not None:
-            return priors.em_priors(said.probability, self.prior)
+            return priors.em_priors(said.probability, self._expects)
         return priors.confusion_priors(said.code, self.said.code, self.truth, self.prior)
 
     def corrected(self, said: _Said, shares: Floats, method: str) -> Codes:
@@ -218,7 +220,7 @@ class _Model:
         elif method == "labels":
             probability, prior = self._calibrate(said.probability), self._honest_prior
         else:
-            probability, prior = said.probability, self.prior
+            probability, prior = said.probability, self._expects
         return np.asarray(priors.reweighted(probability, shares / prior).argmax(1))
 
     def expected(self, shares: Floats, method: str) -> tuple[float, float]:

@@ -144,6 +144,19 @@ def test_classes_that_one_region_lacks_do_no_harm() -> None:
         np.testing.assert_allclose(sums, 1.0, atol=1e-9)
 
 
+def test_a_model_that_weighed_classes_is_not_corrected_for_that() -> None:
+    """Probabilities of a model that takes classes to be equally likely have other priors."""
+    table = table_of(2000)
+    columns = [f"probability_{name}" for name in CLASSES]
+    weighed = table[columns].to_numpy() / HOME
+    table[columns] = weighed / weighed.sum(1, keepdims=True)
+    table["prediction"] = np.array(CLASSES)[weighed.argmax(1)]
+    found, shares = of_a(read(table))
+    assert found["corrected"]["em"] > found["score"]["em"] - 0.01
+    em = shares[shares["method"] == "em"]
+    assert np.abs(em["share"] - AWAY).sum() < np.abs(HOME - AWAY).sum()
+
+
 def test_predictions_without_probabilities_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     table = table_of(100)
     table.loc[150:, "probability_u"] = np.nan
