@@ -379,6 +379,7 @@ class _Warnings(logging.StreamHandler[Any]):
 
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)
+        self.setFormatter(logging.Formatter())  # or basicConfig would give it one of its own
         self.lines: list[str] = []
 
     def format(self, record: logging.LogRecord) -> str:
