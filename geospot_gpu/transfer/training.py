@@ -74,7 +74,7 @@ class Training(NamedTuple):
     distances: list[str]
     """Which features are distances."""
     unions: Mapping[str, tuple[str, ...]]
-    """Regions of sources that are several together."""
+    """Regions that others are together, by name."""
     at_home: Mapping[str, float] | None
     """Of each source, as :func:`at_home` has it."""
 
@@ -101,12 +101,27 @@ def training_pairs(loaded: Loaded, scores: Scores) -> Training:
     between = (pairs["source"] != pairs["target"]) & np.isfinite(pairs["score"])
     if "weight" in pairs:
         between &= pairs["weight"] > 0.0
-    pairs = pairs[between].reset_index(drop=True)
+    within = _unions_in(loaded.names)
+    sides = zip(pairs["source"], pairs["target"], strict=True)
+    shared = np.array([b in within.get(a, ()) or a in within.get(b, ()) for a, b in sides], bool)
+    if inside := int((shared & between).sum()):
+        log.warning("scores of %d pairs of a region and its union are not learned from", inside)
+    pairs = pairs[between & ~shared].reset_index(drop=True)
     distances = [name for name in chosen if name in loaded.distances]
     several = _of_unions(loaded, scores, own, distances)
     if several is not None:
         pairs = pd.concat([pairs, several[pairs.columns]], ignore_index=True)
-    return Training(pairs, distances, scores.unions, own)
+    return Training(pairs, distances, {**within, **scores.unions}, own)
+
+
+def _unions_in(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Regions of a run that are unions of others, as ``FR+DE``: themselves, and their parts.
+
+    >>> _unions_in(["DE", "FR", "FR+DE", "IT+XX"])
+    {'FR+DE': ('FR+DE', 'FR', 'DE')}
+    """
+    found = {name: [part for part in name.split("+") if part in names] for name in names}
+    return {name: (name, *parts) for name, parts in found.items() if parts and parts != [name]}
 
 
 def _of_unions(

@@ -136,7 +136,7 @@ def test_what_is_learned_of_a_union_is_what_a_sweep_of_it_has(
     diagonal = scores().query("source == target").set_index("source")["score"]
     mean = (15 * diagonal["r00"] + 30 * diagonal["r01"]) / 45
     np.testing.assert_allclose(own["score_source"], mean)
-    _, sources, targets = ends_of(found, unions)
+    _, sources, (targets, *_) = ends_of(found, unions)
     of_both = (found["source"] == BOTH).to_numpy()
     assert {tuple(pair) for pair in np.stack(sources)[:, of_both].T} == {(0, 1)}
     assert (targets[of_both] > 1).all()

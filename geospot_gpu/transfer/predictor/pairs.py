@@ -101,22 +101,29 @@ def _refuse(
 
 def ends_of(
     pairs: pd.DataFrame, parts: Mapping[str, Sequence[str]]
-) -> tuple[list[str], list[Indices], Indices]:
+) -> tuple[list[str], list[Indices], list[Indices]]:
     """Which regions pairs are of.
 
     Args:
         pairs: ``source`` and ``target``.
-        parts: regions of sources that are several together, by name.
+        parts: regions that others are together, by name.
 
     Returns:
-        Names of the regions, sorted; positions of the regions of the sources, of as many arrays as
-        a source has at most, -1 where it has fewer, [K] each; and those of the targets, [K].
+        Names of the regions, sorted; and positions of the regions of sources and of targets, of as
+        many arrays as one has at most, -1 where it has fewer, [K] each. The first of targets is the
+        target itself.
     """
-    of_source = [tuple(parts.get(name, (name,))) for name in pairs["source"]]
-    names = sorted({name for own in of_source for name in own} | set(pairs["target"]))
+    of_sources = [tuple(parts.get(name, (name,))) for name in pairs["source"]]
+    of_targets = [
+        (name, *(part for part in parts.get(name, ()) if part != name)) for name in pairs["target"]
+    ]
+    names = sorted({name for own in (*of_sources, *of_targets) for name in own})
     place = {name: at for at, name in enumerate(names)}
-    sources = np.full((max(map(len, of_source)), len(pairs)), -1, np.int64)
-    for k, own in enumerate(of_source):
-        sources[: len(own), k] = [place[name] for name in own]
-    targets = np.array([place[name] for name in pairs["target"]], np.int64)
-    return names, list(sources), targets
+
+    def positions(ends: Sequence[Sequence[str]]) -> list[Indices]:
+        found = np.full((max(map(len, ends)), len(ends)), -1, np.int64)
+        for k, own in enumerate(ends):
+            found[: len(own), k] = [place[name] for name in own]
+        return list(found)
+
+    return names, positions(of_sources), positions(of_targets)

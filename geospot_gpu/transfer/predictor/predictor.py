@@ -78,7 +78,7 @@ class Predictor:
         kind: ``accuracy``, ``error`` or ``skill``. Predictions lie in its range, where the scores
             of the pairs do.
         seed: of the groups.
-        parts: regions of sources that are several together, by name.
+        parts: regions that others are together, by name: a pair is left out with all of them.
         knowledge: features by what has to be known for them, what is had first coming first: what
             each source adds to those before it is measured.
 
@@ -108,7 +108,8 @@ class Predictor:
         for name in distances:
             column(pairs[self._features], name, "distances", "pairs")
         y = scores_of(pairs)
-        names, sources, targets = ends_of(pairs, parts or {})
+        names, sources, of_targets = ends_of(pairs, parts or {})
+        targets = of_targets[0]
         if len(names) < LEAST_TO_PREDICT:
             raise GeospotError(
                 f"scores of {len(names)} regions are too few to predict from: "
@@ -121,7 +122,7 @@ class Predictor:
         signs = [worse if name in distances else 0 for name in self._features]
         columns = [self._features.index(name) for name in distances]
         makers = candidates(signs, positive=positive)
-        groupings = [Grouping.draw([*sources, targets], generator) for _ in range(GROUPINGS)]
+        groupings = [Grouping.draw([*sources, *of_targets], generator) for _ in range(GROUPINGS)]
         trials = []
         with Progress("predictor", "groupings", total=GROUPINGS) as counted:
             for grouping in groupings:

@@ -151,12 +151,24 @@ def test_no_region_of_several_together_tells_anything_of_their_pairs() -> None:
     assert Predictor(pairs, ["distance"], "accuracy", parts={"r00+r01": ["r00", "r01"]})
 
 
+@pytest.mark.slow
+def test_nor_does_a_union_that_is_a_region_itself() -> None:
+    """As a target it is its parts, too, and as a source."""
+    pairs = world(9)
+    union = {"r08": ("r08", "r00", "r01")}
+    inside = {frozenset(("r08", part)) for part in ("r00", "r01")}
+    sides = zip(pairs["source"], pairs["target"], strict=True)
+    pairs = pairs[[frozenset(pair) not in inside for pair in sides]].reset_index(drop=True)
+    touched = pairs["source"].isin(["r01", "r08"]) | pairs["target"].isin(["r01", "r08"])
+    assert_tells_nothing(pairs, touched, union)
+
+
 def assert_tells_nothing(
     pairs: pd.DataFrame, touched: pd.Series[bool], parts: dict[str, tuple[str, ...]]
 ) -> None:
     """The scores of some pairs reach no prediction of these, and others."""
     _, sources, targets = ends_of(pairs, parts)
-    grouping = Grouping.draw([*sources, targets], np.random.default_rng(0))
+    grouping = Grouping.draw([*sources, *targets], np.random.default_rng(0))
     models = some_models("linear", "kernel")([-1], positive=False)
     score = pairs["score"].to_numpy()
     clean, other = (
