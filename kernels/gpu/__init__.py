@@ -73,7 +73,9 @@ def _problem(workload: Workload) -> str | None:
 
 
 def _missing(workload: Workload) -> str | None:
-    return triton_problem(workload.place, classes=workload.cost.class_costs is not None)
+    if workload.cost.class_costs is None:
+        return triton_problem(workload.place)  # what others ask, and the cache then knows
+    return triton_problem(workload.place, classes=True)
 
 
 def _limits(workload: Workload) -> Limits:
