@@ -53,14 +53,18 @@ def write_report(
         GeospotError: a folder holds no such results, or the file cannot be written.
     """
     checks.instance(run, Run, "run", "as Run.open gives it")
-    results, name = _output_file(out, overwrite=overwrite)
+    results, name = _output_file(out, overwrite=checks.flag(overwrite, "overwrite"))
     results.check_writable()
-    given = {
+    folders = {
         "transfer": transfer,
         "predict": predict,
         "select": select,
         "explain": explain,
         "multirun": multirun,
+    }
+    given: dict[str, Where] = {
+        key: None if where is None else checks.location(where, key)
+        for key, where in folders.items()
     }
     content = report_page(run, out, given).encode()
     with results.replacing() as staged:

@@ -65,6 +65,7 @@ def test_every_call_is_listed(folder: Path) -> None:
     elsewhere |= {"with_class_costs"}  # test_class_costs.py, of distances
     elsewhere |= {"split_loss", "correct_priors"}  # transfer/label_shift/test_split.py
     elsewhere |= {"draw_nearest_distances"}  # validation/test_knndm.py
+    elsewhere |= {"write_report"}  # of runs: report/test_write.py
     elsewhere |= {"Column", "register_column"}  # test_own_column.py
     elsewhere |= {"FeatureCost", "register_feature_cost"}  # test_feature_costs.py
     elsewhere |= {  # given, not made

@@ -60,7 +60,8 @@ NEEDED = {
 }
 """What a setting has no effect without."""
 FILES = {"points.path", "against.path", "regions.path", "encoder.path", "scores.path"} | {
-    *("targets.path", "training.path", "pool.path", "pool.features", "prices")
+    *("targets.path", "training.path", "pool.path", "pool.features", "prices"),
+    *("points.labels", "few.path"),
 }
 
 

@@ -136,3 +136,20 @@ def test_what_is_wrong_is_said_in_a_line(run: Geospot, tmp_path: Path) -> None:
         "multirun=predict: holds no folders of runs: give what geospot sweep -m wrote to"
     )
     assert not (tmp_path / "page.html").exists()
+
+
+def test_arguments_of_a_wrong_kind_are_named(run: Geospot, tmp_path: Path) -> None:
+    swept = gs.Run.open(tmp_path / "run")
+    wrong: list[tuple[dict[str, object], str]] = [
+        ({"run": "run"}, "run is of type str: give a Run, as Run.open gives it"),
+        ({"out": 3}, "out=3: give the path"),
+        ({"transfer": 5}, "transfer=5: give the path"),
+        ({"multirun": ()}, "multirun=(): give the path"),
+        ({"overwrite": "yes"}, "overwrite"),
+    ]
+    for given, message in wrong:
+        arguments: dict[str, object] = {"run": swept, "out": tmp_path / "x.html", **given}
+        with pytest.raises(gs.GeospotError) as error:
+            gs.write_report(**arguments)  # type: ignore[arg-type]
+        assert str(error.value).startswith(message)
+    assert not (tmp_path / "x.html").exists()

@@ -155,7 +155,7 @@ def test_no_region_of_several_together_tells_anything_of_their_pairs() -> None:
 def test_nor_does_a_union_that_is_a_region_itself() -> None:
     """As a target it is its parts, too, and as a source."""
     pairs = world(9)
-    union = {"r08": ("r08", "r00", "r01")}
+    union: dict[str, tuple[str, ...]] = {"r08": ("r08", "r00", "r01")}
     inside = {frozenset(("r08", part)) for part in ("r00", "r01")}
     sides = zip(pairs["source"], pairs["target"], strict=True)
     pairs = pairs[[frozenset(pair) not in inside for pair in sides]].reset_index(drop=True)
