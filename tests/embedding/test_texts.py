@@ -59,6 +59,7 @@ def test_models_are_found_in_folders_and_packages(
     (tmp_path / "my_model" / "deep").mkdir(parents=True)
     (tmp_path / "my_model" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)  # where no other test makes folders
     with pytest.raises(
         gs.GeospotError, match="no installed package with a model in it: give the f"
     ):
