@@ -61,7 +61,7 @@ def exact(one: Augmented) -> tuple[float, float]:
         warnings.simplefilter("ignore")
         plan = ot.sinkhorn(
             a / a.sum(), b / b.sum(), costs, reg=EPSILON, method="sinkhorn_log",
-            numItermax=5_000, stopThr=1e-9,
+            numItermax=50_000, stopThr=1e-9,
         )  # fmt: skip
     transport, positive = float((plan * costs).sum()), plan > 0
     relative = plan[positive] / np.outer(a / a.sum(), b / b.sum())[positive]
