@@ -57,8 +57,12 @@ _PART = "write \\${ where ${ is part of a name"
 _FLAGS = ("-h", "--help", "-m", "--multirun")
 """Those of Hydra."""
 
-_VOICES = {"--json": "json", "-q": "quiet", "--quiet": "quiet", "-v": "verbose"} | {
-    "--verbose": "verbose"
+_VOICES = {
+    "--json": "json",
+    "-q": "quiet",
+    "--quiet": "quiet",
+    "-v": "verbose",
+    "--verbose": "verbose",
 }
 """How a command speaks."""
 

@@ -13,6 +13,7 @@ from geospot_gpu.distances.pairwise import all_pairs
 from geospot_gpu.distances.solve import PairSolver
 from geospot_gpu.engine.method import Method
 from geospot_gpu.transfer.correlation import correlate as settings
+from geospot_gpu.transfer.correlation.statistics import rank_rows
 
 LABELS = 20
 NAMES = ("plain", "labelled", "labelled, 20 labels", "label shift", "label shift, 20 labels")
@@ -56,7 +57,7 @@ def correlations(
     }
     settings.KENDALL = 1  # Kendall's tau, which takes most of the time, is in no table
     (table, _), gain = settings.judge(named, loss)
-    rows = table[(table["statistic"] == "spearman") & (table["scope"] == "overall")]
+    rows = rank_rows(table)
     rho = rows.set_index("distance")["value"]
     found: list[dict[str, object]] = []
     for name in NAMES:

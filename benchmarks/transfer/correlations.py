@@ -9,6 +9,7 @@ import pandas as pd
 from benchmarks.transfer.distances import Known
 from geospot_gpu.transfer.correlation import correlate as settings
 from geospot_gpu.transfer.correlation.between import between_spaces, sentences
+from geospot_gpu.transfer.correlation.statistics import rank_rows
 from geospot_gpu.transfer.correlation.verdict import Verdict
 from geospot_gpu.transfer.scores.scores import Scores
 
@@ -39,5 +40,5 @@ def correlated(known: Known, scores: Scores, seed: int) -> Correlated:
     loss = scores.loss
     labelled = {name: loss.copy(data=values) for name, values in known.distances.items()}
     (table, verdict), gain = settings.judge(labelled, loss, seed=seed)
-    rows = table[(table["statistic"] == "spearman") & (table["scope"] == "overall")]
+    rows = rank_rows(table)
     return Correlated(rows.set_index("distance"), verdict, between_spaces(table, gain))

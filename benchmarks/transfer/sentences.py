@@ -23,6 +23,7 @@ from benchmarks.transfer.distances import Matrices, distances_of
 from benchmarks.transfer.tasks import DAMS, MOST, TASKS, Task, scores
 from benchmarks.verdicts import earlier
 from geospot_gpu.transfer.correlation.correlate import correlate
+from geospot_gpu.transfer.correlation.statistics import rank_rows
 from geospot_gpu.transfer.scores.scores import read_scores
 
 
@@ -50,7 +51,7 @@ def said(
 
 
 def _row(table: pd.DataFrame, name: str | None, text: str) -> dict[str, object]:
-    overall = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
+    overall = rank_rows(table)
     figures = overall.loc[overall["distance"] == name, ["value", "p", "p_family"]]
     value, p, p_family = figures.to_numpy(float)[0].round(3).tolist()
     return {

@@ -17,6 +17,7 @@ from geospot_gpu.pictures.maps import save
 from geospot_gpu.pictures.spaces import assessment_picture
 from geospot_gpu.transfer import knowledge
 from geospot_gpu.transfer.assessment import Assessment, assess_transfer
+from geospot_gpu.transfer.correlation.statistics import rank_rows
 from geospot_gpu.transfer.label_shift.report import FILES as LABEL_FILES
 from geospot_gpu.transfer.label_shift.report import label_report
 
@@ -63,7 +64,7 @@ def transfer(config: DictConfig) -> None:
 
 def _report(found: Assessment) -> list[str]:
     table, scores = found.table, found.scores
-    rows = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
+    rows = rank_rows(table)
     lines = [
         f"{len(scores.regions)} regions, {int(rows['n_pairs'].max())} pairs with scores, "
         f"{scores.missing} without; Spearman's rho with the loss, 95 % interval, p, family-wise p:"

@@ -17,6 +17,7 @@ from geospot_gpu.selection.points import PointSelection
 from geospot_gpu.selection.regions import Selection
 from geospot_gpu.transfer.applicability.applicability import Applicability
 from geospot_gpu.transfer.assessment import Assessment
+from geospot_gpu.transfer.correlation.statistics import rank_rows
 from geospot_gpu.transfer.explanation import Explanation
 from geospot_gpu.transfer.prediction import Predictions
 from geospot_gpu.transfer.predictor.evaluation import Evaluation
@@ -59,9 +60,7 @@ def small_map(table: pd.DataFrame) -> str:
     if not len(placed):
         return ""
     earth = EqualEarth()
-    up = np.linspace(-90.0, 90.0, 37)
-    side = np.repeat([-180.0, 180.0], len(up))
-    edge = np.stack(earth.forward(side, np.concatenate([up, up[::-1]])), -1)
+    edge = earth.outline()[::10]
     half = np.abs(edge).max(0)
     scale = _WIDTH / (2.0 * half[0])
     height = 2.0 * half[1] * scale
@@ -97,8 +96,8 @@ def _(thing: Run) -> str:
 
 @html.register
 def _(thing: Assessment) -> str:
-    rows = thing.table[(thing.table["scope"] == "overall") & (thing.table["reason"].isna())]
-    rows = rows[rows["statistic"] == "spearman"].sort_values("value", ascending=False)
+    rows = rank_rows(thing.table)
+    rows = rows[rows["reason"].isna()].sort_values("value", ascending=False)
     columns = ["distance", "group", "value", "lower", "upper", "p_family"]
     more = "" if thing.evaluation is None else f" {thing.evaluation.text}"
     return page(f"{thing.verdict.text}{more}", rows[columns].set_index("distance"))

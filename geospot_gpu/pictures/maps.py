@@ -126,9 +126,8 @@ class Map:
     def _window(self, lon: Array, lat: Array) -> tuple[float, float, float, float]:
         """What is shown, in the plane: the whole Earth, or what is around the places."""
         if isinstance(self._projection, EqualEarth):
-            x, _ = self._projection.forward(np.array([180.0]), np.zeros(1))
-            _, y = self._projection.forward(np.zeros(1), np.array([90.0]))
-            return -1.01 * x[0], 1.01 * x[0], -1.02 * y[0], 1.02 * y[0]
+            right, top = self._projection.outline().max(0)
+            return -1.01 * right, 1.01 * right, -1.02 * top, 1.02 * top
         x, y = self._projection.forward(lon, lat)
         width, height = max(float(np.ptp(x)), _LEAST), max(float(np.ptp(y)), _LEAST)
         width, height = max(width, 0.6 * height), max(height, 0.4 * width)
@@ -179,11 +178,10 @@ class Map:
                 if whole or x[at] < self._left + 0.03 * (self._right - self._left):
                     self.axes.text(x[at] if whole else self._left, y[at], _degrees(lat, "NS"),
                                    ha="right", va="center", **text)  # fmt: skip
-        if whole:
-            up = 180.0 * fine - 90.0
-            side = np.repeat([180.0, -180.0, 180.0], [361, 361, 1])
-            edge = self._projection.forward(side, np.concatenate([up, up[::-1], up[:1]]))
-            self.axes.plot(*edge, color="0.6", linewidth=0.6, zorder=over + 0.2)
+        if isinstance(self._projection, EqualEarth):
+            self.axes.plot(
+                *self._projection.outline().T, color="0.6", linewidth=0.6, zorder=over + 0.2
+            )
 
     def _seen(self, lon: Array, lat: Array) -> tuple[Array, Array]:
         """A line in the plane, NaN where it is not in the window."""

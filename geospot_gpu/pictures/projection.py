@@ -55,6 +55,12 @@ class EqualEarth(Projection):
         outside = ~(np.abs(lon) <= 180.0) | np.isnan(lat)
         return np.where(outside, np.nan, lon), np.where(outside, np.nan, lat)
 
+    def outline(self) -> Array:
+        """The edge of the map, from its south-eastern corner round to it again, [K, 2]."""
+        up = np.linspace(-90.0, 90.0, 361)
+        side = np.repeat([180.0, -180.0, 180.0], [361, 361, 1])
+        return np.stack(self.forward(side, np.concatenate([up, up[::-1], up[:1]])), axis=-1)
+
     def _height(self, theta: Array) -> tuple[Array, Array]:
         """The polynomial of the height, and its derivative."""
         a, b, c, d = self._A

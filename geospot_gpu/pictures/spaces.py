@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from geospot_gpu.pictures.maps import drawing, label, pyplot
 from geospot_gpu.pictures.transfer import correlation_picture, draw_loss
 from geospot_gpu.transfer.assessment import Assessment
+from geospot_gpu.transfer.correlation.statistics import rank_rows
 from geospot_gpu.transfer.correlation.verdict import LEVEL, Verdict
 from geospot_gpu.transfer.scores.scores import Scores
 from geospot_gpu.transfer.spaces import split
@@ -51,8 +52,7 @@ def spaces_picture(
     """
     plt = pyplot()
     figure: Figure
-    rows = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
-    rows = rows.dropna(subset=["value"]).copy()
+    rows = rank_rows(table).dropna(subset=["value"]).copy()
     names = [split(name) for name in rows["distance"]]
     rows["space"], rows["plain"] = [space for space, _ in names], [plain for _, plain in names]
     spaces = list(dict.fromkeys(space for space, _ in names if space is not None))

@@ -9,6 +9,7 @@ import numpy as np
 
 from geospot_gpu.distances.columns import find
 from geospot_gpu.files.outputs import write_csv
+from geospot_gpu.ordering import profile_order
 from geospot_gpu.pictures.maps import drawing, label, pyplot
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def heatmap(dataset: xarray.Dataset, *, square: bool, axes: Any | None = None) -
     plt = pyplot()
     name = dataset.attrs["value"]
     values = dataset[name].to_numpy()
-    rows = _cluster_order(values)
-    columns = rows if square else _cluster_order(values.T)
+    rows = profile_order(values)
+    columns = rows if square else profile_order(values.T)
     height, width = (float(np.clip(_INCHES * len(side), 4, 26)) for side in (rows, columns))
     if axes is None:
         _, axes = plt.subplots(figsize=(width + 2.2, height + 1.2), layout="constrained")
@@ -70,19 +71,3 @@ def heatmap(dataset: xarray.Dataset, *, square: bool, axes: Any | None = None) -
     bar.set_label(f"{shows.title} ({shows.unit})", fontsize=size)
     bar.ax.tick_params(labelsize=size)
     return figure
-
-
-def _cluster_order(values: np.ndarray) -> np.ndarray:
-    """Rows in the order of an average-linkage clustering of their profiles."""
-    from scipy.cluster.hierarchy import leaves_list, linkage
-
-    if len(values) < 3 or np.isnan(values).all():
-        return np.arange(len(values))
-    known = np.where(np.isnan(values), np.nanmean(values), values)
-    # Through a matrix product: scipy's pdist takes ten seconds for 2,000 rows.
-    lengths = (known**2).sum(1)
-    squared = lengths[:, None] + lengths - 2 * known @ known.T
-    condensed = np.sqrt(np.maximum(squared, 0.0)[np.triu_indices(len(known), k=1)])
-    tree = linkage(condensed, "average", optimal_ordering=len(values) <= 500)
-    ordered: np.ndarray = leaves_list(tree)
-    return ordered

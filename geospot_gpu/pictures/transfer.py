@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from geospot_gpu.pictures.maps import drawing, label, map_axes, pyplot
 from geospot_gpu.pictures.sides import side_colours
+from geospot_gpu.transfer.correlation.statistics import rank_rows
 from geospot_gpu.transfer.correlation.verdict import LEVEL, Verdict
 from geospot_gpu.transfer.scores.scores import Scores
 from geospot_gpu.transfer.threshold import SIDE
@@ -29,7 +30,7 @@ def correlation_picture(
     """Every distance's correlation with its interval, and the best distance against the loss."""
     plt = pyplot()
     figure: Figure
-    ordered = correlated(table)
+    ordered = rank_rows(table).dropna(subset=["value"]).sort_values("value")
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(11, max(4.0, 0.26 * len(ordered) + 1.4)), layout="constrained"
     )
@@ -50,7 +51,7 @@ def draw_correlations(axes: Any, table: pd.DataFrame) -> None:
         axes: to draw on.
         table: of :func:`~geospot_gpu.correlate`.
     """
-    ordered = correlated(table)
+    ordered = rank_rows(table).dropna(subset=["value"]).sort_values("value")
     low, high = ordered["value"] - ordered["lower"], ordered["upper"] - ordered["value"]
     at = np.arange(len(ordered))
     axes.errorbar(ordered["value"], at, xerr=np.maximum([low, high], 0.0), fmt="none", ecolor="0.6")
@@ -66,12 +67,6 @@ def draw_correlations(axes: Any, table: pd.DataFrame) -> None:
     axes.axvline(0.0, color="0.8", linewidth=0.8)
     axes.set_yticks(at, labels=ordered["distance"], fontsize=8)
     axes.set_xlabel("Spearman's rho with the loss (95 % interval)")
-
-
-def correlated(table: pd.DataFrame) -> pd.DataFrame:
-    """The rank correlations over all pairs, the smallest first."""
-    overall = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
-    return overall.dropna(subset=["value"]).sort_values("value")
 
 
 def draw_loss(

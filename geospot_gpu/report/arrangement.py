@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.arrays import Indices
+from geospot_gpu.ordering import OPTIMAL
 
-_OPTIMAL = 500
-"""Regions up to which neighbouring leaves are ordered, too: it takes their cube."""
 _SAMPLED = 100_000
 BLOCKS = 250
 
@@ -53,7 +52,7 @@ def arrangement(values: Matrix, seed: int = 0) -> Arrangement:
     distances = np.maximum(np.nan_to_num(values.astype(float), nan=float(np.nanmean(values))), 0)
     np.fill_diagonal(distances, 0.0)
     condensed = squareform(distances, checks=False)
-    tree = linkage(condensed, "average", optimal_ordering=len(values) <= _OPTIMAL)
+    tree = linkage(condensed, "average", optimal_ordering=len(values) <= OPTIMAL)
     plane = _plane(distances)
     some = np.arange(len(condensed))
     left, right = np.triu_indices(len(values), k=1)
@@ -72,17 +71,6 @@ def _plane(distances: Floats) -> Floats:
     found: Floats = scaling.fit_transform(-0.5 * distances**2)
     found = np.pad(found, ((0, 0), (0, 2 - found.shape[1])))
     return found * np.where(found[np.abs(found).argmax(0), [0, 1]] < 0, -1.0, 1.0)
-
-
-def profile_order(values: Matrix) -> Indices:
-    """Rows in the order of an average-linkage clustering of what they hold, [N]."""
-    from scipy.cluster.hierarchy import leaves_list, linkage
-
-    if len(values) < 3 or np.isnan(values).all():
-        return np.arange(len(values))
-    known = np.nan_to_num(values, nan=float(np.nanmean(values)))
-    found: Indices = leaves_list(linkage(known, "average")).astype(np.int64)
-    return found
 
 
 def block_means(values: Matrix, rows: Indices, columns: Indices) -> tuple[Matrix, Indices, Indices]:

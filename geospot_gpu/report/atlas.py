@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import pandas as pd
 
 from geospot_gpu.distances.columns import find
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.ordering import profile_order
 from geospot_gpu.regions.countries import country_places
-from geospot_gpu.report.arrangement import arrangement, block_means, profile_order
+from geospot_gpu.report.arrangement import arrangement, block_means
 from geospot_gpu.report.folders import picture as picture_of
 from geospot_gpu.report.html import Section, listed, number, picture, table
 from geospot_gpu.report.packing import Packed, packed, rounded
@@ -83,6 +85,20 @@ def _regions(run: Run) -> tuple[dict[str, Any], list[str]]:
         "lat": [None if np.isnan(x) else round(x, 3) for x in places[:, 1].tolist()],
     }
     return sides | {key: frame[key].tolist() for key in _KNOWN if key in frame}, notes
+
+
+def places_of(regions: Mapping[str, Any], names: Iterable[str]) -> dict[str, list[float | None]]:
+    """Where regions lie, ``lon`` and ``lat``, None of those that are not on the page's map.
+
+    Args:
+        regions: what the page knows of the regions of the run.
+        names: of some, which may be none of these.
+    """
+    at = {name: k for k, name in enumerate(regions["name"])}
+    known = [at.get(name) for name in names]
+    return {
+        axis: [None if k is None else regions[axis][k] for k in known] for axis in ("lon", "lat")
+    }
 
 
 def _said_of_pairs(run: Run, pairs: Pairs) -> list[str]:

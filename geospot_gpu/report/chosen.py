@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from geospot_gpu.report.atlas import places_of
 from geospot_gpu.report.folders import Results
 from geospot_gpu.report.html import Section, facts, number, paragraph, picture, records, table
 from geospot_gpu.report.packing import Packed, packed
@@ -39,14 +40,11 @@ def chosen(results: Results, regions: dict[str, Any]) -> Section:
     arrays: dict[str, Packed] = {}
     if steps is not None:
         shown = steps[[name for name in (*_STEPS, "price") if name in steps]]
-        at = {name: k for k, name in enumerate(regions["name"])}
-        known = [at.get(name) for name in steps["region"]]
         data |= {
             "names": list(steps["region"]),
             "quota": [float(x) for x in steps["quota"]],
             "distance": [float(x) for x in steps["distance"]],
-            "lon": [None if k is None else regions["lon"][k] for k in known],
-            "lat": [None if k is None else regions["lat"][k] for k in known],
+            **places_of(regions, steps["region"]),
         }
         text += '<div data-part="select"></div>\n' + table("steps", shown, _TITLES)
         text += picture(results.picture("selection.png"), "the regions chosen, and each step")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from geospot_gpu.errors.packages import imported
+from geospot_gpu.report.atlas import places_of
 from geospot_gpu.report.folders import Results
 from geospot_gpu.report.html import Section, facts, number, paragraph, picture, records, table
 from geospot_gpu.report.packing import Packed, packed, rounded
@@ -143,15 +144,8 @@ def _corners(
 ) -> tuple[Any, Any, float | None]:
     """Where targets lie, and the size of cells; regions of the run where their names are."""
     if cells is None:
-        at = {name: k for k, name in enumerate(regions["name"])}
-        places = np.full((len(best), 2), np.nan)
-        for k, name in enumerate(best["target"]):
-            if name in at:
-                places[k] = [
-                    np.nan if regions[axis][at[name]] is None else regions[axis][at[name]]
-                    for axis in ("lon", "lat")
-                ]
-        return places[:, 0], places[:, 1], None
+        places = places_of(regions, best["target"])
+        return np.array(places["lon"], float), np.array(places["lat"], float), None
     shapely = imported("shapely", "the map of expected scores is of polygons", "geo")
     bounds = shapely.bounds(shapely.from_wkb(cells["geometry"].to_numpy()))
     of = cells.assign(lon=bounds[:, 0], lat=bounds[:, 1]).set_index("target")

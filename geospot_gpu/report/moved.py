@@ -87,8 +87,9 @@ def _jobs(folder: Path) -> Iterator[Run]:
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:
     if len(a) < _FEWEST or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
-    ranks = [pd.Series(side).rank().to_numpy(float) for side in (a, b)]
-    return float(np.corrcoef(np.array(ranks))[0, 1])
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(a, b).statistic)
 
 
 def _same_nearest(a: np.ndarray, b: np.ndarray) -> float:

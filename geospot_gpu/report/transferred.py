@@ -10,6 +10,7 @@ import pandas as pd
 from geospot_gpu.report.folders import Results
 from geospot_gpu.report.html import Section, facts, listed, number, paragraph, picture, table
 from geospot_gpu.report.packing import Packed, packed, rounded
+from geospot_gpu.transfer.correlation.statistics import rank_rows
 
 MOST_PAIRS = 20_000
 """Pairs that are drawn at most."""
@@ -30,7 +31,7 @@ def transferred(results: Results) -> Section:
     """What ``geospot transfer`` found."""
     summary = results.summary
     judged = results.needed("correlations.parquet", (*_JUDGED, *_OVERALL))
-    overall = judged[(judged["scope"] == "overall") & (judged["statistic"] == "spearman")]
+    overall = rank_rows(judged)
     shown = overall[overall["reason"].isna()].sort_values("value", ascending=False)
     columns = [*_JUDGED[:-1], "n_pairs", "n_regions"]
     text = paragraph(summary.get("text", ""), "verdict")

@@ -9,8 +9,9 @@ import pytest
 import xarray
 from matplotlib import image
 
+from geospot_gpu.ordering import profile_order
 from geospot_gpu.pictures.maps import save
-from geospot_gpu.pictures.sweep import _cluster_order, heatmap
+from geospot_gpu.pictures.sweep import heatmap
 
 
 @pytest.mark.parametrize("square", [True, False])
@@ -33,5 +34,5 @@ def test_names_are_plain_text_in_the_heatmap(
     assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 50
     assert not recwarn.list
     assert [path.name for path in tmp_path.iterdir()] == ["map.png"]
-    order = _cluster_order(values).tolist()
+    order = profile_order(values).tolist()
     assert {frozenset(order[:2]), frozenset(order[:3])} & {frozenset({1, 3}), frozenset({0, 2, 4})}

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 import geospot_gpu as gs
+from geospot_gpu.ordering import profile_order
 from geospot_gpu.report import pairs as module
-from geospot_gpu.report.arrangement import arrangement, block_means, profile_order
+from geospot_gpu.report.arrangement import arrangement, block_means
 from geospot_gpu.report.pairs import pairs_of
 from tests.helpers.unpacked import unpacked
 

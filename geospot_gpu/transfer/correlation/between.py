@@ -7,6 +7,7 @@ from itertools import combinations
 
 import pandas as pd
 
+from geospot_gpu.transfer.correlation.statistics import rank_rows
 from geospot_gpu.transfer.correlation.verdict import Gain
 from geospot_gpu.transfer.spaces import split
 
@@ -30,7 +31,7 @@ def between_spaces(table: pd.DataFrame, gain: Gain) -> pd.DataFrame:
         ``upper`` end, and ``best``, whether both are the best of their spaces. There are no rows
         where there is one space.
     """
-    rows = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
+    rows = rank_rows(table)
     rho = rows[rows["reason"].isna()].set_index("distance")["value"]
     spaces: dict[str, dict[str, str]] = {}
     for name in rho.index:

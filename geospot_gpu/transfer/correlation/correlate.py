@@ -22,7 +22,7 @@ from geospot_gpu.transfer.correlation.resampling import (
     relabellings,
     resampled,
 )
-from geospot_gpu.transfer.correlation.statistics import STATISTICS, correlations, varies
+from geospot_gpu.transfer.correlation.statistics import STATISTICS, correlations, rank_rows, varies
 from geospot_gpu.transfer.correlation.verdict import Figures, Gain, Verdict, decide
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ def _within(distance: Array, loss: Array, weight: Array) -> dict[str, float]:
 
 def _figures(table: pd.DataFrame) -> list[Figures]:
     """Spearman's correlations of the family."""
-    rows = table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
+    rows = rank_rows(table)
     return [
         Figures(*row)
         for row in rows.loc[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.transfer.correlation.kendall import kendall
@@ -77,3 +78,8 @@ def standardised(x: Array, weight: Array) -> Array:
 def varies(x: Array, weight: Array) -> bool:
     """Whether values of magnitude 1 at most, [K], differ by more than rounding."""
     return bool(np.ptp(x) > FLAT and np.isfinite(standardised(x, weight)).all())
+
+
+def rank_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of Spearman's correlation over all pairs, of a table as ``correlate`` makes it."""
+    return table[(table["scope"] == "overall") & (table["statistic"] == "spearman")]
