@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geospot_gpu.transfer.predictor.candidates import CONSTANTS, Make, Model
-from geospot_gpu.transfer.predictor.left_out import Table, fitted
+from geospot_gpu.transfer.predictor.left_out import Table, fitted, one_thread
 
 Array = NDArray[np.float64]
 
@@ -33,9 +33,10 @@ class Agreement:
     def __init__(
         self, candidates: Mapping[str, Make], table: Table, constant: str, share: float
     ) -> None:
-        self._models: dict[str, Model] = {
-            name: fitted(make, table) for name, make in candidates.items()
-        }
+        with one_thread():
+            self._models: dict[str, Model] = {
+                name: fitted(make, table) for name, make in candidates.items()
+            }
         self._seen = float(table.y.min()), float(table.y.max())
         self._constant, self._share = constant, share
 
