@@ -23,9 +23,14 @@ MIXED = gs.GroundCost(geo_weight=0.5)
 
 
 @pytest.fixture
-def _keops() -> None:
+def _keops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """KeOps, where it runs; what formulas compute is the same without optimisation, and sooner."""
     if problem := keops_problem(torch.device("cpu")):
         pytest.skip(f"KeOps cannot run: {problem}")
+    from keopscore.config import config
+
+    flags = config.get_cpp_flags().replace("-O3", "-O0").replace("-flto=auto", "")
+    monkeypatch.setattr(config, "cpp_flags", flags)
 
 
 @pytest.mark.slow
