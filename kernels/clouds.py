@@ -64,6 +64,11 @@ class PointArrays:
         return norm
 
     @cached_property
+    def class_count(self) -> int:
+        """Classes that points have, up to the last one that some point is of."""
+        return 1 + int(required(self.classes).max())
+
+    @cached_property
     def small_classes(self) -> Tensor:
         """The classes in half the bytes, int32 [P]."""
         return required(self.classes).int()
@@ -160,6 +165,12 @@ class CloudBatch:
         """Masses, padded with zeros, [B, N]."""
         inside = torch.from_numpy(np.arange(self.shape[1]) < self.size[:, None])
         return self.padded_values(self.points.mass) * upload(inside, self.device)
+
+    @cached_property
+    def class_masks(self) -> Tensor:
+        """Which points are of which class, bool [B, K, N]."""
+        of = self.padded_values(required(self.points.classes))
+        return of[:, None] == torch.arange(self.points.class_count, device=of.device)[:, None]
 
     @cached_property
     def places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

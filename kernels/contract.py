@@ -137,6 +137,18 @@ class Kernel(ABC):
         """All iterations at once, in kernels with a loop of their own; None where there is none."""
         return None
 
+    @property
+    def sums_by_class(self) -> bool:
+        """Whether :meth:`softmin_by_class` is there, and the costs know classes."""
+        return False
+
+    def softmin_by_class(self, f: Tensor) -> Tensor | None:
+        """Softmins of f [B, N] over the sources of each class, [B, K, M]; infinite where none is.
+
+        Together they cost what one softmin does. None where potentials have gone too far for that.
+        """
+        return None
+
     def prefix(self, index: Tensor, source: CloudBatch, target: CloudBatch) -> Kernel | None:
         """The same costs over fewer points, in kernels that keep them where they can be cut.
 

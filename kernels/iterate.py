@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.kernels import relaxation
+from geospot_gpu.kernels.between_classes import balance, joined
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials, safe_log
 from geospot_gpu.kernels.looks import Looks
 
@@ -41,9 +42,16 @@ def step_by_step(kernel: Kernel, settings: IterationSettings) -> Potentials:
     result = found = Potentials(*zeros, iterations, a.new_zeros(len(a)))
     alive: Tensor | None = None
     looks = Looks(pending)
+    # Where a marginal is free at a price, mass need not change its class.
+    by_class = kernel.sums_by_class and not settings.symmetric and damping == 1.0
     for iteration in range(1, settings.max_iterations + 1):
         old_f = f
-        softmin_f, f, next_g = kernel.step(f, g, omega, damping)
+        parts = None
+        if by_class:
+            softmin_f, f, parts = _step_by_class(kernel, f, g, omega)
+            next_g = kernel.softmin(f, "target") if parts is None else joined(parts, epsilon)
+        else:
+            softmin_f, f, next_g = kernel.step(f, g, omega, damping)
         if damping < 1.0:
             shift = best_shift(a, f, damping, epsilon)
             f, next_g = f + shift, next_g - shift
@@ -61,6 +69,8 @@ def step_by_step(kernel: Kernel, settings: IterationSettings) -> Potentials:
         ):
             torch.where(mask, now, kept, out=kept)
         pending.logical_and_(~ends)
+        if parts is not None:
+            f, g, next_g = balance(kernel, f, g, parts, error)
         if settings.symmetric:
             g = torch.lerp(f, next_g, 0.5)
         else:
@@ -86,6 +96,15 @@ def step_by_step(kernel: Kernel, settings: IterationSettings) -> Potentials:
             looks = Looks(pending)
     _put(result, alive, found)
     return result
+
+
+def _step_by_class(
+    kernel: Kernel, f: Tensor, g: Tensor, omega: Tensor
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """As :meth:`Kernel.step`, but for the softmin of the potential, which is by class."""
+    aim = kernel.softmin(g, "source")
+    f = torch.lerp(f, aim, omega[:, None])
+    return aim, f, kernel.softmin_by_class(f)
 
 
 def marginal_error(weight: Tensor, potential: Tensor, softmin: Tensor, epsilon: float) -> Tensor:

@@ -22,11 +22,10 @@ _LARGEST = 200.0
 class ClassStarts:
     """Potentials that move shares of classes, and know nothing else.
 
-    Where shares differ, mass has to change its class, and potentials that differ by class alone are
-    what iterations find last: mass crosses from class to class by few points. The problem between
-    the shares, K x K, takes next to no time by Sinkhorn's iteration in float64, on the CPU; points
-    start from the potential of their class. On dams and climates that saves three and two tenths of
-    the iterations.
+    For kernels that know no sums by class, whose iterations find last what differs by class alone
+    (:mod:`geospot_gpu.kernels.between_classes`). The problem between the shares, K x K, takes next
+    to no time by Sinkhorn's iteration in float64, on the CPU; points start from the potential of
+    their class. On dams and climates that saves three and two tenths of the iterations.
 
     Args:
         regions: the regions.

@@ -279,13 +279,13 @@ class PairEngine:
         if isinstance(self.solver, EMD):
             return self._solve_exactly(self.solver, spec, (source, target), needs)
         settings = self._settings(symmetric=symmetric)
+        kernel = self._build(spec, self.cost, source, target)
         warm = None
-        if self._class_starts is not None and not symmetric:
+        if self._class_starts is not None and not (symmetric or kernel.sums_by_class):
             settings = settings._replace(start=self._class_starts.of(*index, target))
         if self.warm is not None and not symmetric:
             warm = self.warm.of(self._digests(*index), target)
             settings = settings._replace(start=warm.start(settings.start))
-        kernel = self._build(spec, self.cost, source, target)
         if "nearest" in needs:
             kernel.expect_nearest()
         potentials = self._iterate(kernel, settings)

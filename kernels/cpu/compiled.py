@@ -148,6 +148,14 @@ class CompiledKernel(Kernel):
         sides = (self.source.points.small_classes, self.target.points.small_classes)
         return sides[0].numpy(), sides[1].numpy(), table.contiguous().numpy()
 
+    def _class_rows(
+        self,
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], int]:
+        """Classes of both sides, where each problem's points start, and how many rows have."""
+        of_a, of_b, _ = self._classes()
+        starts = np.stack([self.source.start, self.target.start], axis=1)
+        return of_a, of_b, starts, self.source.points.class_count if len(of_a) else 1
+
     def _feature_cost(
         self, costs: Tensor, layout: loops.Layout, low: int, rows: NDArray[np.int64]
     ) -> tuple[
@@ -207,6 +215,7 @@ class CompiledKernel(Kernel):
             *(x.numpy() for x in (a, b)),
             self.epsilon,
             (*settings[:4], settings.damping),
+            self._class_rows(),
             *(x.numpy() for x in (f, g, next_g)),
             iterations_,
             errors,
@@ -275,6 +284,26 @@ class CompiledKernel(Kernel):
             logarithms = (sums.log() + peak).view(-1, shares, here.shape[1])
             total = torch.logaddexp(total, logarithms.logsumexp(1))
         return torch.where(here.weight > 0, -epsilon * total, 0.0)
+
+    @property
+    def sums_by_class(self) -> bool:
+        return self.tiles.class_costs is not None
+
+    def softmin_by_class(self, f: Tensor) -> Tensor | None:
+        """One pass: costs of a panel are there for all classes, and rows of others are left out."""
+        source = self.source
+        weights = safe_log(source.weight) + f / self.epsilon
+        ones = source.class_masks
+        total = torch.full((len(f), ones.shape[1], self.target.shape[1]), -torch.inf)
+        for costs, layout, shares in self._panels():
+            for k in range(ones.shape[1]):
+                own = torch.where(ones[:, k], weights, -torch.inf).numpy()
+                peak, sums = (torch.zeros(len(layout.items), total.shape[2]) for _ in range(2))
+                out = peak.numpy(), sums.numpy()
+                _in_items(loops.softmin_columns, layout, costs, own, self.epsilon, *out)
+                logarithms = (sums.log() + peak).view(len(f), shares, -1)
+                total[:, k] = torch.logaddexp(total[:, k], logarithms.logsumexp(1))
+        return torch.where(self.target.weight[:, None] > 0, -self.epsilon * total, 0.0)
 
     def step(
         self, f: Tensor, g: Tensor, omega: Tensor, damping: float

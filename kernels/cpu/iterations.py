@@ -22,6 +22,7 @@ from geospot_gpu.kernels.cpu.loops import (
     loop,
     serial,
 )
+from geospot_gpu.kernels.between_classes import CHANGE, LEAST, MOST_STEPS, OF_THE_ERROR
 from geospot_gpu.kernels.relaxation import NEAR, NO_ERRORS, Relaxation, rule
 
 REACH = F(30.0)
@@ -62,41 +63,41 @@ def _absorb(costs, position, stride, g, epsilon, f0, g0, kernel):
 
 
 @_once
-def _row_sums(kernel, low, high, v, sums):
-    """``sum_j kernel_ij v_j`` for rows low:high, four rows at a time."""
+def _row_sums(kernel, rows, v, sums):
+    """``sum_j kernel_ij v_j`` for some rows, four at a time."""
     m = len(v)
-    i = low
+    i, high = 0, len(rows)
     while i + 4 <= high:
-        k0, k1, k2, k3 = kernel[i], kernel[i + 1], kernel[i + 2], kernel[i + 3]
+        k0, k1, k2, k3 = kernel[rows[i]], kernel[rows[i + 1]], kernel[rows[i + 2]], kernel[rows[i + 3]]
         s0, s1, s2, s3 = F(0.0), F(0.0), F(0.0), F(0.0)
         for j in range(m):
             s0 += k0[j] * v[j]
             s1 += k1[j] * v[j]
             s2 += k2[j] * v[j]
             s3 += k3[j] * v[j]
-        sums[i - low], sums[i - low + 1], sums[i - low + 2], sums[i - low + 3] = s0, s1, s2, s3
+        sums[i], sums[i + 1], sums[i + 2], sums[i + 3] = s0, s1, s2, s3
         i += 4
     while i < high:
-        k0, s0 = kernel[i], F(0.0)
+        k0, s0 = kernel[rows[i]], F(0.0)
         for j in range(m):
             s0 += k0[j] * v[j]
-        sums[i - low] = s0
+        sums[i] = s0
         i += 1
 
 
 @_once
-def _add_columns(kernel, low, high, u, columns):
-    """Add ``sum_i u_i kernel_ij`` over rows low:high to columns, four rows at a time."""
+def _add_columns(kernel, rows, u, columns):
+    """Add ``sum_i u_i kernel_ij`` over some rows to columns, four rows at a time."""
     m = len(columns)
-    i = low
+    i, high = 0, len(rows)
     while i + 4 <= high:
-        k0, k1, k2, k3 = kernel[i], kernel[i + 1], kernel[i + 2], kernel[i + 3]
-        u0, u1, u2, u3 = u[i - low], u[i - low + 1], u[i - low + 2], u[i - low + 3]
+        k0, k1, k2, k3 = kernel[rows[i]], kernel[rows[i + 1]], kernel[rows[i + 2]], kernel[rows[i + 3]]
+        u0, u1, u2, u3 = u[i], u[i + 1], u[i + 2], u[i + 3]
         for j in range(m):
             columns[j] += u0 * k0[j] + u1 * k1[j] + u2 * k2[j] + u3 * k3[j]
         i += 4
     while i < high:
-        k0, u0 = kernel[i], u[i - low]
+        k0, u0 = kernel[rows[i]], u[i]
         for j in range(m):
             columns[j] += u0 * k0[j]
         i += 1
@@ -122,36 +123,43 @@ def _marginal_error(weight, potential, softmin, inverse):
 
 @_once
 def _step(
-    costs, position, stride, kernel, a, b, epsilon, damping, omega, f0, g0, f, next_f, g, next_g
-):
-    """One iteration, from one read of the kernel where the potentials are within its reach."""
+    costs, position, stride, kernel, a, b, epsilon, damping, omega, f0, g0, f, next_f, g, next_g,
+    rows, ends, v, by_class,
+):  # fmt: skip
+    """One iteration, from one read of the kernel where the potentials are within its reach.
+
+    Returns:
+        Whether they are: v and by_class then hold ``b_j exp((g_j - g0_j) / eps)`` and, for the
+        rows of each class, what ``next_g`` is the logarithm of the sum of.
+    """
     n, m = kernel.shape
     eps, inverse = F(epsilon), F(1.0 / epsilon)
     reach = REACH * eps
     if _furthest(g, g0) > reach:
         _absorb(costs, position, stride, g, epsilon, f0, g0, kernel)
     if _furthest(g, g0) <= reach:
-        v, u, sums = (
-            np.empty(m, np.float32),
-            np.empty(_ROWS, np.float32),
-            np.empty(_ROWS, np.float32),
-        )
+        u, sums = np.empty(_ROWS, np.float32), np.empty(_ROWS, np.float32)
         for j in range(m):
             v[j] = b[j] * exp((g[j] - g0[j]) * inverse)
-        next_g[:] = F(0.0)
-        for low in range(0, n, _ROWS):
-            high = min(n, low + _ROWS)
-            _row_sums(kernel, low, high, v, sums)
-            for i in range(low, high):
-                aim = damping * (f0[i] - eps * log(sums[i - low]))
-                new = f[i] + omega * (aim - f[i])
-                next_f[i], f[i] = aim, new
-                u[i - low] = a[i] * exp((new - f0[i]) * inverse)
-            _add_columns(kernel, low, high, u, next_g)
+        by_class[:] = F(0.0)
+        for k in range(len(by_class)):
+            for low in range(ends[k], ends[k + 1], _ROWS):
+                some = rows[low : min(ends[k + 1], low + _ROWS)]
+                _row_sums(kernel, some, v, sums)
+                for at in range(len(some)):
+                    i = some[at]
+                    aim = damping * (f0[i] - eps * log(sums[at]))
+                    new = f[i] + omega * (aim - f[i])
+                    next_f[i], f[i] = aim, new
+                    u[at] = a[i] * exp((new - f0[i]) * inverse)
+                _add_columns(kernel, some, u, by_class[k])
         if _furthest(f, f0) <= reach:
             for j in range(m):
-                next_g[j] = g0[j] - eps * log(next_g[j])
-            return
+                total = by_class[0, j]
+                for k in range(1, len(by_class)):
+                    total += by_class[k, j]
+                next_g[j] = g0[j] - eps * log(total)
+            return True
     else:
         weights, own = np.empty(m, np.float32), np.empty(m, np.float32)
         for j in range(m):
@@ -166,6 +174,77 @@ def _step(
     log_sum_exp_columns(costs, position, stride, weights, inverse, peak, total)
     for j in range(m):
         next_g[j] = -eps * (peak[j] + log(total[j]))
+    return False
+
+
+@_once
+def _rows_by_class(classes, count):
+    """Rows, those of a class together, and where those of each start, [n] and [count + 1]."""
+    rows, ends = np.empty(len(classes), np.int64), np.zeros(count + 1, np.int64)
+    for i in range(len(classes)):
+        ends[classes[i] + 1] += 1
+    for k in range(count):
+        ends[k + 1] += ends[k]
+    place = ends.copy()
+    for i in range(len(classes)):
+        rows[place[classes[i]]] = i
+        place[classes[i]] += 1
+    return rows, ends
+
+
+@_once
+def _balance(a, b, epsilon, error, f, g, next_g, g0, classes_a, classes_b, v, by_class):
+    """Move all potentials of a class alike, so that classes exchange the mass that they have to.
+
+    See :func:`~geospot_gpu.kernels.between_classes.balance`.
+    """
+    count, m = by_class.shape
+    others = np.max(classes_b) + 1
+    mass, rows, columns = np.zeros((count, others)), np.zeros(count), np.zeros(others)
+    for k in range(count):
+        for j in range(m):
+            mass[k, classes_b[j]] += v[j] * by_class[k, j]
+    for j in range(m):
+        columns[classes_b[j]] += b[j]
+    amiss = 0.0
+    for l in range(others):
+        total = 0.0
+        for k in range(count):
+            total += mass[k, l]
+        amiss += abs(total - columns[l])
+    if amiss < OF_THE_ERROR * error:
+        return
+    for i in range(len(a)):
+        rows[classes_a[i]] += a[i]
+    left, right = np.ones(count), np.ones(others)
+    for _ in range(min(MOST_STEPS, len(a) * m // (4 * count * others))):
+        change = 0.0
+        for k in range(count):
+            total = 0.0
+            for l in range(others):
+                total += mass[k, l] * right[l]
+            left[k] = rows[k] / total if rows[k] > 0.0 and total > LEAST else 1.0
+        for l in range(others):
+            total = 0.0
+            for k in range(count):
+                total += mass[k, l] * left[k]
+            new = columns[l] / total if columns[l] > 0.0 and total > LEAST else 1.0
+            change = max(change, abs(new / right[l] - 1.0))
+            right[l] = new
+        if change < CHANGE:
+            break
+    for k in range(count):
+        rows[k] = epsilon * math.log(left[k])
+    for l in range(others):
+        columns[l] = epsilon * math.log(right[l])
+    for i in range(len(a)):
+        f[i] += F(rows[classes_a[i]])
+    for j in range(m):
+        moved = F(0.0)
+        for k in range(count):
+            moved += F(left[k]) * by_class[k, j]
+        next_g[j] = g0[j] - F(epsilon) * log(moved)
+        g[j] += F(columns[classes_b[j]])
 
 
 @_once
@@ -181,8 +260,8 @@ def _best_shift(weight, potential, rho):
 
 @loop
 def solve(
-    begin, end, position, stride, sizes, costs, a, b, epsilon, settings, f, g, next_g, iterations,
-    errors,
+    begin, end, position, stride, sizes, costs, a, b, epsilon, settings, classes, f, g, next_g,
+    iterations, errors,
 ):  # fmt: skip
     """All iterations of the problems begin:end of a batch; see ``kernels.iterate``.
 
@@ -195,14 +274,25 @@ def solve(
         epsilon: the regularisation.
         settings: tolerance, largest number of iterations, whether to relax, whether symmetric,
             and the damping.
+        classes: of the points of the two sides, int32 [P] and [Q], where each problem's points
+            start there, int64 [B, 2], and how many the rows have; empty, and one, where none.
         f, next_g: results, [B, N] and [B, M].
         g: where to start, and a result, [B, M].
         iterations, errors: results, [B].
     """
     tolerance, last, relaxed, symmetric, damping = settings
+    classes_a, classes_b, starts, count = classes
     inverse = F(1.0 / epsilon)
     for p in range(begin, end):
         n, m, at, step = sizes[p, 0], sizes[p, 1], position[p], stride[p]
+        if count > 1:
+            of_a = classes_a[starts[p, 0] : starts[p, 0] + n]
+            of_b = classes_b[starts[p, 1] : starts[p, 1] + m]
+            rows, ends = _rows_by_class(of_a, count)
+        else:
+            of_a = of_b = classes_a
+            rows, ends = np.arange(n), np.array([0, n])
+        v, by_class = np.empty(m, np.float32), np.empty((count, m), np.float32)
         ap, bp, fp, gp, next_gp = a[p, :n], b[p, :m], f[p, :n], g[p, :m], next_g[p, :m]
         kernel = np.empty((n, m), np.float32)
         f0, g0 = np.empty(n, np.float32), np.empty(m, np.float32)
@@ -214,9 +304,9 @@ def solve(
             iteration += 1
             for i in range(n):  # not old_f[:] = f: Numba would compile what says that shapes differ
                 old_f[i] = fp[i]
-            _step(
+            within = _step(
                 costs, at, step, kernel, ap, bp, epsilon, F(damping), F(omega), f0, g0,
-                fp, next_f, gp, next_gp,
+                fp, next_f, gp, next_gp, rows, ends, v, by_class,
             )  # fmt: skip
             if damping < 1.0:
                 shift = _best_shift(ap, fp, epsilon * damping / (1.0 - damping))
@@ -233,6 +323,8 @@ def solve(
                 for j in range(m):
                     gp[j] = F(0.5) * (fp[j] + next_gp[j])
                 continue
+            if within and count > 1 and damping == 1.0:
+                _balance(ap, bp, epsilon, error, fp, gp, next_gp, g0, of_a, of_b, v, by_class)
             if relaxed:
                 state = _update(state, iteration, error)
                 near = error <= NEAR * tolerance or iteration + 1 == last

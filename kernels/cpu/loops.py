@@ -156,14 +156,21 @@ def softmin_rows(begin, end, layout, costs, weights, epsilon, out):
 
 @serial
 def log_sum_exp_columns(costs, position, stride, weights, inverse_epsilon, peak, total):
-    """``sum_i exp(weights_i - C_ij / eps)`` over some rows, as ``total_j exp(peak_j)``."""
+    """``sum_i exp(weights_i - C_ij / eps)`` over some rows, as ``total_j exp(peak_j)``.
+
+    Rows whose weight is minus infinity take no time; without any other, peaks are that, too.
+    """
     m = len(peak)
     peak[:], total[:] = F(-np.inf), F(0.0)
     for i in range(len(weights)):
+        if weights[i] == F(-np.inf):
+            continue
         row = costs[position + i * stride : position + i * stride + m]
         for j in range(m):
             peak[j] = max(peak[j], weights[i] - row[j] * inverse_epsilon)
     for i in range(len(weights)):
+        if weights[i] == F(-np.inf):
+            continue
         row = costs[position + i * stride : position + i * stride + m]
         for j in range(m):
             total[j] += exp(weights[i] - row[j] * inverse_epsilon - peak[j])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from geospot_gpu.kernels.clouds import CloudBatch
 from geospot_gpu.kernels.contract import Side, safe_log
+from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.kernels.tiles import (
     LOWEST_EXPONENT,
     CostTiles,
@@ -99,16 +100,25 @@ class DenseKernel(TiledKernel):
         epsilon = epsilon or self.epsilon
         if not self._absorbs:
             return self._log_domain(potential, side, epsilon)
-        if not self._within_reach(potential, side, epsilon):
-            g = potential if side == "source" else self._log_domain(potential, side, epsilon)
-            self._absorb(g, epsilon)
-            if not self._within_reach(potential, side, epsilon):
-                return self._log_domain(potential, side, epsilon)
+        if not self._brought_within_reach(potential, side, epsilon):
+            return self._log_domain(potential, side, epsilon)
         if side == "source":
             scaling = ((potential - self._g0) / epsilon).exp_().mul_(self.target.weight)
             return self._f0 - epsilon * row_sums(self._exponentials, scaling).log_()
         scaling = ((potential - self._f0) / epsilon).exp_().mul_(self.source.weight)
         return self._g0 - epsilon * column_sums(self._exponentials, scaling).log_()
+
+    @property
+    def sums_by_class(self) -> bool:
+        return self._absorbs and self.tiles.class_costs is not None
+
+    @full_precision()
+    def softmin_by_class(self, f: Tensor) -> Tensor | None:
+        if not self._brought_within_reach(f, "target", self.epsilon):
+            return None
+        scaling = ((f - self._f0) / self.epsilon).exp_().mul_(self.source.weight)
+        sums = (self.source.class_masks * scaling[:, None]) @ self._exponentials
+        return self._g0[:, None] - self.epsilon * sums.log_()
 
     def _factored_density(
         self, f: Tensor, g: Tensor, rows: slice, columns: slice, costs: Tensor
@@ -119,6 +129,14 @@ class DenseKernel(TiledKernel):
         p = ((f - self._f0)[:, rows] / self.epsilon).exp_()
         q = ((g - self._g0)[:, columns] / self.epsilon).exp_()
         return p, q, self._exponentials[:, rows, columns]
+
+    def _brought_within_reach(self, potential: Tensor, side: Side, epsilon: float) -> bool:
+        """Whether the stored exponentials serve, after they have moved if they have to."""
+        if self._within_reach(potential, side, epsilon):
+            return True
+        g = potential if side == "source" else self._log_domain(potential, side, epsilon)
+        self._absorb(g, epsilon)
+        return self._within_reach(potential, side, epsilon)
 
     def _within_reach(self, potential: Tensor, side: Side, epsilon: float) -> bool:
         """Whether the stored exponentials serve for a potential at an epsilon."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.kernels.contract import Side, safe_log
+from geospot_gpu.kernels.precision import full_precision
 from geospot_gpu.kernels.tiles import TiledKernel, blocks
 
 
@@ -30,6 +31,27 @@ class StreamingKernel(TiledKernel):
             total[:, rows] += tile.sub_(new_peak[:, :, None]).exp_().sum(2)
             peak[:, rows] = new_peak
         return -epsilon * (peak + total.log_())
+
+    @property
+    def sums_by_class(self) -> bool:
+        return self.tiles.class_costs is not None
+
+    @full_precision()
+    def softmin_by_class(self, f: Tensor) -> Tensor | None:
+        here, there = self.oriented("target")
+        log_weights = safe_log(there.weight) + f / self.epsilon
+        ones = there.class_masks.to(f.dtype)
+        peak = torch.full_like(here.weight, -torch.inf)
+        total = peak.new_zeros(len(here), ones.shape[1], here.shape[1])
+        for rows, columns in blocks(here, there, self.tile_entries):
+            tile = self.tiles.tile(here.part(rows), there.part(columns), exchanged=True)
+            tile.mul_(-1.0 / self.epsilon).add_(log_weights[:, None, columns])
+            new_peak = torch.maximum(peak[:, rows], tile.amax(2))
+            total[:, :, rows] *= (peak[:, rows] - new_peak).exp_()[:, None]
+            tile.sub_(new_peak[:, :, None]).exp_()
+            total[:, :, rows] += ones[:, :, columns] @ tile.mT
+            peak[:, rows] = new_peak
+        return -self.epsilon * (peak[:, None] + total.log_())
 
     def select(self, index: Tensor) -> StreamingKernel:
         return StreamingKernel(
