@@ -10,10 +10,18 @@ import geospot_gpu as gs
 from geospot_gpu.engine.class_starts import ClassStarts
 from geospot_gpu.engine.method import Method
 from geospot_gpu.engine.pair_engine import PairEngine
+from geospot_gpu.kernels.reference.dense import DenseKernel
 
 TABLE = ((0.0, 1.0, 0.5), (1.0, 0.0, 0.8), (0.5, 0.8, 0.0))
 COST = gs.GroundCost(geo_weight=1.0, class_costs=TABLE, classes=("u", "v", "w"))
 ENDS = np.array([0]), np.array([1])
+TORCH = gs.Engine("cpu", backend="torch", storage="kept")
+
+
+@pytest.fixture(autouse=True)
+def _without_sums_by_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of the kernels that start there."""
+    monkeypatch.setattr(DenseKernel, "sums_by_class", False)
 
 
 def regions_of(spread: float) -> gs.Regions:
@@ -30,7 +38,7 @@ def regions_of(spread: float) -> gs.Regions:
 
 
 def test_where_classes_are_all_the_start_is_the_solution() -> None:
-    engine = PairEngine(regions_of(0.0), Method(COST, gs.Sinkhorn(epsilon=0.1)), gs.Engine("cpu"))
+    engine = PairEngine(regions_of(0.0), Method(COST, gs.Sinkhorn(epsilon=0.1)), TORCH)
     found = engine.pairs(*ENDS)
     assert found["iterations"][0] <= 2
     assert found["converged"][0]
@@ -39,9 +47,9 @@ def test_where_classes_are_all_the_start_is_the_solution() -> None:
 def test_fewer_iterations_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     regions = regions_of(20.0)
     method = Method(COST, gs.Sinkhorn(tolerance=1e-6, precision="high"))
-    ours = PairEngine(regions, method, gs.Engine("cpu")).pairs(*ENDS)
+    ours = PairEngine(regions, method, TORCH).pairs(*ENDS)
     monkeypatch.setattr(ClassStarts, "of", lambda *given: None)
-    anew = PairEngine(regions, method, gs.Engine("cpu")).pairs(*ENDS)
+    anew = PairEngine(regions, method, TORCH).pairs(*ENDS)
     assert ours["iterations"][0] < anew["iterations"][0]
     assert ours["ot_value"][0] == pytest.approx(anew["ot_value"][0], rel=1e-5)
 
@@ -50,7 +58,7 @@ def test_large_costs_over_epsilon_and_absent_classes_are_numbers() -> None:
     regions = gs.Regions.from_points(
         lon=[0.0, 1.0, 2.0], lat=[0.0] * 3, region=list("aab"), label=["u", "u", "v"]
     )
-    engine = PairEngine(regions, Method(COST, gs.Sinkhorn(epsilon=1e-4)), gs.Engine("cpu"))
+    engine = PairEngine(regions, Method(COST, gs.Sinkhorn(epsilon=1e-4)), TORCH)
     starts = ClassStarts(regions, np.array([0, 0, 1]), COST, 1e-4)
     found = starts.of(*ENDS, engine.clouds(ENDS[1]))
     assert found.shape == (1, 1)
