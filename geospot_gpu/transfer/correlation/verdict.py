@@ -32,7 +32,8 @@ class Verdict(NamedTuple):
     verdict: str
     """``predicts``, ``no evidence`` or ``not enough regions``."""
     distance: str | None
-    """The distance under test, of transport or one's own, with the largest Spearman correlation."""
+    """The distance under test, of transport or one's own, with the largest Spearman correlation; of
+    those that predict, where any does."""
     text: str
     """A sentence."""
     baseline: str | None = None
@@ -64,7 +65,9 @@ def decide(figures: Sequence[Figures], regions: int, gain: Gain) -> Verdict:
         regions: how many there are.
         gain: of a distance over a baseline: the difference of their correlations, and its interval.
     """
-    tested, simple = best(figures, "transport", "own"), best(figures, "baseline")
+    found = predicting(figures, "transport", "own")
+    # Where one predicts, it is what is spoken of: the largest correlation may be by chance.
+    tested, simple = found or best(figures, "transport", "own"), best(figures, "baseline")
     name, baseline = tested and tested.distance, simple and simple.distance
     if tested is None:
         said = f"no distance under test varies and is known for all pairs, {regions} regions"
@@ -76,12 +79,11 @@ def decide(figures: Sequence[Figures], regions: int, gain: Gain) -> Verdict:
         )
         return Verdict("not enough regions", name, text, baseline)
     more = gain(tested.distance, simple.distance) if tested and simple else None
-    found = predicting(figures, "transport", "own")
     if found is not None:
         text = f"predicts: the farther, the worse the transfer ({said})"
         if simple is not None and more is not None:
             text += _compared(simple, more)
-        return Verdict("predicts", found.distance, text, baseline, more)
+        return Verdict("predicts", name, text, baseline, more)
     text = f"no evidence that the distances under test predict transfer ({said})"
     alone = predicting(figures, "baseline")
     if alone is not None:

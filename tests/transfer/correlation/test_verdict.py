@@ -170,6 +170,26 @@ def test_it_names_the_best_distance_under_test_and_compares_it(
     assert "difference +0.00 [+0.00, +0.00])" in equal.text
 
 
+def test_what_predicts_is_named_and_not_a_larger_correlation_by_chance() -> None:
+    """As on dams: rho of coverage was 0.159 with p 0.126, that of another 0.158 with p 0.009."""
+    figures = [
+        Figures("inputs.coverage", "transport", 0.159, 0.126),
+        Figures("place.coverage", "transport", 0.158, 0.009),
+        Figures("inputs.nearest", "baseline", 0.166, 0.089),
+    ]
+    asked = []
+
+    def gain(one: str, other: str) -> tuple[float, float, float]:
+        asked.append((one, other))
+        return -0.01, -0.02, 0.01
+
+    found = decide(figures, 46, gain)
+    assert (found.verdict, found.distance) == ("predicts", "place.coverage")
+    assert "(place.coverage: rho 0.16, family-wise p 0.009, 46 regions)" in found.text
+    assert asked == [("place.coverage", "inputs.nearest")]
+    assert decide(figures[::2], 46, gain).distance == "inputs.coverage"
+
+
 def test_a_baseline_alone_is_no_evidence_for_transport() -> None:
     near, loss = related(0)
     found = said(loss, coverage=related(1)[0], nearest=near)
