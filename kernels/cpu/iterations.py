@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from geospot_gpu.kernels.cpu.loops import (
+    TINY,
     F,
     exponential,
     log_sum_exp,
@@ -233,8 +234,9 @@ def _balance(a, b, epsilon, error, f, g, next_g, g0, classes_a, classes_b, v, by
             right[l] = new
         if change < CHANGE:
             break
+    top = np.max(left)
     for k in range(count):
-        rows[k] = epsilon * math.log(left[k])
+        rows[k], left[k] = epsilon * math.log(left[k]), left[k] / top
     for l in range(others):
         columns[l] = epsilon * math.log(right[l])
     for i in range(len(a)):
@@ -243,7 +245,7 @@ def _balance(a, b, epsilon, error, f, g, next_g, g0, classes_a, classes_b, v, by
         moved = F(0.0)
         for k in range(count):
             moved += F(left[k]) * by_class[k, j]
-        next_g[j] = g0[j] - F(epsilon) * log(moved)
+        next_g[j] = g0[j] - F(epsilon) * log(max(moved, TINY)) - F(epsilon * math.log(top))
         g[j] += F(columns[classes_b[j]])
 
 
