@@ -13,6 +13,7 @@ import math
 import numpy as np
 from numba import njit
 
+from geospot_gpu.kernels.between_classes import CHANGE, LEAST, MOST_STEPS, OF_THE_ERROR
 from geospot_gpu.kernels.cpu.loops import (
     TINY,
     F,
@@ -23,7 +24,6 @@ from geospot_gpu.kernels.cpu.loops import (
     loop,
     serial,
 )
-from geospot_gpu.kernels.between_classes import CHANGE, LEAST, MOST_STEPS, OF_THE_ERROR
 from geospot_gpu.kernels.relaxation import NEAR, NO_ERRORS, Relaxation, rule
 
 REACH = F(30.0)
@@ -69,7 +69,8 @@ def _row_sums(kernel, rows, v, sums):
     m = len(v)
     i, high = 0, len(rows)
     while i + 4 <= high:
-        k0, k1, k2, k3 = kernel[rows[i]], kernel[rows[i + 1]], kernel[rows[i + 2]], kernel[rows[i + 3]]
+        i0, i1, i2, i3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+        k0, k1, k2, k3 = kernel[i0], kernel[i1], kernel[i2], kernel[i3]
         s0, s1, s2, s3 = F(0.0), F(0.0), F(0.0), F(0.0)
         for j in range(m):
             s0 += k0[j] * v[j]
@@ -92,7 +93,8 @@ def _add_columns(kernel, rows, u, columns):
     m = len(columns)
     i, high = 0, len(rows)
     while i + 4 <= high:
-        k0, k1, k2, k3 = kernel[rows[i]], kernel[rows[i + 1]], kernel[rows[i + 2]], kernel[rows[i + 3]]
+        i0, i1, i2, i3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+        k0, k1, k2, k3 = kernel[i0], kernel[i1], kernel[i2], kernel[i3]
         u0, u1, u2, u3 = u[i], u[i + 1], u[i + 2], u[i + 3]
         for j in range(m):
             columns[j] += u0 * k0[j] + u1 * k1[j] + u2 * k2[j] + u3 * k3[j]
@@ -208,11 +210,11 @@ def _balance(a, b, epsilon, error, f, g, next_g, g0, classes_a, classes_b, v, by
     for j in range(m):
         columns[classes_b[j]] += b[j]
     amiss = 0.0
-    for l in range(others):
+    for c in range(others):
         total = 0.0
         for k in range(count):
-            total += mass[k, l]
-        amiss += abs(total - columns[l])
+            total += mass[k, c]
+        amiss += abs(total - columns[c])
     if amiss < OF_THE_ERROR * error:
         return
     for i in range(len(a)):
@@ -222,23 +224,23 @@ def _balance(a, b, epsilon, error, f, g, next_g, g0, classes_a, classes_b, v, by
         change = 0.0
         for k in range(count):
             total = 0.0
-            for l in range(others):
-                total += mass[k, l] * right[l]
+            for c in range(others):
+                total += mass[k, c] * right[c]
             left[k] = rows[k] / total if rows[k] > 0.0 and total > LEAST else 1.0
-        for l in range(others):
+        for c in range(others):
             total = 0.0
             for k in range(count):
-                total += mass[k, l] * left[k]
-            new = columns[l] / total if columns[l] > 0.0 and total > LEAST else 1.0
-            change = max(change, abs(new / right[l] - 1.0))
-            right[l] = new
+                total += mass[k, c] * left[k]
+            new = columns[c] / total if columns[c] > 0.0 and total > LEAST else 1.0
+            change = max(change, abs(new / right[c] - 1.0))
+            right[c] = new
         if change < CHANGE:
             break
     top = np.max(left)
     for k in range(count):
         rows[k], left[k] = epsilon * math.log(left[k]), left[k] / top
-    for l in range(others):
-        columns[l] = epsilon * math.log(right[l])
+    for c in range(others):
+        columns[c] = epsilon * math.log(right[c])
     for i in range(len(a)):
         f[i] += F(rows[classes_a[i]])
     for j in range(m):
