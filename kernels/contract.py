@@ -39,6 +39,9 @@ class IterationSettings(NamedTuple):
     """What the softmin on the source side is multiplied by. Less than one leaves the source
     marginal free at a price (Chizat et al. 2018, Scaling algorithms for unbalanced optimal
     transport problems, table 1)."""
+    by_class: bool = True
+    """Let classes exchange their mass within an iteration, in kernels with sums by class
+    (:mod:`~geospot_gpu.kernels.between_classes`); False is Sinkhorn's iteration alone."""
 
 
 class Potentials(NamedTuple):

@@ -43,7 +43,8 @@ def step_by_step(kernel: Kernel, settings: IterationSettings) -> Potentials:
     alive: Tensor | None = None
     looks = Looks(pending)
     # Where a marginal is free at a price, mass need not change its class.
-    by_class = kernel.sums_by_class and not settings.symmetric and damping == 1.0
+    by_class = settings.by_class and kernel.sums_by_class
+    by_class = by_class and not settings.symmetric and damping == 1.0
     for iteration in range(1, settings.max_iterations + 1):
         old_f = f
         parts = None

@@ -214,7 +214,7 @@ class CompiledKernel(Kernel):
             self._kept.costs,
             *(x.numpy() for x in (a, b)),
             self.epsilon,
-            (*settings[:4], settings.damping),
+            (*settings[:4], settings.damping, settings.by_class),
             self._class_rows(),
             *(x.numpy() for x in (f, g, next_g)),
             iterations_,

@@ -277,14 +277,14 @@ def solve(
         a, b: weights, [B, N] and [B, M].
         epsilon: the regularisation.
         settings: tolerance, largest number of iterations, whether to relax, whether symmetric,
-            and the damping.
+            the damping, and whether classes exchange their mass.
         classes: of the points of the two sides, int32 [P] and [Q], where each problem's points
             start there, int64 [B, 2], and how many the rows have; empty, and one, where none.
         f, next_g: results, [B, N] and [B, M].
         g: where to start, and a result, [B, M].
         iterations, errors: results, [B].
     """
-    tolerance, last, relaxed, symmetric, damping = settings
+    tolerance, last, relaxed, symmetric, damping, exchanged = settings
     classes_a, classes_b, starts, count = classes
     inverse = F(1.0 / epsilon)
     for p in range(begin, end):
@@ -327,7 +327,7 @@ def solve(
                 for j in range(m):
                     gp[j] = F(0.5) * (fp[j] + next_gp[j])
                 continue
-            if within and count > 1 and damping == 1.0:
+            if exchanged and within and count > 1 and damping == 1.0:
                 _balance(ap, bp, epsilon, error, fp, gp, next_gp, g0, of_a, of_b, v, by_class)
             if relaxed:
                 state = _update(state, iteration, error)
