@@ -20,60 +20,86 @@ from geospot_gpu.kernels.contract import Kernel
 
 MOST_STEPS = 100
 """Of the small iteration within one of the large one."""
-CHANGE = 1e-4
+CHANGE = 1e-3
 """Of a factor in one step, below which the small iteration ends."""
 LEAST = 1e-30
 """Sums of the plan that say nothing."""
 OF_THE_ERROR = 0.5
 """Share of the marginal error that has to be one of classes: steps within classes are disturbed."""
+REST = 5
+"""Iterations in torch from one that found classes in order to the next that looks at them."""
 _LOOK = 5
 """Small steps after which it is looked whether factors still change."""
 Array = NDArray[np.float64]
 
 
-def joined(by_class: Tensor, epsilon: float) -> Tensor:
-    """The softmin over all points, [B, M], of those over the points of each class, [B, K, M]."""
-    found: Tensor = -epsilon * torch.logsumexp(by_class / -epsilon, dim=1)
-    return found
-
-
-def balance(
-    kernel: Kernel, f: Tensor, g: Tensor, by_class: Tensor, error: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Move all potentials of a class alike, so that classes exchange the mass that they have to.
-
-    With the plan's sums ``Q_kl`` over the points of every two classes, factors ``u`` and ``v`` are
-    found such that ``u_k Q_kl v_l`` has the marginals of the classes, and ``eps log u`` and ``eps
-    log v`` are added to the potentials. That is done where classes make up most of the error.
+class Exchange:
+    """The problems between the classes of a batch, and in which iterations they are looked at.
 
     Args:
-        kernel: of the problems.
-        f, g: potentials, [B, N] and [B, M].
-        by_class: softmins of f over the sources of each class, [B, K, M].
-        error: violation of the marginals, [B].
-
-    Returns:
-        The potentials, and the softmin of the first.
+        kernel: of the batch.
+        due: the first iteration to look at.
     """
-    epsilon, (source, target) = kernel.epsilon, (kernel.source, kernel.target)
-    sources, targets = source.class_masks.double(), target.class_masks.double()
-    density = target.weight[:, None] * ((g[:, None] - by_class) / epsilon).exp()
-    mass = (density.double() @ targets.mT).cpu().numpy()
-    rows, columns = (
-        (masks @ clouds.weight.double()[:, :, None])[:, :, 0].cpu().numpy()
-        for masks, clouds in ((sources, source), (targets, target))
-    )
-    amiss = np.abs(mass.sum(1) - columns).sum(1) >= OF_THE_ERROR * error.double().cpu().numpy()
-    left, right = np.zeros_like(rows), np.zeros_like(columns)
-    if amiss.any():
-        factors = _factors(mass[amiss], rows[amiss], columns[amiss])
-        left[amiss], right[amiss] = (epsilon * np.log(factor) for factor in factors)
-    moves = [torch.from_numpy(values).to(f.device) for values in (left, right)]
-    return (
-        f + (moves[0][:, None] @ sources)[:, 0].to(f.dtype),
-        g + (moves[1][:, None] @ targets)[:, 0].to(g.dtype),
-        joined(by_class - moves[0][:, :, None].to(by_class.dtype), epsilon),
-    )
+
+    def __init__(self, kernel: Kernel, due: int = 1) -> None:
+        self._epsilon = kernel.epsilon
+        self._weight = kernel.target.weight
+        clouds = kernel.source, kernel.target
+        self._masks = [cloud.class_masks.to(self._weight.dtype) for cloud in clouds]
+        self._shares = [
+            _numbers((mask @ cloud.weight[:, :, None])[:, :, 0])
+            for mask, cloud in zip(self._masks, clouds, strict=True)
+        ]
+        self.due = due
+        """The iteration that is next looked at."""
+
+    def balance(
+        self,
+        iteration: int,
+        f: Tensor,
+        g: Tensor,
+        class_sums: tuple[Tensor, Tensor],
+        error: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Move all potentials of a class alike, so that classes exchange the mass they have to.
+
+        With the plan's sums ``Q_kl`` over the points of every two classes, factors ``u`` and ``v``
+        are found such that ``u_k Q_kl v_l`` has the marginals of the classes, and ``eps log u`` and
+        ``eps log v`` are added to the potentials. That is done where classes make up most of the
+        error.
+
+        Args:
+            iteration: which one this is.
+            f, g: potentials, [B, N] and [B, M].
+            class_sums: those of f, see :meth:`~geospot_gpu.kernels.contract.Kernel.class_sums`.
+            error: violation of the marginals, [B]; infinite where nothing is to move.
+
+        Returns:
+            The potentials, and the softmin of the first; None where all stay what they are.
+        """
+        epsilon, (sources, targets), (rows, columns) = self._epsilon, self._masks, self._shares
+        reference, sums = class_sums
+        scaling = ((g - reference) / epsilon).exp_().mul_(self._weight)
+        mass = _numbers(sums @ (scaling[:, :, None] * targets.mT))
+        amiss = np.abs(mass.sum(1) - columns).sum(1) >= OF_THE_ERROR * _numbers(error)
+        self.due = iteration + (1 if amiss.any() else REST)
+        if not amiss.any():
+            return None
+        left, right = np.ones_like(rows), np.ones_like(columns)
+        left[amiss], right[amiss] = _factors(mass[amiss], rows[amiss], columns[amiss])
+        top = left.max(1, keepdims=True)
+        logs = epsilon * np.log(left), epsilon * np.log(right), epsilon * np.log(top)
+        u, to_f, to_g, shift = (torch.from_numpy(one).to(f) for one in (left / top, *logs))
+        moved = (u[:, None] @ sums)[:, 0].clamp_(min=torch.finfo(f.dtype).tiny)
+        return (
+            f + (to_f[:, None] @ sources)[:, 0],
+            g + (to_g[:, None] @ targets)[:, 0],
+            reference - epsilon * moved.log_() - shift,
+        )
+
+
+def _numbers(values: Tensor) -> Array:
+    return values.double().cpu().numpy()
 
 
 def _factors(mass: Array, rows: Array, columns: Array) -> tuple[Array, Array]:

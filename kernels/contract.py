@@ -141,14 +141,18 @@ class Kernel(ABC):
         return None
 
     @property
-    def sums_by_class(self) -> bool:
-        """Whether :meth:`softmin_by_class` is there, and the costs know classes."""
+    def has_class_sums(self) -> bool:
+        """Whether :meth:`class_sums` is there, and the costs know classes."""
         return False
 
-    def softmin_by_class(self, f: Tensor) -> Tensor | None:
-        """Softmins of f [B, N] over the sources of each class, [B, K, M]; infinite where none is.
+    def class_sums(self, f: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The softmin of f [B, N] in parts, one for the sources of each class.
 
-        Together they cost what one softmin does. None where potentials have gone too far for that.
+        ``softmin(f, "target") = reference - eps log(sums.sum(1))``, of which that over one class
+        has the logarithm of its sums alone. Together they cost what one softmin does.
+
+        Returns:
+            reference [B, M] and sums [B, K, M]; None where potentials have gone too far for that.
         """
         return None
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from geospot_gpu.kernels import relaxation
-from geospot_gpu.kernels.between_classes import balance, joined
+from geospot_gpu.kernels.between_classes import Exchange
 from geospot_gpu.kernels.contract import IterationSettings, Kernel, Potentials, safe_log
 from geospot_gpu.kernels.looks import Looks
 
@@ -43,14 +43,20 @@ def step_by_step(kernel: Kernel, settings: IterationSettings) -> Potentials:
     alive: Tensor | None = None
     looks = Looks(pending)
     # Where a marginal is free at a price, mass need not change its class.
-    by_class = settings.by_class and kernel.sums_by_class
+    by_class = settings.by_class and kernel.has_class_sums
     by_class = by_class and not settings.symmetric and damping == 1.0
+    exchange = Exchange(kernel) if by_class else None
     for iteration in range(1, settings.max_iterations + 1):
         old_f = f
         parts = None
-        if by_class:
-            softmin_f, f, parts = _step_by_class(kernel, f, g, omega)
-            next_g = kernel.softmin(f, "target") if parts is None else joined(parts, epsilon)
+        if exchange and iteration >= exchange.due:
+            softmin_f = kernel.softmin(g, "source")
+            f = torch.lerp(f, softmin_f, omega[:, None])
+            parts = kernel.class_sums(f)
+            if parts is None:
+                next_g = kernel.softmin(f, "target")
+            else:
+                next_g = parts[0] - epsilon * parts[1].sum(1).log_()
         else:
             softmin_f, f, next_g = kernel.step(f, g, omega, damping)
         if damping < 1.0:
@@ -70,8 +76,9 @@ def step_by_step(kernel: Kernel, settings: IterationSettings) -> Potentials:
         ):
             torch.where(mask, now, kept, out=kept)
         pending.logical_and_(~ends)
-        if parts is not None:
-            f, g, next_g = balance(kernel, f, g, parts, error)
+        if exchange and parts is not None:
+            moved = exchange.balance(iteration, f, g, parts, torch.where(pending, error, torch.inf))
+            f, g, next_g = moved or (f, g, next_g)
         if settings.symmetric:
             g = torch.lerp(f, next_g, 0.5)
         else:
@@ -94,18 +101,10 @@ def step_by_step(kernel: Kernel, settings: IterationSettings) -> Potentials:
             f, g, omega, pending = f[there], g[there], omega[there], pending[there]
             found = Potentials(*(values[there] for values in found))
             a, b = kernel.source.weight, kernel.target.weight
+            exchange = Exchange(kernel, exchange.due) if exchange else None
             looks = Looks(pending)
     _put(result, alive, found)
     return result
-
-
-def _step_by_class(
-    kernel: Kernel, f: Tensor, g: Tensor, omega: Tensor
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """As :meth:`Kernel.step`, but for the softmin of the potential, which is by class."""
-    aim = kernel.softmin(g, "source")
-    f = torch.lerp(f, aim, omega[:, None])
-    return aim, f, kernel.softmin_by_class(f)
 
 
 def marginal_error(weight: Tensor, potential: Tensor, softmin: Tensor, epsilon: float) -> Tensor:

@@ -281,7 +281,7 @@ class PairEngine:
         settings = self._settings(symmetric=symmetric)
         kernel = self._build(spec, self.cost, source, target)
         warm = None
-        if self._class_starts is not None and not (symmetric or kernel.sums_by_class):
+        if self._class_starts is not None and not (symmetric or kernel.has_class_sums):
             settings = settings._replace(start=self._class_starts.of(*index, target))
         if self.warm is not None and not symmetric:
             warm = self.warm.of(self._digests(*index), target)

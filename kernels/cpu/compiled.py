@@ -286,10 +286,10 @@ class CompiledKernel(Kernel):
         return torch.where(here.weight > 0, -epsilon * total, 0.0)
 
     @property
-    def sums_by_class(self) -> bool:
+    def has_class_sums(self) -> bool:
         return self.tiles.class_costs is not None
 
-    def softmin_by_class(self, f: Tensor) -> Tensor | None:
+    def class_sums(self, f: Tensor) -> tuple[Tensor, Tensor] | None:
         """One pass: costs of a panel are there for all classes, and rows of others are left out."""
         source = self.source
         weights = safe_log(source.weight) + f / self.epsilon
@@ -303,7 +303,10 @@ class CompiledKernel(Kernel):
                 _in_items(loops.softmin_columns, layout, costs, own, self.epsilon, *out)
                 logarithms = (sums.log() + peak).view(len(f), shares, -1)
                 total[:, k] = torch.logaddexp(total[:, k], logarithms.logsumexp(1))
-        return torch.where(self.target.weight[:, None] > 0, -self.epsilon * total, 0.0)
+        peak = torch.where(self.target.weight > 0, total.amax(1), 0.0)
+        # Zero where there is no point: any other number would do.
+        sums = torch.where(self.target.weight[:, None] > 0, (total - peak[:, None]).exp(), 1.0)
+        return -self.epsilon * peak, sums
 
     def step(
         self, f: Tensor, g: Tensor, omega: Tensor, damping: float

@@ -109,16 +109,15 @@ class DenseKernel(TiledKernel):
         return self._g0 - epsilon * column_sums(self._exponentials, scaling).log_()
 
     @property
-    def sums_by_class(self) -> bool:
+    def has_class_sums(self) -> bool:
         return self._absorbs and self.tiles.class_costs is not None
 
     @full_precision()
-    def softmin_by_class(self, f: Tensor) -> Tensor | None:
+    def class_sums(self, f: Tensor) -> tuple[Tensor, Tensor] | None:
         if not self._brought_within_reach(f, "target", self.epsilon):
             return None
         scaling = ((f - self._f0) / self.epsilon).exp_().mul_(self.source.weight)
-        sums = (self.source.class_masks * scaling[:, None]) @ self._exponentials
-        return self._g0[:, None] - self.epsilon * sums.log_()
+        return self._g0, (self.source.class_masks * scaling[:, None]) @ self._exponentials
 
     def _factored_density(
         self, f: Tensor, g: Tensor, rows: slice, columns: slice, costs: Tensor

@@ -18,41 +18,48 @@ class StreamingKernel(TiledKernel):
 
     def softmin(self, potential: Tensor, side: Side, epsilon: float | None = None) -> Tensor:
         epsilon = epsilon or self.epsilon
+        peak, total = self._sums(potential, side, epsilon)
+        return -epsilon * (peak + total[:, 0].log_())
+
+    @property
+    def has_class_sums(self) -> bool:
+        # The problem between classes is solved on the host, for which a GPU would wait.
+        return self.source.device.type == "cpu" and self.tiles.class_costs is not None
+
+    def class_sums(self, f: Tensor) -> tuple[Tensor, Tensor] | None:
+        masks = self.source.class_masks.to(f.dtype)
+        peak, total = self._sums(f, "target", self.epsilon, masks)
+        return -self.epsilon * peak, total
+
+    @full_precision()
+    def _sums(
+        self, potential: Tensor, side: Side, epsilon: float, masks: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Peaks [B, N] of the exponents, and the sums of exponentials beside them, [B, K, N].
+
+        Args:
+            potential: of the other side, [B, M].
+            side: where the sums are.
+            epsilon: what exponents are divided by.
+            masks: which points of the other side are of each class, [B, K, M]; all of one if None.
+        """
         here, there = self.oriented(side)
         log_weights = safe_log(there.weight) + potential / epsilon
         peak = torch.full_like(here.weight, -torch.inf)
-        total = torch.zeros_like(here.weight)
+        total = peak.new_zeros(len(here), 1 if masks is None else masks.shape[1], here.shape[1])
         for rows, columns in blocks(here, there, self.tile_entries):
             parts = here.part(rows), there.part(columns)
             tile = self.tiles.tile(*parts, exchanged=side == "target")
             tile.mul_(-1.0 / epsilon).add_(log_weights[:, None, columns])
             new_peak = torch.maximum(peak[:, rows], tile.amax(2))
-            total[:, rows] *= (peak[:, rows] - new_peak).exp_()
-            total[:, rows] += tile.sub_(new_peak[:, :, None]).exp_().sum(2)
-            peak[:, rows] = new_peak
-        return -epsilon * (peak + total.log_())
-
-    @property
-    def sums_by_class(self) -> bool:
-        # The problem between classes is solved on the host, for which a GPU would wait.
-        return self.source.device.type == "cpu" and self.tiles.class_costs is not None
-
-    @full_precision()
-    def softmin_by_class(self, f: Tensor) -> Tensor | None:
-        here, there = self.oriented("target")
-        log_weights = safe_log(there.weight) + f / self.epsilon
-        ones = there.class_masks.to(f.dtype)
-        peak = torch.full_like(here.weight, -torch.inf)
-        total = peak.new_zeros(len(here), ones.shape[1], here.shape[1])
-        for rows, columns in blocks(here, there, self.tile_entries):
-            tile = self.tiles.tile(here.part(rows), there.part(columns), exchanged=True)
-            tile.mul_(-1.0 / self.epsilon).add_(log_weights[:, None, columns])
-            new_peak = torch.maximum(peak[:, rows], tile.amax(2))
             total[:, :, rows] *= (peak[:, rows] - new_peak).exp_()[:, None]
             tile.sub_(new_peak[:, :, None]).exp_()
-            total[:, :, rows] += ones[:, :, columns] @ tile.mT
+            if masks is None:
+                total[:, 0, rows] += tile.sum(2)
+            else:
+                total[:, :, rows] += masks[:, :, columns] @ tile.mT
             peak[:, rows] = new_peak
-        return -self.epsilon * (peak[:, None] + total.log_())
+        return peak, total
 
     def select(self, index: Tensor) -> StreamingKernel:
         return StreamingKernel(

@@ -21,7 +21,7 @@ TORCH = gs.Engine("cpu", backend="torch", storage="kept")
 @pytest.fixture(autouse=True)
 def _without_sums_by_class(monkeypatch: pytest.MonkeyPatch) -> None:
     """As of the kernels that start there."""
-    monkeypatch.setattr(DenseKernel, "sums_by_class", False)
+    monkeypatch.setattr(DenseKernel, "has_class_sums", False)
 
 
 def regions_of(spread: float) -> gs.Regions:
