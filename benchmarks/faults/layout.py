@@ -75,15 +75,18 @@ def module(name: str) -> Any:
 
 def make_small() -> None:
     """Small chunks, few permutations and models, small pictures: trials are many."""
+    from hydra._internal.hydra import Hydra
     from matplotlib.figure import Figure
 
+    # Hydra composes all settings twice, first to learn hydra.mode, which no trial sets.
+    Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
     module("encoders.cache").MOST = CHUNK["encoding"]
     module("runs.baselines")._SIDE = 2
     module("runs.plan")._LEAST_ENTRIES = {"cpu": 2800}  # 4 pairs of 20 points each, 7 self terms
     engine = module("engine.pair_engine")
     whole = engine.batches_of_similar_size
     engine.batches_of_similar_size = lambda n, m, _, *others: whole(n, m, 1600, *others)
-    module("pictures.maps")._LAND_STEP = 10.0
+    module("pictures.maps")._PIXELS = 36
     module("kernels.cpu").load = lambda: None  # to load it takes longer than to solve
     predictor = module("transfer.predictor.predictor")
     models, predictor.GROUPINGS = predictor.candidates, 1

@@ -141,7 +141,7 @@ class Map:
         rows = round(columns * high / wide)
         x = self._left + (np.arange(columns) + 0.5) * wide / columns
         y = self._low + (np.arange(rows) + 0.5) * high / rows
-        lon, lat = self._projection.inverse(*np.meshgrid(x, y))
+        lon, lat = self._projection.inverse(x[None, :], y[:, None])
         there = np.isfinite(lon)
         grid = np.zeros(lon.shape)
         grid[there] = land(lon[there], lat[there])

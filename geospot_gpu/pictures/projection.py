@@ -24,7 +24,11 @@ class Projection(ABC):
 
     @abstractmethod
     def inverse(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """Longitude and latitude of places in the plane; NaN where the map has none."""
+        """Longitude and latitude of places in the plane; NaN where the map has none.
+
+        Args:
+            x, y: of one shape, or of shapes that broadcast to that of the result.
+        """
 
 
 class EqualEarth(Projection):

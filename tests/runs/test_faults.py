@@ -23,7 +23,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[world.World]:
 
 
 def test_a_killed_command_keeps_what_it_finished(place: world.World) -> None:
-    killed = kills.kills(place, examples(6), SEED, ["sweep"], spread)
+    killed = kills.kills(place, examples(4), SEED, ["sweep"], spread)
     assert [one for one in killed if one.problems] == []
     assert len({one.phase for one in killed}) > 2
 
@@ -35,6 +35,6 @@ def test_two_commands_at_once_lose_nothing(place: world.World) -> None:
 
 
 def test_nothing_damaged_is_believed(place: world.World) -> None:
-    read = damages.damages(place, examples(16), SEED, lambda _: None)
+    read = damages.damages(place, examples(10), SEED, lambda _: None)
     assert [one for one in read if one.outcome in damages.FAILURES] == []
     assert {"refused", "recomputed aloud"} <= {one.outcome for one in read}
