@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from geospot_gpu.commands import doctor
-from geospot_gpu.kernels import gpu
+from geospot_gpu.kernels import gpu, probe
 from geospot_gpu.kernels.reference.streaming import StreamingKernel
 from tests.helpers.commands import Geospot
 
@@ -112,8 +112,17 @@ def _pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     about = SimpleNamespace(name="pretended", major=9, minor=0)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *_: about)
     monkeypatch.setattr("geospot_gpu.kernels.keops.keops_problem", lambda device: "not here")
+    # Interpreted, programs take long; what they compute of more is tried where kernels are probed.
+    monkeypatch.setitem(probe._SIZES, True, ((9,), (7,)))
+    _forget_problems()
     with pretended.Pretended():
         yield
+    _forget_problems()
+
+
+def _forget_problems() -> None:
+    probe._problem.cache_clear()
+    probe._exact.cache_clear()
 
 
 @pytest.mark.slow

@@ -31,6 +31,7 @@ def test_who_opens_a_run_loads_nothing_of_hydra_or_ray() -> None:
 
 
 ADDED = """
+import contextlib, json, sys
 import numpy as np
 from geospot_gpu import cli
 from geospot_gpu.encoders import ENCODERS, Encoder
@@ -48,34 +49,46 @@ class Constant(Encoder):
         return np.full((len(rows), self.size), self.size**-0.5, np.float32)
 
 ENCODERS["constant"] = Constant
-cli.main()
 """
 """An encoder as somebody adds it: one class, and one registration."""
+COMMANDS = """
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["geospot", *arguments]
+    for stream in (sys.stdout, sys.stderr):
+        print("----", file=stream, flush=True)
+    with contextlib.suppress(SystemExit):
+        cli.main()
+"""
 
 
 def test_an_encoder_is_one_class_and_one_registration(towns: Path, tmp_path: Path) -> None:
-    def geospot(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", ADDED, *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-
     sweep = ("sweep", "points=table", f"points.path={towns}", "points.region=town", "out=run")
     few = ("regions.min_points=1", "regions.max_points=5", "device=cpu", "encoder=constant")
-    shown = geospot("sweep", "encoder=constant", "--help").stdout
+    commands = [
+        ("sweep", "encoder=constant", "--help"),
+        (*sweep, *few, "encoder.size=x"),
+        (*sweep, *few, "encoder.sise=4"),
+        (*sweep, *few, "encoder.size=4", "encoder.label=1_2"),
+        ("explain", "sweep=run", "source=lima", "target=oslo", "out=explained"),
+    ]
+    ran = subprocess.run(
+        [sys.executable, "-c", ADDED + COMMANDS, json.dumps(commands)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = ran.stdout.split("----\n")[1]
+    errors = ran.stderr.split("----\n")[1:]
     assert f"encoder   {', '.join([*ENCODERS, 'constant'])}\n" in shown
     assert "encoder:\n  name: constant\n  size: 3\n  label: null\n" in shown
-    assert "encoder.size: Value 'x'" in geospot(*sweep, *few, "encoder.size=x").stderr
-    assert "did you mean 'encoder.size'?" in geospot(*sweep, *few, "encoder.sise=4").stderr
-    done = geospot(*sweep, *few, "encoder.size=4", "encoder.label=1_2")
-    assert done.returncode == 0, done.stderr
+    assert "encoder.size: Value 'x'" in errors[1]
+    assert "did you mean 'encoder.size'?" in errors[2]
+    assert not [said for said in errors[3:] if "error:" in said]
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["identity"]["encoder"] == "constant-4"
     assert manifest["config"]["encoder"] == {"name": "constant", "size": 4, "label": "1_2"}
-    explained = geospot("explain", "sweep=run", "source=lima", "target=oslo", "out=explained")
-    assert explained.returncode == 0, explained.stderr
+    assert (tmp_path / "explained" / "summary.json").exists()
 
 
 def test_a_setting_is_one_argument() -> None:

@@ -104,6 +104,7 @@ def test_two_tables_stay_two(tmp_path: Path) -> None:
         gs.assess_transfer(made, gs.read_scores(scores(), kind="accuracy", regions=NAMES))
 
 
+@pytest.mark.usefixtures("few_models")
 def test_commands_go_on_from_a_run_made_in_python(tmp_path: Path, geospot_here: Geospot) -> None:
     gs.sweep(tmp_path / "run", with_features(), engine=CPU)
     scores().to_csv(tmp_path / "scores.csv")
@@ -130,6 +131,7 @@ def test_commands_go_on_from_a_run_made_in_python(tmp_path: Path, geospot_here: 
     assert "the run has features of its own points alone" in done.stderr
 
 
+@pytest.mark.usefixtures("few_models")
 def test_python_predicts_and_explains_as_the_commands_do(
     tmp_path: Path, geospot_here: Geospot
 ) -> None:

@@ -23,7 +23,7 @@ from geospot_gpu.runs.shard import Shard, share_of
 from tests.helpers.stored import all_pairs, blocks, pairs_in, regions_of
 from tests.helpers.sweeps import GEOGRAPHY
 
-ENGINE = gs.Engine(device="cpu", backend="torch", memory_budget="64MiB")
+ENGINE = gs.Engine(device="cpu", memory_budget="64MiB")
 """Torch, whose sums depend on what else is in a batch."""
 side = st.lists(st.integers(1, 20_000), min_size=2, max_size=40)
 devices = st.sampled_from(["cpu", "cuda"])

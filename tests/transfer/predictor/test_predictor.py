@@ -109,13 +109,13 @@ def test_a_gain_is_claimed_of_noise_at_the_nominal_rate(monkeypatch: pytest.Monk
     monkeypatch.setattr(module, "GROUPINGS", 1)
     monkeypatch.setattr(module, "PERMUTATIONS", 99)
     claimed = 0
-    for seed in range(24):
+    for seed in range(12):
         generator = np.random.default_rng(seed)
         pairs = world(10, seed)
         level = pd.Series(generator.normal(size=10), [f"r{k:02d}" for k in range(10)])
         score = level[pairs["target"]].to_numpy() + 0.3 * generator.normal(size=len(pairs))
         claimed += Predictor(pairs.assign(score=score), ["distance"], "skill").evaluation.gains
-    assert claimed <= 4, "5 % of 24 is one, and more than 4 happen once in 200 times"
+    assert claimed <= 3, "4 of 12 come once in 450 times at 5 %"
 
 
 @pytest.mark.slow
