@@ -163,7 +163,7 @@ def check_without_labels(cost: GroundCost, what: str) -> None:
         what: does not, for the message.
     """
     if cost.labelled:
-        name = "label_weight" if cost.class_costs is None else "class_costs"
+        name = "class_costs" if cost.label_weight is None else "label_weight"
         raise GeospotError(f"{what} knows no costs between labels: leave out cost.{name}")
 
 

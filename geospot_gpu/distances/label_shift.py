@@ -41,7 +41,8 @@ def label_shift(regions: Regions, left: Indices, right: Indices) -> Shift:
     which are too large, chance would seem to add less than it does. No shift is below 0, so that of
     very few labels some of it remains.
     Where signs of ``F - G`` are right, the shift is a difference of two means of some h(label),
-    whose variance is ``Var h / k + Var h / k'``: that is the error.
+    whose variance is ``Var h / k + Var h / k'``: that is the error. For it either side has one
+    label more, with the mean of both shares, so that a few equal labels do not seem certain.
 
     Labels are weighted by the masses w of their points, and k is ``(sum w)^2 / sum w^2``.
 
@@ -99,8 +100,10 @@ def _of_pair(
         h = np.cumsum((np.sign(difference) * steps)[::-1])[::-1]
     else:
         h = np.sign(difference) * steps
-    mean = (shares * h).sum(1, keepdims=True)
-    variance = (shares * (h - mean) ** 2).sum(1, keepdims=True) / k
+    # One label more on either side, of any that both have: five of one class are not certain to be.
+    smooth = (k * shares + shares.mean(0)) / (k + 1.0)
+    mean = (smooth * h).sum(1, keepdims=True)
+    variance = (smooth * (h - mean) ** 2).sum(1, keepdims=True) / k
     return max(value, 0.0), float(np.sqrt(variance.sum()))
 
 

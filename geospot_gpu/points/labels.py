@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,10 @@ Labels = NDArray[Any]
 """One for each point [n]: of classes text, None where it is unknown; of numbers float64, NaN there.
 """
 
+log = logging.getLogger("geospot_gpu")
+
+MISSING = frozenset(["", "na", "n/a", "nan", "none", "null", "-", "--", "–", "—"])
+"""What tables write where there is nothing, in lower case."""
 MOST_WHOLE = 20
 """So many different whole numbers are classes; more of them are numbers."""
 BINS = 10
@@ -25,7 +30,8 @@ def as_labels(values: Any, name: str, origin: str) -> Labels:
     """Labels as classes or as numbers.
 
     Text, truth values, categories, and whole numbers of at most :data:`MOST_WHOLE` kinds are
-    classes; other numbers are numbers. What is missing or blank is unknown.
+    classes; other numbers are numbers. What is missing or blank is unknown, and so is what tables
+    write there, as ``NA`` or ``-`` (:data:`MISSING`): how many are is said.
 
     Args:
         values: one for each point [n].
@@ -51,6 +57,14 @@ def as_labels(values: Any, name: str, origin: str) -> Labels:
             for one, unknown in zip(series.tolist(), series.isna(), strict=True)]  # fmt: skip
     found = np.empty(len(text), object)
     found[:] = text
+    words = np.array([one is not None and one.lower() in MISSING for one in text], bool)
+    if words.any():
+        said = ", ".join(map(repr, dict.fromkeys(found[words])))
+        log.warning("%s: %d labels of %s are %s: taken as missing", origin, words.sum(), name, said)
+        found[words] = None
+        rest = pd.to_numeric(pd.Series(found), errors="coerce")
+        if known(found).any() and (rest.notna() == known(found)).all():
+            return _of_numbers(rest, name, origin)
     if not known(found).any():
         raise GeospotError(f"{origin}: {name} has no label: give some points one")
     return found

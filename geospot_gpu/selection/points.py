@@ -117,7 +117,8 @@ def select_points(
         include_target: whether points of a target may be chosen.
         neighbours: points of the pool that each target point may take from, for ``importance``.
         seed: of what ``coverage`` draws by importance, and of the sample for a score.
-        id: column that names points; their rows, counted from 1, if not given.
+        id: column that names points; if not given ``id``, or their rows, counted from 1, where the
+            table has none.
         cost: ground cost, on one scale; as for :func:`~geospot_gpu.pairwise` if not given.
         solver: for importance; its ``rho`` is the price of using the pool unevenly. What
             ``coverage`` draws is drawn by :class:`~geospot_gpu.Sinkhorn` where it is another one.

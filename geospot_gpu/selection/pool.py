@@ -94,7 +94,12 @@ class Pool:
         return len(self.rows)
 
     def ids(self, name: str | None) -> NDArray[np.object_] | NDArray[np.int64]:
-        """What names each point: a column of the table, or its row, counted from 1, [n]."""
+        """What names each point, [n]: a column of the table.
+
+        If None that called ``id``, or its row, counted from 1, where there is none.
+        """
+        if name is None and "id" in self.points.attributes:
+            name = "id"
         if name is None:
             return self.points.attributes.index.to_numpy(np.int64)[self.rows]
         values = column(self.points.attributes, name, "pool.id", self.points.origin)

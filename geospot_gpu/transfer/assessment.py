@@ -19,7 +19,7 @@ from geospot_gpu.transfer.correlation.verdict import LEAST_TO_JUDGE, Verdict
 from geospot_gpu.transfer.knowledge import knowledge, removed
 from geospot_gpu.transfer.predictor.evaluation import Evaluation
 from geospot_gpu.transfer.predictor.pairs import features_in
-from geospot_gpu.transfer.predictor.predictor import Predictor
+from geospot_gpu.transfer.predictor.predictor import Predictor, TooFewApartError
 from geospot_gpu.transfer.scores.scores import Scores
 from geospot_gpu.transfer.training import distances_of, evidence_for, training_pairs
 
@@ -128,13 +128,17 @@ def assess_transfer(run: Run, scores: Scores, *, seed: int = 0) -> Assessment:
     evaluation, said = None, None
     if len(scores.regions) >= LEAST_TO_JUDGE:
         pairs, names, parts, _ = training_pairs(loaded, scores)
-        evaluation = Predictor(
-            pairs, names, scores.kind,
-            seed=seed, parts=parts, knowledge=knowledge(loaded, features_in(pairs)),
-        ).evaluation  # fmt: skip
-        said = pairs[["source", "target"]].assign(
-            **{name: getattr(evaluation, name) for name in _SAID}
-        )
+        try:
+            evaluation = Predictor(
+                pairs, names, scores.kind,
+                seed=seed, parts=parts, knowledge=knowledge(loaded, features_in(pairs)),
+            ).evaluation  # fmt: skip
+        except TooFewApartError as error:
+            log.warning("nothing is predicted: %s", error)
+        else:
+            said = pairs[["source", "target"]].assign(
+                **{name: getattr(evaluation, name) for name in _SAID}
+            )
     spaces = between_spaces(table, gain)
     every = _pairs(scores, distances, said)
     return Assessment(table, verdict, scores, distances, evaluation, spaces, every)

@@ -5,35 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from geospot_gpu.distances.column import Column
 from geospot_gpu.distances.columns import compared
+from geospot_gpu.runs.run import Run
 from geospot_gpu.transfer.evidence import Loaded
 from geospot_gpu.transfer.spaces import split
 
-COORDINATES, INPUTS, LABEL_SHIFT = "coordinates", "inputs", "label shift"
+COORDINATES, INPUTS, LABELS = "coordinates", "inputs", "labels"
 
 
 def knowledge(loaded: Loaded, features: Iterable[str]) -> dict[str, list[str]]:
     """Features by what has to be known for them, what is had first coming first.
 
     Places, sizes, scores at home and all that an encoder makes of coordinates are known with
-    coordinates; other features are inputs.
+    coordinates; other features are inputs, and distances of a cost that compares labels need these.
 
     Args:
         loaded: the distances, and the runs that they are of.
         features: names of what is learned from.
     """
-    of_features = {name: c.of_features for c in compared() for name in c.matrices}
-    found: dict[str, list[str]] = {COORDINATES: [], INPUTS: [], LABEL_SHIFT: []}
+    columns = {name: column for column in compared() for name in column.matrices}
+    found: dict[str, list[str]] = {COORDINATES: [], INPUTS: [], LABELS: []}
     for feature in features:
         space, name = split(feature)
         run = loaded.runs.get(space, loaded.run)
-        if name == "label_shift":
-            found[LABEL_SHIFT].append(feature)
-        elif of_features.get(name, False) and not run.encoder.reads_coordinates:
-            found[INPUTS].append(feature)
-        else:
-            found[COORDINATES].append(feature)
+        found[_needed(columns.get(name), run)].append(feature)
     return {name: some for name, some in found.items() if some}
+
+
+def _needed(column: Column | None, run: Run) -> str:
+    """What has to be known for a column of a run; None is no distance."""
+    if column is None:
+        return COORDINATES
+    of_cost = bool(column.needs)
+    if of_cost and run.cost.labelled:
+        return LABELS
+    of_features = run.cost.uses_features if of_cost else column.of_features
+    return INPUTS if of_features and not run.encoder.reads_coordinates else COORDINATES
 
 
 def removed(errors: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -80,10 +80,16 @@ class Predictions(Displayed):
 
     @property
     def known(self) -> dict[str, float]:
-        """Errors for regions left out, once each source of knowledge is there beside others."""
+        """Errors for regions left out, once each source of knowledge is there beside others.
+
+        That of labels, in which every target counts the same, is said in the unit of the others, in
+        which every pair counts by its weight, by that without labels in both.
+        """
         found = dict(self.evaluation.known)
         if self.labels is not None:
-            found[f"{self.labels['labels']:g} labels"] = self.labels["error_left_out"]
+            without = self.labels["error_without_left_out"]
+            unit = self.evaluation.error / without if without > 0.0 else 1.0
+            found[f"{self.labels['labels']:g} labels"] = unit * self.labels["error_left_out"]
         return found
 
     @property

@@ -199,7 +199,7 @@ def _rows_by_class(classes, count):
 def _balance(a, b, epsilon, error, f, g, next_g, g0, classes_a, classes_b, v, by_class):
     """Move all potentials of a class alike, so that classes exchange the mass that they have to.
 
-    See :func:`~geospot_gpu.kernels.between_classes.balance`.
+    See :meth:`~geospot_gpu.kernels.between_classes.Exchange.balance`.
     """
     count, m = by_class.shape
     others = np.max(classes_b) + 1

@@ -32,10 +32,13 @@ def shift(one: Labels, other: Labels, weight: list[float] | None = None) -> Shif
     return label_shift(regions_of(one, other, weight), np.array([0]), np.array([1]))
 
 
-def test_disjoint_classes_are_one_apart_without_error() -> None:
+def test_disjoint_classes_are_one_apart_as_surely_as_there_are_labels() -> None:
     found = shift(["u"] * 9, ["v"] * 5)
     assert found.value[0] == pytest.approx(1.0, abs=1e-9)
-    assert found.error[0] == pytest.approx(0.0, abs=1e-9)
+    # With one label more, half of either class: 19/20 and 11/12 are of the own one.
+    expected = np.sqrt(19 / 20 * 1 / 20 / 9 + 11 / 12 * 1 / 12 / 5)
+    assert found.error[0] == pytest.approx(expected)
+    assert shift(["u"], ["v"]).error[0] > 0.5
 
 
 @pytest.mark.parametrize("k", [50, 100_000])
@@ -49,7 +52,7 @@ def test_it_is_total_variation_of_shares_less_what_chance_adds(k: int) -> None:
     many = shift(["u"] * 500 + ["v"] * 300 + ["w"] * 200, ["u"] * 200 + ["v"] * 300 + ["w"] * 500)
     assert many.value[0] == pytest.approx(0.3, abs=0.01)
     # Var s(label) / 4: means of 0.5 - 0.2 and 0.2 - 0.5, squares of 0.7
-    assert many.error[0] == pytest.approx(np.sqrt(2 * (0.7 - 0.09) / 4 / 1000), rel=1e-6)
+    assert many.error[0] == pytest.approx(np.sqrt(2 * (0.7 - 0.09) / 4 / 1000), rel=1e-3)
 
 
 def test_of_numbers_it_is_scipys_distance() -> None:
@@ -59,7 +62,7 @@ def test_of_numbers_it_is_scipys_distance() -> None:
     assert found.value[0] == pytest.approx(wasserstein_distance(x, y), abs=2e-3)
     shifted = shift(x.tolist(), (x + 20.0).tolist())
     assert shifted.value[0] == pytest.approx(20.0, abs=1e-3)
-    assert shifted.error[0] == pytest.approx(x.std() * np.sqrt(2 / 3000), rel=1e-6)
+    assert shifted.error[0] == pytest.approx(x.std() * np.sqrt(2 / 3000), rel=0.05)
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.3, 0.2), (0.2, 0.2, 0.6)])

@@ -32,6 +32,17 @@ def test_text_truths_and_few_whole_numbers_are_classes(values: Any, labels: list
     assert known(found).tolist() == [label is not None for label in labels]
 
 
+def test_words_for_nothing_are_no_labels(caplog: pytest.LogCaptureFixture) -> None:
+    classes = as_labels(["forest", " NA", "none", "-", "crop"], "y", "t.csv")
+    assert classes.tolist() == ["forest", None, None, None, "crop"]
+    assert "t.csv: 3 labels of y are 'NA', 'none', '-': taken as missing" in caplog.text
+    numbers = as_labels(["0.5", "NA", "1e1", None], "y", "t.csv")
+    np.testing.assert_array_equal(numbers, [0.5, np.nan, 10.0, np.nan])
+    assert as_labels(["1", "nan", "3"], "y", "t.csv").tolist() == ["1", None, "3"]
+    with pytest.raises(gs.GeospotError, match="y has no label"):
+        as_labels(["NA", "NA"], "y", "t.csv")
+
+
 @pytest.mark.parametrize("values", [[0.5, np.nan], range(MOST_WHOLE + 1), [1.5, 2.0]])
 def test_other_numbers_are_numbers(values: Any) -> None:
     found = as_labels(values, "y", "t.csv")

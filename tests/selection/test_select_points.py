@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,9 @@ def test_features_of_a_pool_stay_on_disk(tmp_path: Path) -> None:
     some = np.array([3, 0, 39])
     np.testing.assert_array_equal(pool.features[some], encoder.encode(points, some, "cpu"))
     assert pool.ids("id")[some].tolist() == ["p3", "p0", "p39"]
-    assert pool.ids(None)[some].tolist() == [4, 1, 40]
+    assert pool.ids(None)[some].tolist() == ["p3", "p0", "p39"]
+    bare = replace(points, attributes=points.attributes.drop(columns="id"))
+    assert Pool.of_table(bare, gs.NoEncoder()).ids(None)[some].tolist() == [4, 1, 40]
 
 
 def test_a_pool_that_does_not_compare_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from geospot_gpu.transfer.predictor.predictor import Predictor
 
 
 class _Run:
-    def __init__(self, reads_coordinates: bool) -> None:
+    def __init__(self, reads_coordinates: bool, **cost: float) -> None:
+        self.cost = gs.GroundCost(**cost)  # type: ignore[arg-type]
         self.encoder = gs.GeoClip() if reads_coordinates else gs.Precomputed(columns=["f*"])
 
 
@@ -23,16 +24,27 @@ def test_features_are_sorted_by_what_has_to_be_known() -> None:
     loaded = Loaded(runs, {}, np.ones((1, 1), bool))  # type: ignore[arg-type]
     names = [
         *("place.coverage", "inputs.coverage_reversed", "mean_great_circle_km", "latitude_source"),
-        *("score_source", "label_shift", "inputs.proxy_a_distance"),
+        *("score_source", "inputs.proxy_a_distance"),
     ]
     assert knowledge(loaded, names) == {
         "coordinates": ["place.coverage", "mean_great_circle_km", "latitude_source",
                         "score_source"],
         "inputs": ["inputs.coverage_reversed", "inputs.proxy_a_distance"],
-        "label shift": ["label_shift"],
     }  # fmt: skip
     alone = Loaded({None: _Run(False)}, {}, np.ones((1, 1), bool))  # type: ignore[dict-item]
     assert knowledge(alone, ["coverage"]) == {"inputs": ["coverage"]}
+
+
+@pytest.mark.parametrize(
+    ("cost", "needed"), [({"geo_weight": 1.0}, "coordinates"), ({"label_weight": 1.0}, "labels")]
+)
+def test_a_distance_needs_what_its_cost_compares(cost: dict[str, float], needed: str) -> None:
+    run = _Run(reads_coordinates=False, **cost)
+    loaded = Loaded({None: run}, {}, np.ones((1, 1), bool))  # type: ignore[dict-item]
+    names = ["divergence", "nearest_reversed", "centroid_cosine"]
+    assert knowledge(loaded, names) == {
+        "inputs": ["centroid_cosine"], needed: ["divergence", "nearest_reversed"],
+    }  # fmt: skip
 
 
 @pytest.mark.usefixtures("few_models")

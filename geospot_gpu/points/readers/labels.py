@@ -11,6 +11,7 @@ import pandas as pd
 
 from geospot_gpu.errors import GeospotError, checks
 from geospot_gpu.names import Names, as_ids_of, labels, match_names
+from geospot_gpu.points.labels import as_labels, known
 from geospot_gpu.points.readers.columns import column, columns_there
 from geospot_gpu.points.readers.frames import frame_of_object
 from geospot_gpu.points.readers.tables import read_table
@@ -49,9 +50,9 @@ def labels_of_file(
     text = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
     found = read_table(Path(where), [_ID, *map(str, text)]) if own is None else own
     values = column(found, _LABEL if label is None else label, "points.label", where)
-    there = Names([str(name) for name in frame.columns])
+    columns = Names([str(name) for name in frame.columns])
     others = [name for name in found.columns if name != values.name]
-    shared = [name for name in others if there.find(str(name)) is not None]
+    shared = [name for name in others if columns.find(str(name)) is not None]
     chosen = [name for name in shared if str(name).strip().lower() == _ID] or shared
     if len(chosen) != 1:
         few = (
@@ -73,12 +74,14 @@ def labels_of_file(
             f"{where}: no {chosen[0]} of it is one of {origin}, as {', '.join(ids.head(3))}: are "
             "they ids of these points?"
         )
+    given = as_labels(values, str(values.name), where)
+    there = known(given)[np.maximum(at, 0)] & (at >= 0)
     log.warning(
         "%s: labels %d of %d points%s",
-        *(where, int((at >= 0).sum()), len(frame), _of_none(ids.iloc[lost].tolist())),
+        *(where, int(there.sum()), len(frame), _of_none(ids.iloc[lost].tolist())),
     )
-    taken = values.iloc[np.maximum(at, 0)].reset_index(drop=True)
-    return taken.where(pd.Series(at >= 0)).set_axis(frame.index)
+    taken = pd.Series(given[np.maximum(at, 0)], name=values.name)
+    return taken.where(pd.Series(there)).set_axis(frame.index)
 
 
 def _of_none(ids: list[str]) -> str:

@@ -77,7 +77,8 @@ def correct_priors(scores: Scores, *, labels: int = 20, seed: int = 0) -> PriorC
         seed: of what is drawn.
 
     Raises:
-        GeospotError: scores are no such accuracies, or no model has samples in its own region.
+        GeospotError: scores are no such accuracies, a class that is predicted has no column of
+            probabilities where others have, or no model has samples in its own region.
     """
     labels = checks.whole(labels, "labels", least=1)
     seed = checks.whole(seed, "seed", least=0)
@@ -93,10 +94,13 @@ def correct_priors(scores: Scores, *, labels: int = 20, seed: int = 0) -> PriorC
         drawn = _drawn(away, target, labels, seed)
         left = ((away["at"] >= 0) & ~drawn).to_numpy()
         truth = away["at"].to_numpy()
+        # A sample has a row for each seed of a model, and one label.
+        once = away.loc[drawn].drop_duplicates("sample") if "sample" in away else away.loc[drawn]
+        shown = once["at"].to_numpy()
         said = _Said.of(away, given)
         known = np.bincount(truth[truth >= 0], minlength=len(classes)) / max((truth >= 0).sum(), 1)
         for method in (model.blind, "labels"):
-            found = model.shares(method, said, truth[drawn.to_numpy()])
+            found = model.shares(method, said, shown)
             new = model.corrected(said, found, method)
             before = (said.code == truth).astype(float)
             after = (new == truth).astype(float)
@@ -104,7 +108,7 @@ def correct_priors(scores: Scores, *, labels: int = 20, seed: int = 0) -> PriorC
             rows.append(
                 (source, target, method, model.score, *measured,
                  *model.expected(found, method), len(model.truth), int(left.sum()),
-                 int(drawn.sum()) if method == "labels" else 0)
+                 len(shown) if method == "labels" else 0)
             )  # fmt: skip
             shares.append(
                 pd.DataFrame(
@@ -133,6 +137,13 @@ def _classed(scores: Scores) -> tuple[pd.DataFrame, list[str]]:
         )
     known = [name.removeprefix(PROBABILITY) for name in columns_of_probability(table)]
     said, label = table["prediction"].astype(object), table["label"].astype(object)
+    lacking = sorted({*said.dropna()} - {*known}) if known else []
+    if lacking:
+        there = ", ".join(PROBABILITY + name for name in known)
+        raise GeospotError(
+            f"scores: {lacking[0]!r} is predicted, and there is no column "
+            f"{PROBABILITY}{lacking[0]}; there are: {there}"
+        )
     classes = sorted({*said.dropna(), *label.dropna(), *known})
     index = pd.Index(classes, dtype=object)
     found = table.assign(at=index.get_indexer(label), said=index.get_indexer(said))

@@ -62,8 +62,9 @@ def evaluated(
     alone = np.mean([one.alone for one in trials], axis=0)
     singles = [one.single for one in trials if one.single is not None]
     lower, upper = (np.clip(end, *limits) for end in (calibration.lower, calibration.upper))
-    inside = ((lower <= table.y) & (table.y <= upper))[known]
-    of_targets = pd.Series(inside).groupby(targets[known]).mean()
+    held = np.isfinite(lower)
+    inside = ((lower <= table.y) & (table.y <= upper))[held]
+    of_targets = pd.Series(inside).groupby(targets[held]).mean()
     return Evaluation(
         error=averaged(mean_error(one.predicted, table) for one in trials),
         errors=errors,
@@ -78,7 +79,7 @@ def evaluated(
         else None,
         covered=float(inside.mean()),
         worst_target=float(of_targets.min()),
-        width=float((upper - lower)[known].mean()),
+        width=float((upper - lower)[held].mean()),
         predicted=predicted,
         lower=lower,
         upper=upper,

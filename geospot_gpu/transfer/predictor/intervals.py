@@ -74,7 +74,8 @@ class Calibration:
 
     Args:
         table: pairs.
-        predicted: predictions of them by models that have seen neither region, [K].
+        predicted: predictions of them by models that have seen neither region, [K]; pairs without
+            one (NaN) are left out.
         targets: which target each pair is of, [K].
         grouping: of the regions, by which the intervals are tried.
 
@@ -86,6 +87,10 @@ class Calibration:
     def __init__(
         self, table: Table, predicted: Array, targets: Indices, grouping: Grouping
     ) -> None:
+        there = np.isfinite(predicted)
+        every, targets, grouping = predicted, targets[there], grouping.of(there)
+        table = Table(*(values[there] for values in table))
+        predicted = predicted[there]
         residuals = table.y - predicted
         features = np.column_stack([table.x, predicted])
 
@@ -93,14 +98,18 @@ class Calibration:
             return Logarithms(waves(0.06 / features.shape[1]))
 
         sized = Table(features, sizes(residuals), table.weight)
-        self.apart = apart = left_out({"scale": make}, sized, grouping)["scale"] ** _TRUST
+        apart = left_out({"scale": make}, sized, grouping)["scale"] ** _TRUST
         known = np.isfinite(apart)
         scaled = residuals / apart
-        self.lower, self.upper = np.full((2, len(predicted)), np.nan)
+        ends = np.full((2, len(predicted)), np.nan)
         for test, train in grouping.folds():
-            below, above = tails(scaled[train & known], targets[train & known])
-            self.lower[test] = predicted[test] + below * apart[test]
-            self.upper[test] = predicted[test] + above * apart[test]
+            some = train & known
+            if some.any():
+                below, above = tails(scaled[some], targets[some])
+                ends[0, test] = predicted[test] + below * apart[test]
+                ends[1, test] = predicted[test] + above * apart[test]
+        self.apart, self.lower, self.upper = np.full((3, len(every)), np.nan)
+        self.apart[there], (self.lower[there], self.upper[there]) = apart, ends
         self._tails = tails(scaled[known], targets[known])
         self._scale = fitted(make, sized)
         self._sizes = float(sized.y.min()), float(sized.y.max())

@@ -55,6 +55,18 @@ class Grouping(NamedTuple):
         bits = np.append(np.int64(1) << group.astype(np.int64), np.int64(0))  # -1 is the last
         return cls(np.bitwise_or.reduce([bits[end] for end in ends]))
 
+    @property
+    def reached(self) -> Mask:
+        """Which pairs others stand apart from, [K]."""
+        found = np.zeros(len(self.touched), bool)
+        for test, _ in self.folds():
+            found |= test
+        return found
+
+    def of(self, some: Mask) -> Grouping:
+        """The same division, of these pairs alone."""
+        return Grouping(self.touched[some])
+
     def folds(self) -> Iterator[tuple[Mask, Mask]]:
         """Pairs that touch the same groups, and the pairs that touch none of these."""
         for groups in np.unique(self.touched):

@@ -71,8 +71,7 @@ def weights_of(pairs: pd.DataFrame, score: Array) -> Array:
     sampling, is that of the scores less the mean of theirs (DerSimonian & Laird 1986).
     """
     if "std_error" in pairs:
-        error = numbers(pairs["std_error"])
-        _refuse(pairs, error, ~(np.isfinite(error) & (error >= 0.0)), "std_error", "0 or more")
+        error = standard_errors(pairs)
         variance = float(np.var(score))
         beyond = max(variance - float(np.mean(error**2)), _LEAST_SPREAD * variance)
         if beyond + float(np.min(error**2)) == 0.0:
@@ -86,6 +85,33 @@ def weights_of(pairs: pd.DataFrame, score: Array) -> Array:
         return np.ones(len(pairs))
     found: Array = weight / weight.mean()
     return found
+
+
+def standard_errors(pairs: pd.DataFrame) -> Array:
+    """Of the scores; of those that have none, as of a single sample, what others' say, [K].
+
+    That is their variance of one sample, over the number of samples where that is known, and
+    the largest of their errors elsewhere; 0 where none has one.
+
+    >>> pairs = pd.DataFrame({"std_error": [0.1, np.nan], "weight": [25.0, 1.0]})
+    >>> standard_errors(pairs).tolist()
+    [0.1, 0.5]
+    """
+    error = numbers(pairs["std_error"])
+    unknown = np.isnan(error)
+    _refuse(
+        pairs, error, ~unknown & ~(np.isfinite(error) & (error >= 0.0)), "std_error", "0 or more"
+    )
+    if unknown.all():
+        return np.zeros(len(pairs))
+    if unknown.any():
+        count = numbers(pairs["weight"]) if "weight" in pairs else np.full(len(pairs), np.nan)
+        of_one = (
+            np.nanmedian(error * np.sqrt(count)) if np.isfinite(error * count).any() else np.nan
+        )
+        said = of_one / np.sqrt(count)
+        error = np.where(unknown, np.where(np.isfinite(said), said, np.nanmax(error)), error)
+    return error
 
 
 def _refuse(

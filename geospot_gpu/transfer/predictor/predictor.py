@@ -51,6 +51,10 @@ _MARGIN = 0.1
 """How far beyond the range that was seen, in ranges, a feature may lie."""
 
 
+class TooFewApartError(GeospotError):
+    """Too few pairs have others, of other sources and targets, that a model could learn from."""
+
+
 class Predictor:
     """Expected score of a model from one region in another.
 
@@ -83,8 +87,8 @@ class Predictor:
             each source adds to those before it is measured.
 
     Raises:
-        GeospotError: there are fewer than eight regions, a feature is not finite, or a weight is
-            not positive.
+        GeospotError: there are fewer than eight regions, fewer than eight targets have pairs that
+            others stand apart from, a feature is not finite, or a weight is not positive.
     """
 
     @out_of_memory("fitting the predictor", "give scores of fewer pairs")
@@ -123,6 +127,13 @@ class Predictor:
         columns = [self._features.index(name) for name in distances]
         makers = candidates(signs, positive=positive)
         groupings = [Grouping.draw([*sources, *of_targets], generator) for _ in range(GROUPINGS)]
+        reached = np.all([grouping.reached for grouping in groupings], axis=0)
+        if (targets_reached := len(np.unique(targets[reached]))) < LEAST_TO_PREDICT:
+            raise TooFewApartError(
+                f"scores of models of {pairs['source'].nunique()} regions are too few to predict "
+                f"from: a prediction is tried on a pair by pairs of other models and targets, and "
+                f"{targets_reached} targets have any: give scores of models of some more regions"
+            )
         trials = []
         with Progress("predictor", "groupings", total=GROUPINGS) as counted:
             for grouping in groupings:
@@ -221,14 +232,15 @@ class Predictor:
             few: as for :meth:`predict`, from which the noise of labels may be known.
 
         Returns:
-            Mean absolute ``error`` of prediction and labels together, ``covered``, the share of the
-            scores inside their interval, ``worst_target``, the smallest such share of a target, the
-            mean ``width``, and ``trust``, the factor of the variance of predictions that served
-            best.
+            Mean absolute ``error`` of prediction and labels together and ``without`` labels, every
+            target counting the same; ``covered``, the share of the scores inside their
+            interval; ``worst_target``, the smallest such share of a target; the mean ``width``; and
+            ``trust``, the factor of the variance of predictions that served best.
         """
         worth = self._labels(few).worth(count)
         return {
             "error": worth.error,
+            "without": worth.without,
             "covered": worth.covered,
             "worst_target": worth.worst_target,
             "width": worth.width,

@@ -12,11 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geospot_gpu.errors import GeospotError
+from geospot_gpu.points.labels import MISSING
 
 log = logging.getLogger("geospot_gpu")
 
-MISSING = frozenset(["", "na", "n/a", "nan", "none", "null", "-", "--", "–", "—"])
-"""What stands for no number, in any case."""
 _NUMBER = r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?"
 _CELL = re.compile(
     rf"(?P<value>{_NUMBER})\s*(?P<percent>%?)\s*"

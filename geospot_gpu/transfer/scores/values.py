@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.files.tables import RawTable
 from geospot_gpu.names import Names, keys, labels, name_of
+from geospot_gpu.points.labels import MISSING
 from geospot_gpu.points.readers.columns import spelling
-from geospot_gpu.transfer.scores.cells import MISSING, numbers
+from geospot_gpu.transfer.scores.cells import numbers
 
 log = logging.getLogger("geospot_gpu")
 

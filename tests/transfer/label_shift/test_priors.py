@@ -116,6 +116,24 @@ def test_a_model_that_is_too_sure_is_calibrated_before_labels_correct_it() -> No
         assert sure[column]["labels"] == pytest.approx(honest[column]["labels"], abs=0.05)
 
 
+def test_a_class_that_is_predicted_has_a_column_of_probabilities() -> None:
+    table = table_of().rename(columns={"probability_u": "probability_U"})
+    with pytest.raises(gs.GeospotError) as error:
+        gs.correct_priors(read(table))
+    assert "'u' is predicted, and there is no column probability_u; there are:" in str(error.value)
+
+
+def test_a_sample_has_one_label_however_many_seeds_a_model_has() -> None:
+    table = table_of()
+    table["sample"] = [f"s{k}" for k in range(len(table))]
+    both = pd.concat([table.assign(seed=seed) for seed in (0, 1, 2)])
+    found, shares = of_a(read(both))
+    assert found["labels"]["labels"] == 20
+    by_labels = shares[shares["method"] == "labels"]
+    counts = 21 * by_labels["share"] - by_labels["share_home"]  # which count as one label more
+    np.testing.assert_allclose(counts, counts.round(), atol=0.01)
+
+
 def test_without_labels_of_the_target_it_says_what_to_expect() -> None:
     table = table_of()
     usual, _ = of_a(read(table))

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
 from geospot_gpu.errors import GeospotError
@@ -20,6 +21,7 @@ from geospot_gpu.transfer.predictor.few.predictions import (
     with_labels,
 )
 
+Array = NDArray[np.float64]
 ANY = (-np.inf, np.inf)
 TARGETS, MODELS = 40, 10
 
@@ -46,9 +48,22 @@ def test_the_score_of_labels_has_the_variance_that_is_said() -> None:
 
 def test_the_variance_is_pooled_where_five_of_five_are_right() -> None:
     score, count = np.array([1.0, 0.6]), np.array([5.0, 50.0])
-    error = np.sqrt(np.array([0.0, 0.24 / 50]))
+    error = np.sqrt(np.array([0.0, 0.24 / 49]))
     assert pooled("accuracy", score, error, count) == pytest.approx(1.0)
     assert pooled("accuracy", score[:1], error[:1], count[:1]) is None
+
+
+@pytest.mark.parametrize("labels", [2, 5, 20])
+def test_the_variance_of_few_labels_is_pooled_without_bias(labels: int) -> None:
+    generator, count = np.random.default_rng(0), np.full(20_000, float(labels))
+    level = generator.uniform(0.3, 0.9, (20_000, 1))
+    right = (generator.random((20_000, labels)) < level).astype(float)
+    error = right.std(1, ddof=1) / np.sqrt(labels)
+    assert pooled("accuracy", right.mean(1), error, count) == pytest.approx(1.0, rel=0.02)
+    squares = (level * generator.normal(size=(20_000, labels))) ** 2
+    score = np.sqrt(squares.mean(1))
+    error = squares.std(1, ddof=1) / np.sqrt(labels) / (2.0 * score)
+    assert pooled("error", score, error, count) == pytest.approx(0.5, rel=0.06)
 
 
 def test_of_normal_errors_the_root_mean_square_has_the_factor_a_half() -> None:
@@ -72,6 +87,33 @@ def test_both_are_weighed_by_precision_where_all_is_normal() -> None:
     level = 1 - (1 - 0.9 * (1 + 1 / TARGETS)) / 2
     assert worth.tails.above == pytest.approx(stats.norm.ppf(level), rel=0.07)
     assert worth.covered == pytest.approx(0.9 * (1 + 1 / TARGETS), abs=0.02)
+
+
+def test_what_is_said_of_few_targets_holds_for_others() -> None:
+    """Ten targets, each with an error of its own: what they are tried on, they have not chosen."""
+    said, held = [], []
+    for seed in range(40):
+        generator = np.random.default_rng(seed)
+
+        def drawn(targets: int, generator: np.random.Generator = generator) -> Array:
+            size = np.repeat(generator.choice([0.3, 2.0], targets), MODELS)
+            own = np.repeat(generator.normal(size=targets), MODELS)
+            return size * (own + 0.3 * generator.normal(size=len(own)))
+
+        score, zeros = drawn(10), np.zeros(10 * MODELS)
+        known = LeftOut.of(score, zeros, zeros + 1, np.repeat(np.arange(10), MODELS), zeros, ANY)
+        labels = FewLabels(known, Noise("skill", 1.0), seed=seed)
+        worth = labels.worth(5)
+        new = drawn(200)
+        shown = new + generator.normal(size=len(new)) / np.sqrt(5)
+        zeros = np.zeros(len(new))
+        ends = labels.together(zeros, zeros + 1, shown, zeros + 5)
+        said.append((worth.covered, worth.error))
+        inside = (ends.lower <= new) & (new <= ends.upper)
+        held.append((inside.mean(), np.abs(ends.predicted - new).mean()))
+    covered, error = np.mean(said, axis=0) / np.mean(held, axis=0)
+    assert covered == pytest.approx(1.0, abs=0.025)
+    assert error == pytest.approx(1.0, abs=0.07)
 
 
 def test_many_labels_say_all_and_a_sure_prediction_too() -> None:
@@ -175,11 +217,11 @@ def test_what_cannot_be_combined_says_why(table: pd.DataFrame, message: str) -> 
 
 def test_the_noise_is_that_of_scores_or_of_the_labels_or_of_their_kind() -> None:
     bare = pd.DataFrame({"score": [0.5]})
-    known = pd.DataFrame({"score": [0.5], "std_error": [0.1], "weight": [50.0]})
+    known = pd.DataFrame({"score": [0.5], "std_error": [0.1], "weight": [51.0]})
     assert noise_of("accuracy", bare) == Noise("accuracy", 1.0)
     assert noise_of("error", bare) == Noise("error", 0.5)
-    assert noise_of("accuracy", known, bare).factor == pytest.approx(2.0)
-    assert noise_of("accuracy", bare, known).factor == pytest.approx(2.0)
+    assert noise_of("accuracy", known, bare).factor == pytest.approx(0.51 / 0.26)
+    assert noise_of("accuracy", bare, known).factor == pytest.approx(0.51 / 0.26)
     assert noise_of("accuracy", known.assign(weight=20.0)).factor == 1.0, "too few to tell"
     with pytest.raises(GeospotError) as error:
         noise_of("skill", bare)
@@ -192,10 +234,12 @@ def test_scores_that_rest_on_samples_have_a_variance() -> None:
     noise, score = Noise("accuracy", 1.0), np.array([0.5, 0.8])
     of = {
         "std_error": pd.DataFrame({"std_error": [0.1, np.nan]}),
+        "one sample": pd.DataFrame({"std_error": [0.1, np.nan], "weight": [25.0, 1.0]}),
         "counts": pd.DataFrame({"weight": [10.0, 16.0]}),
         "weights": pd.DataFrame({"weight": [0.5, 1.5]}),
     }
     found = {name: variance_of_scores(table, score, noise) for name, table in of.items()}
-    np.testing.assert_allclose(found["std_error"], [0.01, 0.0])
+    np.testing.assert_allclose(found["std_error"], [0.01, 0.01])
+    np.testing.assert_allclose(found["one sample"], [0.01, 0.25])
     np.testing.assert_allclose(found["counts"], [0.025, 0.01])
     np.testing.assert_allclose(found["weights"], 0.0)

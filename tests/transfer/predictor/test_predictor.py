@@ -102,6 +102,54 @@ def test_where_nothing_tells_anything_it_says_so() -> None:
     assert f"no better than always the {found.constant}" in found.text
 
 
+@pytest.mark.usefixtures("no_trees")
+@pytest.mark.parametrize("sources", [2, 3])
+def test_few_models_are_tried_where_others_stand_apart(
+    sources: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GROUPINGS", 2)
+    pairs = world()
+    pairs = pairs[pairs["source"] < f"r{sources:02d}"].reset_index(drop=True)
+    found = fitted(pairs).evaluation
+    known = np.isfinite(found.predicted)
+    assert 0.5 * len(pairs) < known.sum() <= len(pairs)
+    assert np.isfinite([found.error, found.covered, found.worst_target, found.width]).all()
+    assert found.error < found.error_of_constant
+    assert (np.isfinite(found.lower) <= known).all()
+    inside = pairs["score"].between(found.lower, found.upper)[np.isfinite(found.lower)]
+    assert found.covered == pytest.approx(inside.mean())
+    predicted = fitted(pairs).predict(world(24)[-30:])
+    assert np.isfinite(predicted[["predicted", "lower", "upper"]]).all(axis=None)
+
+
+@pytest.mark.usefixtures("no_trees")
+def test_a_union_of_nearly_all_is_no_pair_to_try() -> None:
+    pairs, several = world(10), world(10, 1)
+    several = several[several["source"] == "r00"].assign(source="all")
+    both = pd.concat([pairs, several], ignore_index=True)
+    parts = {"all": [f"r{k:02d}" for k in range(9)]}
+    found = Predictor(both, ["distance"], "accuracy", parts=parts).evaluation
+    assert np.isfinite(found.predicted[: len(pairs)]).all()
+    assert np.isnan(found.predicted[len(pairs) :]).all()
+    assert np.isfinite([found.error, found.covered, found.width]).all()
+
+
+def test_one_model_has_nothing_to_be_tried_by() -> None:
+    pairs = world()
+    with pytest.raises(gs.GeospotError) as error:
+        fitted(pairs[pairs["source"] == "r00"])
+    assert str(error.value).startswith("scores of models of 1 regions are too few to predict from")
+
+
+@pytest.mark.usefixtures("no_trees")
+def test_a_score_of_one_sample_has_the_error_that_others_say() -> None:
+    pairs = world(10).assign(std_error=0.02, weight=25.0)
+    pairs.loc[0, ["std_error", "weight"]] = np.nan, 1.0
+    told = pairs.assign(std_error=pairs["std_error"].fillna(0.1))
+    found, expected = (fitted(some).evaluation.predicted for some in (pairs, told))
+    np.testing.assert_allclose(found, expected)
+
+
 @pytest.mark.slow
 def test_a_gain_is_claimed_of_noise_at_the_nominal_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores of regions that have levels of their own, which no distance knows."""

@@ -13,11 +13,14 @@ from geospot_gpu.transfer.predictor.few.noise import Noise
 from geospot_gpu.transfer.predictor.intervals import Tails, tails
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 TRUSTS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Factors of the variance of predictions that are tried."""
 DRAWS = 8
 """How often labels are drawn of each pair that was left out."""
+_FOLDS = 5
+"""Groups of targets, of which each is tried with what the others choose."""
 _PER_STEP = 8
 """Numbers of labels that share a calibration, in every doubling of them."""
 
@@ -25,10 +28,13 @@ _PER_STEP = 8
 class Worth(NamedTuple):
     """What so many labels are worth, tried on targets that were left out.
 
+    Errors and intervals are those of targets that took no part in choosing ``trust`` and ``tails``.
+
     Attributes:
-        trust: factor of the variance of predictions that left the smallest error.
-        tails: of intervals, in spreads.
+        trust: factor of the variance of predictions that left the smallest error on all targets.
+        tails: of intervals, in spreads, calibrated on all targets.
         error: mean absolute error.
+        without: that of predictions alone.
         covered: share of the scores inside their interval.
         worst_target: the smallest such share of a target.
         width: mean width of the intervals.
@@ -37,6 +43,7 @@ class Worth(NamedTuple):
     trust: float
     tails: Tails
     error: float
+    without: float
     covered: float
     worst_target: float
     width: float
@@ -85,6 +92,8 @@ class FewLabels:
         self._known, self._noise = known, noise
         generator = np.random.default_rng(seed)
         self._normal = generator.normal(size=(DRAWS, len(known.score)))
+        count = int(known.target.max()) + 1
+        self._fold = generator.permutation(count) % min(_FOLDS, count)
         self._worth: dict[int, Worth] = {}
 
     @property
@@ -151,32 +160,44 @@ class FewLabels:
         total = own / count + known.variance
         seen = np.divide(own, total, out=np.full_like(own, count), where=total > 0.0)
         shown = [self._noise.draw(known.score, seen, normal) for normal in self._normal]
-        share = 1.0 / np.bincount(known.target)[known.target]
-        best: tuple[float, float, list[tuple[Array, Array]]] | None = None
-        for trust in TRUSTS:
-            found = [
-                self._combined(known.predicted, known.scale, one, variance, trust) for one in shown
-            ]
-            error = float(
-                np.mean([np.average(np.abs(known.score - s), weights=share) for s, _ in found])
-            )
-            if best is None or error < best[0]:
-                best = error, trust, found
-        assert best is not None
-        error, trust, found = best
-        said, spread = (np.concatenate(side) for side in zip(*found, strict=True))
+        tried = [
+            [self._combined(known.predicted, known.scale, one, variance, trust) for one in shown]
+            for trust in TRUSTS
+        ]
+        # By trust: means and spreads of all draws, one after the other, [T, DRAWS * K].
+        said, spread = (
+            np.array([np.concatenate([draw[side] for draw in draws]) for draws in tried])
+            for side in range(2)
+        )
         score, target = np.tile(known.score, DRAWS), np.tile(known.target, DRAWS)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scaled = np.where(spread > 0.0, (score - said) / spread, 0.0)
-        below, above = tails(scaled, target)
-        lower, upper = (np.clip(said + end * spread, *known.limits) for end in (below, above))
+        share = np.tile(1.0 / np.bincount(known.target)[known.target], DRAWS)
+
+        def choose(some: Mask) -> tuple[int, Tails]:
+            errors = np.abs(score - said)[:, some] @ share[some]
+            best = int(np.argmin(errors))
+            away, width = (score - said[best])[some], spread[best, some]
+            scaled = np.divide(away, width, out=np.zeros_like(away), where=width > 0.0)
+            return best, tails(scaled, np.unique(target[some], return_inverse=True)[1])
+
+        error, lower, upper = np.zeros((3, len(score)))
+        fold = self._fold[target]
+        for one in np.unique(fold):
+            test = fold == one
+            best, ends = choose(~test)
+            middle, width = said[best, test], spread[best, test]
+            error[test] = np.abs(score[test] - middle)
+            lower[test], upper[test] = (
+                np.clip(middle + end * width, *known.limits) for end in ends
+            )
         inside = (lower <= score) & (score <= upper)
-        every = np.tile(share, DRAWS)
+        best, ends = choose(np.ones(len(score), bool))
+        without = np.tile(np.abs(known.score - known.predicted), DRAWS)
         return Worth(
-            trust,
-            Tails(below, above),
-            error,
-            float(np.average(inside, weights=every)),
+            TRUSTS[best],
+            ends,
+            float(np.average(error, weights=share)),
+            float(np.average(without, weights=share)),
+            float(np.average(inside, weights=share)),
             float(pd.Series(inside).groupby(target).mean().min()),
-            float(np.average(upper - lower, weights=every)),
+            float(np.average(upper - lower, weights=share)),
         )

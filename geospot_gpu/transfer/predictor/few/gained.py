@@ -43,7 +43,8 @@ class Gained:
         return (
             f"{said} 90 % intervals by {100 * self.narrower:.0f} %, from {self.width:.3g} to "
             f"{self.width_with:.3g} wide on average; tried on regions left out, the error is "
-            f"{self.worth['error']:.3g} and intervals hold {100 * self.worth['covered']:.0f} %, "
+            f"{self.worth['error']:.3g} in place of {self.worth['without']:.3g}, every target "
+            f"counting the same, and intervals hold {100 * self.worth['covered']:.0f} %, "
             f"{100 * self.worth['worst_target']:.0f} % in the worst target"
         )
 
@@ -58,6 +59,7 @@ class Gained:
             "mean_width_with": self.width_with,
             "narrower": self.narrower,
             "error_left_out": self.worth["error"],
+            "error_without_left_out": self.worth["without"],
             "covered_left_out": self.worth["covered"],
             "worst_target_covered_left_out": self.worth["worst_target"],
             "trust": self.worth["trust"],

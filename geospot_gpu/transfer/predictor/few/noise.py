@@ -79,14 +79,22 @@ def pooled(kind: Kind, score: Array, std_error: Array, count: Array) -> float | 
         count: how many labels, NaN where that is not known, [K].
 
     >>> score, count = np.array([0.5, 0.9]), np.array([100.0, 25.0])
-    >>> round(pooled("accuracy", score, np.array([0.05, 0.06]), count), 6)
+    >>> round(pooled("accuracy", score, np.sqrt(score * (1 - score) / (count - 1)), count), 6)
     1.0
     """
     unit = unit_variance(kind, score)
     known = np.isfinite(std_error) & (count > 1.0) & (unit > 0.0)
     if not known.any():
         return None
-    # Each counts as often as it has labels to tell a variance from.
-    weight = count[known] - 1.0
-    of_one = std_error[known] ** 2 * count[known]
-    return float((weight @ of_one) / (weight @ unit[known]))
+    # Each counts as often as it has labels to tell a variance from. What few labels show is taken
+    # for what all would: of n, score (1 - score) is too small by std_error^2 on average; and the
+    # squares of n errors, of which the score is the root of the mean, are seen in their variance.
+    weight, unit = count[known] - 1.0, unit[known]
+    error = std_error[known] ** 2
+    of_one = error * count[known]
+    if kind == "accuracy":
+        return float((weight @ of_one) / (weight @ (unit + error)))
+    if kind == "error":
+        below = float(weight @ (unit**2 - 4.0 * of_one * unit / count[known]))
+        return float((weight @ (of_one * unit)) / below) if below > 0.0 else OF_NORMAL
+    return float((weight @ of_one) / weight.sum())

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from geospot_gpu.errors import GeospotError
 from geospot_gpu.transfer.predictor.few.combination import FewLabels
 from geospot_gpu.transfer.predictor.few.noise import OF_NORMAL, Noise, pooled, unit_variance
-from geospot_gpu.transfer.predictor.pairs import check, numbers
+from geospot_gpu.transfer.predictor.pairs import check, numbers, standard_errors
 from geospot_gpu.transfer.scores.scores import Kind
 
 Array = NDArray[np.float64]
@@ -56,7 +56,7 @@ def noise_of(kind: Kind, *tables: pd.DataFrame) -> Noise:
 def variance_of_scores(pairs: pd.DataFrame, score: Array, noise: Noise) -> Array:
     """Variance of the scores of pairs that their samples leave, 0 where it is not known, [K]."""
     if "std_error" in pairs:
-        return np.nan_to_num(numbers(pairs["std_error"])) ** 2
+        return standard_errors(pairs) ** 2
     if "weight" in pairs:
         count = numbers(pairs["weight"])
         if (count >= 1.0).all() and (count == np.round(count)).all():  # numbers of samples
