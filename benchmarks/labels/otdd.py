@@ -34,7 +34,7 @@ from geospot_gpu.engine.pair_engine import PairEngine
 
 PLAIN = gs.GroundCost(geo_weight=0.0)
 LABELLED = gs.GroundCost(geo_weight=0.0, label_weight=1.0)
-PAIRS, ROUNDS = 20, 3
+PAIRS, ROUNDS = 20, 7
 TABLES = 10
 """Random tables of classes that a region has to be zero from itself in."""
 BACKENDS = ("compiled", "torch")
@@ -49,14 +49,16 @@ def regions_of(task: Task, folder: Path) -> gs.Regions:
     )
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Processor seconds of the fastest of some rounds."""
-    found = []
-    for _ in range(ROUNDS):
-        begun = time.process_time()
-        work()
-        found.append(time.process_time() - begun)
-    return min(found)
+def seconds(*works: Callable[[], object]) -> list[float]:
+    """Processor seconds of the fastest of some rounds, each of which has all works in turn."""
+    found = np.zeros((ROUNDS, len(works)))
+    for times in found:
+        for k, work in enumerate(works):
+            begun = time.process_time()
+            work()
+            times[k] = time.process_time() - begun
+    least: list[float] = found.min(0).tolist()
+    return least
 
 
 def beside_pot(regions: gs.Regions, cost: gs.GroundCost) -> dict[str, object]:
@@ -70,8 +72,9 @@ def beside_pot(regions: gs.Regions, cost: gs.GroundCost) -> dict[str, object]:
     truth = np.array([exact(one) for one in problems])
     inside = (ours["ot_lower"] <= truth[:, 0]) & (truth[:, 0] <= ours["ot_upper"])
     stop, kind, worst = loosest(problems, truth[:, 1])
-    own = seconds(lambda: engine.pairs(left, right))
-    theirs = seconds(lambda: transport_costs(problems, stop, kind))
+    own, theirs = seconds(
+        lambda: engine.pairs(left, right), lambda: transport_costs(problems, stop, kind)
+    )
     return {
         "pairs": PAIRS,
         "OT value, largest relative error (limit 1e-3)": f"{_error(ours['ot_value'], truth):.1e}",
@@ -91,25 +94,25 @@ def beside_plain(regions: gs.Regions, cost: gs.GroundCost) -> dict[str, object]:
     """Time of pairs with and without labels on every kernel of a CPU, an iteration and in all."""
     left, right = sampled_pairs(len(regions), PAIRS)
     found: dict[str, object] = {}
+    solvers = {
+        "100 iterations, over plain (limit 1.3)": gs.Sinkhorn(tolerance=1e-12, max_iterations=100),
+        "to the tolerance, over plain": gs.Sinkhorn(),
+    }
     for backend in BACKENDS:
-        of = {}
-        for name, one in (("plain", PLAIN), ("labelled", cost)):
-            for many, solver in ((False, gs.Sinkhorn()), (True, gs.Sinkhorn(tolerance=1e-12))):
-                solver = replace(solver, max_iterations=100) if many else solver
-                engine = PairEngine(regions, Method(one, solver), gs.Engine("cpu", backend))
-                of[name, many] = seconds(lambda engine=engine: engine.pairs(left, right))  # type: ignore[misc]
-                if not many:
-                    of[name] = engine.pairs(left, right)["iterations"].mean()  # type: ignore[index]
-        found[f"{backend}, 100 iterations, over plain (limit 1.3)"] = _ratio(of, True)
-        found[f"{backend}, to the tolerance, over plain"] = _ratio(of, False)
-        found[f"{backend}, iterations, plain and labelled"] = (
-            f"{of['plain']:.0f} and {of['labelled']:.0f}"  # type: ignore[index]
+        for name, solver in solvers.items():
+            engines = [
+                PairEngine(regions, Method(one, solver), gs.Engine("cpu", backend))
+                for one in (PLAIN, cost)
+            ]
+            solved = [engine.pairs(left, right) for engine in engines]  # and compiled
+            plain, labelled = seconds(
+                *(lambda engine=engine: engine.pairs(left, right) for engine in engines)  # type: ignore[misc]
+            )
+            found[f"{backend}, {name}"] = round(labelled / plain, 2)
+        found[f"{backend}, iterations, plain and labelled"] = " and ".join(
+            f"{one['iterations'].mean():.0f}" for one in solved
         )
     return found
-
-
-def _ratio(of: dict[tuple[str, bool], float], many: bool) -> float:
-    return round(of["labelled", many] / of["plain", many], 2)
 
 
 def zero_from_itself(regions: gs.Regions, cost: gs.GroundCost) -> dict[str, object]:
