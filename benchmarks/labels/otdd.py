@@ -106,7 +106,7 @@ def beside_plain(regions: gs.Regions, cost: gs.GroundCost) -> dict[str, object]:
             ]
             solved = [engine.pairs(left, right) for engine in engines]  # and compiled
             plain, labelled = seconds(
-                *(lambda engine=engine: engine.pairs(left, right) for engine in engines)  # type: ignore[misc]
+                *(lambda engine=engine: engine.pairs(left, right) for engine in engines)
             )
             found[f"{backend}, {name}"] = round(labelled / plain, 2)
         found[f"{backend}, iterations, plain and labelled"] = " and ".join(

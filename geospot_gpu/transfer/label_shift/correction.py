@@ -139,10 +139,10 @@ def _classed(scores: Scores) -> tuple[pd.DataFrame, list[str]]:
     said, label = table["prediction"].astype(object), table["label"].astype(object)
     lacking = sorted({*said.dropna()} - {*known}) if known else []
     if lacking:
-        there = ", ".join(PROBABILITY + name for name in known)
+        given = ", ".join(PROBABILITY + name for name in known)
         raise GeospotError(
             f"scores: {lacking[0]!r} is predicted, and there is no column "
-            f"{PROBABILITY}{lacking[0]}; there are: {there}"
+            f"{PROBABILITY}{lacking[0]}; there are: {given}"
         )
     classes = sorted({*said.dropna(), *label.dropna(), *known})
     index = pd.Index(classes, dtype=object)
