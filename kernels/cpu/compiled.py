@@ -304,7 +304,7 @@ class CompiledKernel(Kernel):
                 logarithms = (sums.log() + peak).view(len(f), shares, -1)
                 total[:, k] = torch.logaddexp(total[:, k], logarithms.logsumexp(1))
         peak = torch.where(self.target.weight > 0, total.amax(1), 0.0)
-        # Zero where there is no point: any other number would do.
+        # At padding, where values are to be finite and mean nothing.
         sums = torch.where(self.target.weight[:, None] > 0, (total - peak[:, None]).exp(), 1.0)
         return -self.epsilon * peak, sums
 

@@ -99,17 +99,15 @@ def standard_errors(pairs: pd.DataFrame) -> Array:
     """
     error = numbers(pairs["std_error"])
     unknown = np.isnan(error)
-    _refuse(
-        pairs, error, ~unknown & ~(np.isfinite(error) & (error >= 0.0)), "std_error", "0 or more"
-    )
+    _refuse(pairs, error, np.isinf(error) | (error < 0.0), "std_error", "0 or more")
     if unknown.all():
         return np.zeros(len(pairs))
     if unknown.any():
-        count = numbers(pairs["weight"]) if "weight" in pairs else np.full(len(pairs), np.nan)
-        of_one = (
-            np.nanmedian(error * np.sqrt(count)) if np.isfinite(error * count).any() else np.nan
-        )
-        said = of_one / np.sqrt(count)
+        said = np.full(len(pairs), np.nan)
+        if "weight" in pairs:
+            root = np.sqrt(numbers(pairs["weight"]))
+            of_one = (error * root)[~unknown & np.isfinite(root)]
+            said = np.median(of_one) / root if len(of_one) else said
         error = np.where(unknown, np.where(np.isfinite(said), said, np.nanmax(error)), error)
     return error
 

@@ -159,17 +159,14 @@ class FewLabels:
         # The variance of k labels and that of the score, as one number of labels.
         total = own / count + known.variance
         seen = np.divide(own, total, out=np.full_like(own, count), where=total > 0.0)
-        shown = [self._noise.draw(known.score, seen, normal) for normal in self._normal]
-        tried = [
-            [self._combined(known.predicted, known.scale, one, variance, trust) for one in shown]
-            for trust in TRUSTS
-        ]
-        # By trust: means and spreads of all draws, one after the other, [T, DRAWS * K].
-        said, spread = (
-            np.array([np.concatenate([draw[side] for draw in draws]) for draws in tried])
-            for side in range(2)
+        # All draws, one after the other, [DRAWS * K].
+        shown = np.concatenate([self._noise.draw(known.score, seen, z) for z in self._normal])
+        predicted, scale, variance, score = (
+            np.tile(one, DRAWS) for one in (known.predicted, known.scale, variance, known.score)
         )
-        score, target = np.tile(known.score, DRAWS), np.tile(known.target, DRAWS)
+        target = np.tile(known.target, DRAWS)
+        tried = [self._combined(predicted, scale, shown, variance, trust) for trust in TRUSTS]
+        said, spread = (np.array(side) for side in zip(*tried, strict=True))  # by trust
         share = np.tile(1.0 / np.bincount(known.target)[known.target], DRAWS)
 
         def choose(some: Mask) -> tuple[int, Tails]:
@@ -177,7 +174,7 @@ class FewLabels:
             best = int(np.argmin(errors))
             away, width = (score - said[best])[some], spread[best, some]
             scaled = np.divide(away, width, out=np.zeros_like(away), where=width > 0.0)
-            return best, tails(scaled, np.unique(target[some], return_inverse=True)[1])
+            return best, tails(scaled, target[some])
 
         error, lower, upper = np.zeros((3, len(score)))
         fold = self._fold[target]
@@ -191,12 +188,11 @@ class FewLabels:
             )
         inside = (lower <= score) & (score <= upper)
         best, ends = choose(np.ones(len(score), bool))
-        without = np.tile(np.abs(known.score - known.predicted), DRAWS)
         return Worth(
             TRUSTS[best],
             ends,
             float(np.average(error, weights=share)),
-            float(np.average(without, weights=share)),
+            float(np.average(np.abs(score - predicted), weights=share)),
             float(np.average(inside, weights=share)),
             float(pd.Series(inside).groupby(target).mean().min()),
             float(np.average(upper - lower, weights=share)),
